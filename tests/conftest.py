@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
+# A busy machine is no failure: there are no deadlines.
+settings.register_profile("usual", deadline=None, max_examples=50)
 settings.register_profile("quick", deadline=None, max_examples=20)
-settings.load_profile("no deadline")
+settings.register_profile("long", deadline=None, max_examples=500)
+settings.load_profile("usual")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What somebody with an account can throw at a server, each as fast as one process can: see ``attack``."""
+"""What can be thrown at a server with an account or without, each as fast as one process can: see ``attack``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.processes import need_files
 from benchmarks.harness.report import BenchmarkError
 from benchmarks.harness.server import OTHER_FILES, OTHERS, Server
+from benchmarks.harness.web_attackers import ask_from_elsewhere, open_streams, send_endless_headers, shake_hands_slowly
 from tcproto import codec
 from tcproto.control import FRAME_MESSAGE
 from tcproto.datagram import Item, ItemType
@@ -63,6 +64,11 @@ class Attacker:
         self._clients = clients
         self._server = server
         self.numbers = count(1)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Address and port of the server."""
+        return self._server.address
 
     async def seat(self) -> tuple[ControlClient, MediaClient]:
         """Take a seat, with a path that is proved."""
@@ -222,5 +228,9 @@ ATTACKS: Mapping[str, Callable[[Attacker], Awaitable[None]]] = {
     "keyframe requests": _keyframes,
     "empty items": _items,
     "pings": _pings,
+    "WebSockets": lambda attacker: open_streams(attacker.address),
+    "WebSockets of other pages": lambda attacker: ask_from_elsewhere(attacker.address),
+    "slow TLS handshakes": lambda attacker: shake_hands_slowly(attacker.address),
+    "endless headers": lambda attacker: send_endless_headers(attacker.address),
 }
 """By name; each goes on until it is cancelled."""

@@ -178,10 +178,13 @@ class Clients:
         session.line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
         return seat
 
-    async def _log_in(self) -> _Session:
+    async def _log_in(self) -> Session:
+        _, line = await asyncio.get_running_loop().create_connection(ControlClient, *self._server.address)
+        return await self._introduce(line)
+
+    async def _introduce(self, line: ControlClient) -> Session:
+        """Log in on a connection."""
         server = self._server
-        loop = asyncio.get_running_loop()
-        _, line = await loop.create_connection(ControlClient, *server.address)
         self._lines.append(line)
         self._guests += 1
         name = f"Guest {self._guests}"
@@ -191,17 +194,21 @@ class Clients:
         account_proof = sign_account_login(server.account_key, hello.handshake_hash, device.public, self._account)
         device_proof = sign_device_login(device, hello.handshake_hash, self._account)
         welcome: Welcome = await line.request(Login(self._account, name, device.public, account_proof, device_proof))
-        return _Session(line, device, fingerprint(hello.remote_static), welcome.name)
+        return Session(line, device, fingerprint(hello.remote_static), welcome.name)
 
-    async def _take_seat(self, session: _Session, room: str) -> MediaClient:
+    async def _take_seat(self, session: Session, room: str) -> MediaClient:
+        seat = MediaClient(await self._ask_for_seat(session, room))
+        self._sockets.append(seat.socket)
+        return seat
+
+    async def _ask_for_seat(self, session: Session, room: str) -> Joined:
         line, device, server, name = session
         opened: Room = await line.request(OpenRoom(room, e2ee=False))
         box_key, signed_at = os.urandom(32), int(time.time() * 1000)
         life = opened.room.life
         text = MemberStatement(server, life, opened.room.name, self._account, name, box_key, signed_at).text()
-        seat = MediaClient(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
-        self._sockets.append(seat.socket)
-        return seat
+        joined: Joined = await line.request(Join(room, life, box_key, signed_at, device.sign(text)))
+        return joined
 
     async def _visit(self, room: str) -> None:
         session = await self._log_in()
@@ -237,7 +244,7 @@ class Clients:
         await asyncio.sleep(0)
 
 
-class _Session(NamedTuple):
+class Session(NamedTuple):
     """A client that is logged in."""
 
     line: ControlClient

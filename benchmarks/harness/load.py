@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from benchmarks.harness.light_clients import Clients
-from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.media_client import MediaClient, Seat
 from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
 from benchmarks.harness.processes import child, pin, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
@@ -254,7 +254,7 @@ def batches(load: Load[MediaClient], target: tuple[str, int], seconds: float) ->
     return ready
 
 
-def packet(kind: str, talker: MediaClient, streams: int, burst: int = BURST, body: int = VIDEO_BODY) -> bytes:
+def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int = VIDEO_BODY) -> bytes:
     """Return the next packet of a talker, on its first (audio) or last (video) streams in turns.
 
     A picture has ``burst`` packets with bodies of ``body`` bytes.

@@ -1,9 +1,10 @@
-"""A seat of a light client: it proves its UDP path, and plays nothing."""
+"""A seat of a light client: it proves its path, and plays nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 from collections import Counter
 
 from benchmarks.harness.report import BenchmarkError
@@ -26,10 +27,11 @@ PROOF_LIMIT = 2.0
 RECEIVE_BYTES = 1 << 20
 """Socket buffer of a client: some hundreds of datagrams, until the drain comes by."""
 FORWARD_NUMBER_SIZE = 2
+PING = Item(ItemType.PING, PingItem(1, 2).pack())
 
 
-class MediaClient:
-    """A seat of a light client, on a UDP socket of its own."""
+class Seat(ABC):
+    """A seat of a light client, whichever way its datagrams take."""
 
     def __init__(self, joined: Joined) -> None:
         self.media_id = joined.media_id
@@ -40,13 +42,13 @@ class MediaClient:
         """Number of its next packet, over all streams."""
         self.pictures: Counter[int] = Counter()
         """How many it has begun, by stream."""
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-        self.socket.bind(("127.0.0.1", 0))
-        self.address: tuple[str, int] = self.socket.getsockname()
         self._joined = joined
         self._room_keys = {(key.sealer, key.epoch): key.key for key in joined.room_keys}
         self._counter = 0
+
+    @abstractmethod
+    def send(self, datagram: bytes, server: tuple[str, int]) -> None:
+        """Send a datagram."""
 
     def up(self, *items: Item) -> bytes:
         """Return the next datagram to the server."""
@@ -55,16 +57,47 @@ class MediaClient:
         self._counter += 1
         return seal(header, pack_items(list(items)), joined.up_key)
 
+    def forwarded(self, data: bytes) -> bytes | None:
+        """Return the packet that a room datagram begins with; None for other datagrams, and later keys."""
+        header = parse_header(data)
+        key = self._room_keys.get((header.id, header.epoch))
+        if header.kind != Kind.ROOM or key is None:
+            return None
+        items = parse_items(open_datagram(data, key), RELAY_TIME_SIZE)
+        return items[0].value[FORWARD_NUMBER_SIZE:] if items and items[0].type == ItemType.PACKET else None
+
+    def token(self, data: bytes) -> bytes | None:
+        """Return the token of a path challenge in a datagram; None where there is none."""
+        if parse_header(data).kind != Kind.DOWN:
+            return None
+        items = parse_items(open_datagram(data, self._joined.down_key))
+        return next((item.value for item in items if item.type == ItemType.PATH_CHALLENGE), None)
+
+
+class MediaClient(Seat):
+    """A seat on a UDP socket of its own."""
+
+    def __init__(self, joined: Joined) -> None:
+        super().__init__(joined)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
+        self.socket.bind(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self.socket.getsockname()
+
+    def send(self, datagram: bytes, server: tuple[str, int]) -> None:
+        """Send a datagram."""
+        self.socket.sendto(datagram, server)
+
     def ping(self, server: tuple[str, int]) -> None:
         """Keep the path from being given up."""
-        self.socket.sendto(self.up(Item(ItemType.PING, PingItem(1, 2).pack())), server)
+        self.send(self.up(PING), server)
 
     def prove(self, server: tuple[str, int]) -> None:
         """Show that datagrams arrive here; raises ``BenchmarkError``."""
         self.socket.settimeout(PROOF_LIMIT)
         try:
             self.ping(server)
-            while (token := self._token(self.socket.recv(2048))) is None:
+            while (token := self.token(self.socket.recv(2048))) is None:
                 pass
             self.socket.sendto(self.up(Item(ItemType.PATH_RESPONSE, token)), server)
         except TimeoutError:
@@ -78,23 +111,8 @@ class MediaClient:
         try:
             async with asyncio.timeout(PROOF_LIMIT):
                 self.ping(server)
-                while (token := self._token(await loop.sock_recv(self.socket, 2048))) is None:
+                while (token := self.token(await loop.sock_recv(self.socket, 2048))) is None:
                     pass
         except TimeoutError:
             raise BenchmarkError("the server does not ask for the proof of a path") from None
         self.socket.sendto(self.up(Item(ItemType.PATH_RESPONSE, token)), server)
-
-    def forwarded(self, data: bytes) -> bytes | None:
-        """Return the packet that a room datagram begins with; None for other datagrams, and later keys."""
-        header = parse_header(data)
-        key = self._room_keys.get((header.id, header.epoch))
-        if header.kind != Kind.ROOM or key is None:
-            return None
-        items = parse_items(open_datagram(data, key), RELAY_TIME_SIZE)
-        return items[0].value[FORWARD_NUMBER_SIZE:] if items and items[0].type == ItemType.PACKET else None
-
-    def _token(self, data: bytes) -> bytes | None:
-        if parse_header(data).kind != Kind.DOWN:
-            return None
-        items = parse_items(open_datagram(data, self._joined.down_key))
-        return next((item.value for item in items if item.type == ItemType.PATH_CHALLENGE), None)

@@ -19,7 +19,7 @@ from tcclient.cli.output import Output
 from tcclient.cli.sending import Makers, Sending
 from tcclient.cli.terminal.console import console_of
 from tcclient.connector import Trust, connect
-from tcclient.errors import DeviceError, RecordingError
+from tcclient.errors import DeviceError, RecordingError, RequestRefused
 from tcclient.playout.listener import Listener
 from tcclient.room import Room
 from tcclient.sources import AnySource
@@ -168,9 +168,19 @@ class Attending:
     async def _follow(self, room: Room) -> None:
         async for event in room.events():
             self._output.tell(event)
+            if isinstance(event, events.MuteAsked) and event.muted:
+                self._mute(room, event.source)
             self._failed |= isinstance(event, events.RecordingFailed)
             if isinstance(event, events.Closed):
                 self._leave.set()
+
+    def _mute(self, room: Room, source: Source) -> None:
+        """Mute what we send of a source, because a chair asks for it."""
+        for publication in room.publications.values():
+            if publication.source.source is source and not publication.muted:
+                with contextlib.suppress(RequestRefused):  # it has just ended
+                    publication.mute()
+                self._output.say(str(source), f"your {source} is muted", muted=True)
 
     async def _send(self, sending: Sending) -> None:
         """Send the sources, and leave at their end if that is wanted."""

@@ -139,12 +139,15 @@ class Keyboard:
         may_ask = Permission.MUTE_OTHERS in Permission(self._room.permissions)
         if muted and who == ALL and may_ask:
             await self._room.mute_all()
-        elif not may_ask:
-            await self._say(PLEASE_MUTE if muted else PLEASE_UNMUTE, self._other(who))
-        elif muted:
-            await self._other(who).mute()
-        else:
-            await self._other(who).ask_to_unmute()
+            self._output.say("asked_to_mute", "all were asked to mute")
+            return
+        other = self._other(who)
+        if not may_ask:
+            await self._say(PLEASE_MUTE if muted else PLEASE_UNMUTE, other)
+            return
+        await (other.mute() if muted else other.ask_to_unmute())
+        what = "mute" if muted else "unmute"
+        self._output.say(f"asked_to_{what}", f"{other.label} was asked to {what}", who=other.label)
 
     async def _lower(self, who: str) -> None:
         if not who:

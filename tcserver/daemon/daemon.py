@@ -61,7 +61,7 @@ class Daemon:
         )
         self._persistence = Persistence(changes, look_ups, self.conference, self._carry_out, _now, self._log)
         self._media: Media | None = None
-        self._streams: Streams | None = None
+        self.streams = Streams()
         self._endpoint: MetricsEndpoint | None = None
         administration = Administration(self.conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
@@ -72,9 +72,9 @@ class Daemon:
         self._host = server.public_host or reachable_address(server.addresses, outward_address)
         self.web: WebFront | None = None
         if configuration.web.enabled:
-            self.web = WebFront(
-                configuration, directory, self._identity.fingerprint, self._host, self.control, self._log
-            )
+            path = StreamPath(self.control.make_peer, self.streams)
+            fingerprint = self._identity.fingerprint
+            self.web = WebFront(configuration, directory, fingerprint, self._host, self.control, self._log, path.open)
         self._timer: asyncio.TimerHandle | None = None
         self._poller: asyncio.Task[None] | None = None
         self._port = configuration.server.port
@@ -112,8 +112,7 @@ class Daemon:
         if self._timer is not None:
             self._timer.cancel()
         closing = [self._persistence.close()]
-        if self._streams is not None:
-            self._streams.stop()
+        self.streams.stop()
         if self._media is not None:
             closing.append(self._media.close())
         await asyncio.gather(*closing)
@@ -240,9 +239,8 @@ class Daemon:
         self._port = self.control.listen(hosts, self._port, make_protocol, "server.port")
         addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
-            self._media, self._streams = await open_media(self._configuration, addresses, self._media_events)
+            self._media = await open_media(self._configuration, addresses, self.streams, self._media_events)
         if self.web is not None:
-            self.web.service.open_stream = StreamPath(self.control.make_peer, self._streams).open
             self.web.listen(hosts, self._port)
 
     async def _monitor(self) -> None:

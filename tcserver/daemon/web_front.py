@@ -20,6 +20,7 @@ from tcserver.monitoring.logs import EventLog
 from tcserver.storage import private_files
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.version import version
+from tcserver.web.byte_stream import OpenStream
 from tcserver.web.certificates.keeper import CertificateKeeper, OwnFiles, SelfSigned, Source
 from tcserver.web.front import Front
 from tcserver.web.http.hosts import LOCAL_NAMES, HostNames, in_ascii
@@ -48,6 +49,7 @@ class WebFront:
         host: str | None,
         control: ControlServer,
         log: EventLog,
+        open_stream: OpenStream | None = None,
     ) -> None:
         self._directory = directory
         self._host = host
@@ -71,6 +73,7 @@ class WebFront:
             lambda error: log.crash("web request failed", error),
             web.max_connections,
             web.max_connections_per_address,
+            open_stream,
         )
         about = {"fingerprint": format_fingerprint(fingerprint), "version": version()}
         site = Site(
@@ -175,11 +178,29 @@ def _file(path: str) -> Path:
     return private_files.expanded(path)
 
 
-def _names(configuration: Configuration, host: str | None) -> frozenset[str]:
-    """Return the names and addresses by which browsers reach this machine, as a certificate has them."""
+def names_for_browsers(
+    configuration: Configuration, host: str | None, machine: str, interfaces: Sequence[str]
+) -> frozenset[str]:
+    """Return the names and addresses by which browsers reach a server, as a certificate has them.
+
+    ``host`` is that of its links, ``machine`` the name of the machine, ``interfaces`` are the addresses of the machine.
+    """
     server = configuration.server
     listed = [address for address in server.addresses if not ipaddress.ip_address(address).is_unspecified]
-    named = [*LOCAL_NAMES, socket.gethostname(), server.public_host, host or "", *configuration.web.hosts]
-    addresses = listed if len(listed) == len(server.addresses) > 0 else [*listed, *interface_addresses()]
-    folded = {in_ascii(name) for name in (*named, "127.0.0.1", "::1", *addresses)}
-    return frozenset(name for name in folded if name and "%" not in name)
+    takes_all = len(listed) < len(server.addresses) or not listed
+    addresses = ["127.0.0.1", "::1", *listed, *(interfaces if takes_all else ())]
+    names = [*LOCAL_NAMES, machine, server.public_host, host or "", *configuration.web.hosts, *addresses]
+    written = {_written(name) for name in names}
+    return frozenset(name for name in written if name and name.isascii() and "%" not in name)
+
+
+def _names(configuration: Configuration, host: str | None) -> frozenset[str]:
+    return names_for_browsers(configuration, host, socket.gethostname(), interface_addresses())
+
+
+def _written(name: str) -> str:
+    """Return a name as it stands in a certificate; an address in its usual form."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        return in_ascii(name)

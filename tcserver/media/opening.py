@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
 
 from tcserver.config.sections import Configuration
 from tcserver.media.interface import Command, Event
@@ -44,22 +44,18 @@ class Media(Protocol):
         ...
 
 
-class OpenedMedia(NamedTuple):
-    """The media of a server, and the streams by which they can be reached."""
-
-    media: Media
-    streams: Streams
-
-
 async def open_media(
-    configuration: Configuration, addresses: Sequence[tuple[str, int]], on_events: Callable[[list[Event]], None]
-) -> OpenedMedia:
+    configuration: Configuration,
+    addresses: Sequence[tuple[str, int]],
+    streams: Streams,
+    on_events: Callable[[list[Event]], None],
+) -> Media:
     """Return media on these addresses, (numeric host, port); raises ``OSError``, with nothing left open.
 
-    ``on_events`` gets events in order, those of a seat after what it was sent.
+    ``streams`` are the way for members without UDP. ``on_events`` gets events in order, those of a seat after what it
+    was sent.
     """
     media, log = configuration.media, configuration.log
-    streams = Streams(asyncio.get_running_loop())
     if configuration.server.workers:
         pool = WorkerPool(
             configuration.server.workers,
@@ -71,10 +67,10 @@ async def open_media(
             ring_datagrams=media.ring_datagrams,
             log_level=log.level,
             log_format=log.format,
-            handoff=Handoff(streams, configuration.server.workers, asyncio.get_running_loop()),
+            handoff=Handoff(streams, configuration.server.workers),
         )
         await pool.open()
-        return OpenedMedia(pool, streams)
+        return pool
     sockets = MediaSockets(
         MediaPlane(os.urandom, media.ring_datagrams),
         addresses,
@@ -86,4 +82,4 @@ async def open_media(
     )
     sockets.open(streams=streams.lane)
     streams.connect(sockets.receive)
-    return OpenedMedia(sockets, streams)
+    return sockets

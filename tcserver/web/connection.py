@@ -26,8 +26,8 @@ RESPONSE_LIMIT = 60.0
 IDLE_LIMIT = 60.0
 """Seconds from a response to the end of the next request."""
 LINGER_LIMIT = 2.0
-"""Seconds for the last bytes to be read by the client. If the socket were closed at once, a client that still sends
-would get a reset, and lose them (RFC 9112, section 9.6)."""
+"""Seconds for the client to end the connection, too, when the kernel has the last bytes. If the socket were closed at
+once, a client that still sends would get a reset, and lose them (RFC 9112, section 9.6)."""
 MAX_HELD = 65_536
 """Bytes of a connection that may wait for their turn. Beyond it nothing more is read from the socket."""
 PIECE_BYTES = 65_536
@@ -68,6 +68,8 @@ class WebConnection(asyncio.BufferedProtocol):
         self._is_stream = False
         self._is_over = False
         """Whether nothing that comes is handled any more."""
+        self._lingers = False
+        """Whether the client has to end its half of the connection, too."""
         self._eof = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -106,7 +108,10 @@ class WebConnection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Close when the client does, after the answer to what it has sent before."""
         self._eof = True
-        return not self._is_over and not self._is_stream and bool(self._held or self._body)
+        if self._is_over or self._is_stream:
+            return False
+        self._service.turns.want(self)
+        return True
 
     def pause_writing(self) -> None:
         """Write nothing more of a response for now."""
@@ -119,6 +124,8 @@ class WebConnection(asyncio.BufferedProtocol):
             self._user.writable()
         elif self._body:
             self._write_body()
+        elif self._lingers:
+            self._due_in(LINGER_LIMIT)
 
     # Called by who makes connections, and by turns
 
@@ -239,10 +246,12 @@ class WebConnection(asyncio.BufferedProtocol):
             return False  # after the response another turn is asked for
         if not self._held:
             if self._eof:
+                self._handshake_failed("closed")
                 self.close()
             return False
         data, self._held = self._held, b""
-        self.resume_reading()
+        if len(data) >= MAX_HELD:
+            self.resume_reading()
         if plain := self._opened(data):
             self._conversation.receive_data(plain)
         return True
@@ -261,7 +270,7 @@ class WebConnection(asyncio.BufferedProtocol):
         if isinstance(answer, OpenStream):
             self._open_stream(request)
         else:
-            self._respond(answer, last=self._eof and not self._held)
+            self._respond(answer)
         return True
 
     def _answer(self, request: Request) -> Response | OpenStream:
@@ -272,7 +281,7 @@ class WebConnection(asyncio.BufferedProtocol):
             self._service.on_error(error)
             return plain_text(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _respond(self, response: Response, *, last: bool) -> None:
+    def _respond(self, response: Response, *, last: bool = False) -> None:
         self._service.counters.requests[response.status] += 1
         self._due_in(RESPONSE_LIMIT)
         head, body = self._conversation.respond(response, last=last)
@@ -304,8 +313,10 @@ class WebConnection(asyncio.BufferedProtocol):
         if self._eof:
             self._transport.close()
         else:
+            self._lingers = True
             self._transport.write_eof()
-        self._due_in(LINGER_LIMIT)
+            if not self._is_blocked:
+                self._due_in(LINGER_LIMIT)
 
     def _due_in(self, seconds: float) -> None:
         if self._deadline is not None:
@@ -343,6 +354,8 @@ class WebConnection(asyncio.BufferedProtocol):
         if rest := self._conversation.rest:
             user.received(rest)
         held, self._held = self._held, b""
+        if len(held) >= MAX_HELD:
+            self.resume_reading()
         if held and not self._is_over:
             self._receive(held)
         if self._eof:

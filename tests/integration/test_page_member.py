@@ -6,37 +6,37 @@ import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tcclient import events
+from tcclient.audio.opus import OpusEncoder
+from tcclient.capture import SPEECH
+from tcclient.capture.reader import open_audio
+from tcclient.participant import Participant
 from tcclient.room import Room
 from tcclient.sources import EncodedAudio, EncodedAudioSource
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import ChatScope, Source
+from tests.support.page_program import PAGE, bundled
 from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World, until, watching
-
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "tcclient" / "web"
-ESBUILD = PAGE / "node_modules" / "esbuild" / "bin" / "esbuild"
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed here"),
-    pytest.mark.skipif(not ESBUILD.exists(), reason=f"the npm packages are not installed: npm ci in {PAGE}"),
+    pytest.mark.skipif(
+        not (PAGE / "node_modules" / "esbuild").exists(), reason=f"the npm packages are not installed: npm ci in {PAGE}"
+    ),
 ]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The member as one file."""
-    bundle = tmp_path_factory.mktemp("page") / "member.mjs"
-    source = ROOT / "tests" / "tcclient" / "web" / "member.ts"
-    options = ["--bundle", "--platform=node", "--format=esm", "--target=node20", f"--outfile={bundle}"]
-    subprocess.run(["node", str(ESBUILD), str(source), *options, "--log-level=warning"], check=True)
-    return bundle
+    return bundled("member", tmp_path_factory.mktemp("page"))
 
 
 class PageMember:
@@ -108,8 +108,16 @@ async def together(page: PageMember, room: Room, count: int = 1) -> None:
     await until(lambda: {"type": "pathChanged", "state": "ok"} in page.told, "the path of the page is proved")
 
 
-def voices(count: int, first: int = 0) -> list[EncodedAudio]:
-    return [EncodedAudio(bytes((first + i,)) * 40, level=30, voice=True) for i in range(count)]
+def only(room: Room) -> Participant:
+    """The one other participant."""
+    (participant,) = room.participants.values()
+    return participant
+
+
+def speech_frames(count: int) -> list[EncodedAudio]:
+    encoder = OpusEncoder(bitrate=24_000)
+    with contextlib.closing(iter(open_audio(SPEECH, samples=960, loop=False))) as pcm:
+        return [EncodedAudio(encoder.encode(block), level=30, voice=True) for block in islice(pcm, count)]
 
 
 def test_a_page_and_a_native_client_see_the_same_room(run: Run, world: World, server: Server, program: Path) -> None:
@@ -146,7 +154,7 @@ def test_sound_goes_both_ways(run: Run, world: World, server: Server, program: P
             assert [packet.payload for packet in heard] == sent
             assert all(told["sent"] for told in page.of("audioSent"))
 
-            spoken = voices(25, first=100)
+            spoken = speech_frames(25)
             publication = await room.publish(EncodedAudioSource(iter(spoken)))
             await publication.wait()
             await until(lambda: len(page.of("media")) >= len(spoken), "the native client is heard")
@@ -180,8 +188,8 @@ def test_texts_go_both_ways(run: Run, world: World, server: Server, program: Pat
                 ("hanya untukmu", ChatScope.PARTICIPANT, True, "Kantor Satu / Wati"),
             ]
             await until(lambda: len(page.of("chatSent")) == 2, "both were accepted")
-            await room.send_chat("pagi\njuga")
-            await room.send_chat("rahasia", to=room.participants[0])
+            await room.chat("pagi\njuga")
+            await room.chat("rahasia", to=only(room))
             await until(lambda: len(page.of("chatReceived")) == 2, "two texts of the native client")
             assert [(text["text"], text["scope"], text["sealed"]) for text in page.of("chatReceived")] == [
                 ("pagi\njuga", "room", True),
@@ -200,7 +208,7 @@ def test_a_new_key_follows_a_leave(run: Run, world: World, server: Server, progr
                 page.do(verb="publish")
                 number = (await page.first("publicationReady"))["number"]
             await until(lambda: len(room.participants) == 1, "one has left")
-            ring = room.connection.session.seat.peers[room.participants[0].id].ring
+            ring = room.connection.session.seat.member_keys[only(room).id].ring
             await until(lambda: ring.newest_number == 2, "the page has made a new key")
             heard: list[Any] = []
             room.tracks[0].on_audio.append(heard.append)
@@ -228,7 +236,7 @@ def test_the_page_kicks_and_is_kicked(run: Run, world: World, server: Server, pr
                 assert left["code"] == "kicked"
             async with world.client(link, "ketua", "Rini") as chair:
                 await until(lambda: len(chair.participants) == 1, "the chair sees the page")
-                await chair.participants[0].kick("cukup")
+                await only(chair).kick("cukup")
                 evicted = await page.first("evicted")
                 assert evicted["code"] == "kicked"
 

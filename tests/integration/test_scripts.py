@@ -136,8 +136,11 @@ def test_who_is_here_and_what_was_refused(server: Server, tmp_path: Path) -> Non
         say(other, "/msg ketua" + text)
         assert event(leader, "chat", scope="participant")["text"] == text.lstrip()
         say(leader, "/mute kantor-2")
-        assert event(other, "chat", who="ketua / ketua")["text"] == "Please mute your microphone."
-        assert event(leader, "chat", who="ketua / ketua")["to"] == "Kantor Dua / kantor-2"
+        assert event(leader, "asked_to_mute")["who"] == "Kantor Dua / kantor-2"
+        assert event(other, "mute_asked", who="ketua / ketua")["source"] == "microphone"
+        say(other, "/mute ketua")
+        assert event(leader, "chat", who="Kantor Dua / kantor-2")["text"] == "Please mute your microphone."
+        assert event(other, "chat", to="ketua / ketua")["text"] == "Please mute your microphone."
 
 
 @pytest.mark.parametrize("stalled", ["stdout", "stderr"])

@@ -84,15 +84,8 @@ class HandoffLane(Lane):
 class Handoff:
     """The end of the process that has the streams, towards ``workers`` media workers."""
 
-    def __init__(
-        self,
-        streams: Streams,
-        workers: int,
-        loop: asyncio.AbstractEventLoop,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, streams: Streams, workers: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._streams = streams
-        self._loop = loop
         self._clock = clock
         self._sockets: list[socket.socket | None] = [None] * workers
         self._lost: Counter[str] = Counter()
@@ -106,7 +99,7 @@ class Handoff:
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
         self._sockets[worker] = ours
-        self._loop.add_reader(ours, self._take, worker, ours)
+        asyncio.get_running_loop().add_reader(ours, self._take, worker, ours)
         return theirs
 
     def close(self, worker: int) -> None:
@@ -114,7 +107,7 @@ class Handoff:
         sock = self._sockets[worker]
         if sock is not None:
             self._sockets[worker] = None
-            self._loop.remove_reader(sock)
+            asyncio.get_running_loop().remove_reader(sock)
             sock.close()
 
     def stats(self) -> MediaStats:

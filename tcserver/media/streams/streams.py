@@ -18,8 +18,7 @@ class Streams:
     Until ``connect`` is called, what comes by them is lost. ``clock`` is monotonic, in seconds.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic) -> None:
-        self._loop = loop
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._carry: Carry = lambda number, datagrams: None
         self._timer: asyncio.TimerHandle | None = None
         self.lane = StreamLane(clock, self._flush_in)
@@ -50,4 +49,4 @@ class Streams:
             self._timer.cancel()
 
     def _flush_in(self, seconds: float) -> None:
-        self._timer = self._loop.call_later(seconds, self.lane.flush)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.lane.flush)

@@ -25,7 +25,7 @@ CONTENT_POLICY = (
 PERMISSIONS = (
     "camera=(self), microphone=(self), display-capture=(self), speaker-selection=(self), autoplay=(self), "
     "fullscreen=(self), picture-in-picture=(self), screen-wake-lock=(self), "
-    "geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=(), bluetooth=()"
+    "geolocation=(), payment=(), usb=(), serial=(), hid=(), midi=()"
 )
 """What a meeting needs, and nothing else."""
 SECURITY_FIELDS: tuple[tuple[str, str], ...] = (

@@ -5,6 +5,7 @@ import { before, describe, test } from "node:test";
 
 import { Lives } from "../../../tcclient/web/src/core/membership/lives.js";
 import {
+  accountChangeText,
   accountLoginText,
   deviceLoginText,
 } from "../../../tcclient/web/src/protocol/account.js";
@@ -18,8 +19,13 @@ import {
   hex,
   utf8,
 } from "../../../tcclient/web/src/protocol/bytes.js";
-import { ItemType } from "../../../tcclient/web/src/protocol/datagram.js";
+import {
+  ItemType,
+  openDatagram,
+  parseDatagramHeader,
+} from "../../../tcclient/web/src/protocol/datagram.js";
 import { KeyRing } from "../../../tcclient/web/src/protocol/keyring.js";
+import { SigningKey } from "../../../tcclient/web/src/protocol/identity.js";
 import {
   memberSetHash,
   roomHash,
@@ -378,7 +384,7 @@ describe("what breaks the protocol ends the connection", () => {
     });
   });
 
-  test("but not a message of a later version, nor a datagram in the channel", () => {
+  test("but not a message of a later version", () => {
     const pair = new Pair();
     pair.login();
     pair.server.sendBody(
@@ -389,7 +395,6 @@ describe("what breaks the protocol ends the connection", () => {
         utf8("z"),
       ),
     );
-    pair.server.sendBody(Uint8Array.of(1, 2, 3));
     pair.say(messages.Ping.make({ time: 2n ** 63n }), 5);
     assert.deepEqual(pair.asked("pong").message.time, 2n ** 63n);
   });
@@ -557,11 +562,11 @@ describe("the roster", () => {
 
   test("the same snapshot again changes nothing, and the keys stay", () => {
     const pair = new Pair().seated(other());
-    const peer = pair.session.seat.peers.get(2);
+    const peer = pair.session.seat.memberKeys.get(2);
     const before = pair.events.length;
     pair.snapshot([pair.ownMember(), other().member], [], 0n);
     assert.equal(pair.events.length, before);
-    assert.equal(pair.session.seat.peers.get(2), peer);
+    assert.equal(pair.session.seat.memberKeys.get(2), peer);
   });
 
   test("a life that is over does not come back", () => {
@@ -1107,5 +1112,302 @@ describe("a seat ends", () => {
     pair.pump();
     assert.equal(pair.asked("close").message.code, "leaving");
     assert.equal(pair.session.nextDeadline(), Infinity);
+  });
+});
+
+describe("what a chair does", () => {
+  test("reaches us as a wish, a hold and a hand", () => {
+    const other = new OtherMember(2);
+    const pair = new Pair().seated(other);
+    publish(pair);
+    pair.say(
+      messages.MuteAsked.make({
+        participant: 2,
+        source: "microphone",
+        muted: true,
+      }),
+    );
+    pair.say(
+      messages.MuteAsked.make({
+        participant: 9,
+        source: "microphone",
+        muted: true,
+      }),
+    );
+    assert.deepEqual(
+      pair
+        .of("muteAsked")
+        .map(({ participant, muted }) => [participant, muted]),
+      [[2, true]],
+    );
+    const own = { ...track(other, 40), participant: 1 };
+    const change = (held: boolean, first: bigint, member: Member): void => {
+      const publication = { ...own, muted: held, held };
+      const what = first === 1n ? "published" : "publication_updated";
+      const changes = [
+        messages.Change.make({ what, publication }),
+        messages.Change.make({ what: "member_updated", member }),
+      ];
+      pair.say(messages.RoomChanges.make({ first, changes }));
+    };
+    change(true, 1n, { ...other.member, hand: 7n });
+    assert.throws(() => pair.session.seat.setMuted(1, false), {
+      code: "not_permitted",
+    });
+    change(false, 3n, { ...other.member, hand: 7n, role: "chair" });
+    pair.session.seat.setMuted(1, false);
+    assert.deepEqual(
+      pair.of("holdChanged").map(({ held }) => held),
+      [true, false],
+    );
+    assert.deepEqual(
+      pair.of("handChanged").map(({ participant }) => participant.member.hand),
+      [7n],
+    );
+    assert.deepEqual(
+      pair
+        .of("participantUpdated")
+        .map(({ participant }) => participant.member.role),
+      ["chair"],
+    );
+  });
+
+  test("is asked of the server", () => {
+    const { session, server } = new Pair().seated();
+    const { seat } = session;
+    seat.raiseHand();
+    seat.lowerHand({ participant: 2 });
+    seat.muteOther(2, "microphone", true, true);
+    seat.lockRoom(true);
+    seat.setRole(2, "listener");
+    seat.updateRoom({ title: "Rapat" });
+    seat.closeRoom();
+    server.receive(session.controlToSend());
+    assert.deepEqual(
+      server.requests.slice(-7).map(({ message }) => message.t),
+      [
+        "raise_hand",
+        "lower_hand",
+        "mute_other",
+        "lock_room",
+        "set_role",
+        "update_room",
+        "close_room",
+      ],
+    );
+  });
+});
+
+test("another password is signed by the key of the present one", () => {
+  const pair = new Pair();
+  assert.throws(() => pair.session.passwordKeys(), { name: "Refusal" });
+  pair.login();
+  const { salt, present, next } = pair.session.passwordKeys();
+  assert.notDeepEqual(present.salt, next.salt);
+  const [old, fresh] = [new SigningKey(filled(6)), new SigningKey(filled(7))];
+  pair.session.changePassword(old, fresh, salt);
+  pair.pump();
+  const { message, requestId } = pair.asked("change_password");
+  const hash = (pair.signed[0] ?? salt)
+    .subarray(utf8("tc device login v1\0").length)
+    .subarray(0, 64);
+  const challenge = {
+    salt,
+    memoryBytes: next.memoryBytes,
+    passes: next.passes,
+  };
+  const text = accountChangeText(
+    hash,
+    "dinas.kesehatan",
+    fresh.public,
+    challenge,
+  );
+  assert(verifyDetached(old.public, text, message.signature));
+  pair.say(messages.Ok.make({}), requestId);
+  assert.deepEqual(pair.session.passwordKeys().present.salt, next.salt);
+});
+
+describe("a room without end-to-end encryption", () => {
+  function bare(other: OtherMember): Pair {
+    const pair = new Pair();
+    const room = pair.room({ e2ee: false });
+    pair.login();
+    pair.sitDown(room);
+    const members = [pair.ownMember(), other.member];
+    pair.say(
+      messages.Snapshot.make({
+        number: 0n,
+        room,
+        members,
+        publications: [track(other)],
+        last: true,
+      }),
+    );
+    return pair;
+  }
+
+  test("needs no keys, and refuses replays all the same", () => {
+    const pair = bare(new OtherMember(2));
+    publish(pair);
+    assert(
+      pair.session.seat.sendAudio(
+        1,
+        { payload: utf8("halo"), timestamp: 0 },
+        pair.now,
+      ),
+    );
+    assert(
+      !pair.server.requests.some(({ message }) => message.t === "key_boxes"),
+    );
+    const header = parseHeader(
+      sound(new SenderKey(0, 0, filled(1)), 4, "siapa saja"),
+    );
+    const packet = sealPacket(header, utf8("siapa saja"), undefined, 16);
+    pair.forward(packet, 0);
+    pair.forward(packet, 1);
+    assert.deepEqual(heard(pair), ["siapa saja"]);
+    assert.deepEqual(Object.fromEntries(pair.session.drops), {
+      packet_refused: 1,
+    });
+  });
+
+  test("has texts that are the server's word", () => {
+    const pair = bare(new OtherMember(2));
+    pair.session.seat.sendChat("terbuka", 1, pair.now);
+    pair.pump();
+    const { message } = pair.asked("chat");
+    assert.deepEqual([message.text, message.sealed.length], ["terbuka", 0]);
+    const fields = {
+      messageId: filled(1, 16),
+      participant: 2,
+      name: "a / b",
+      sentAt: 9n,
+    };
+    pair.say(
+      messages.ChatMessage.make({ ...fields, scope: "room", text: "juga" }),
+    );
+    pair.say(
+      messages.ChatMessage.make({ ...fields, scope: "room", text: "juga" }),
+    );
+    pair.say(
+      messages.ChatMessage.make({
+        ...fields,
+        scope: "room",
+        text: "",
+        sealed: filled(1, 50),
+      }),
+    );
+    assert.deepEqual(
+      pair.of("chatReceived").map(({ text, sealed }) => [text, sealed]),
+      [["juga", false]],
+    );
+    assert.equal(pair.session.drops.get("text"), 1);
+  });
+});
+
+test("a signature that comes too late is ignored", () => {
+  const pair = new Pair().seated();
+  const before = pair.server.requests.length;
+  pair.session.leave();
+  pair.session.signed(1, filled(1, 64), pair.now);
+  pair.session.signed(99, filled(1, 64), pair.now);
+  pair.pump();
+  assert.deepEqual(
+    pair.server.requests.slice(before).map(({ message }) => message.t),
+    ["leave"],
+  );
+});
+
+test("keys of the media path change, and the old ones are good for ten seconds", () => {
+  const pair = new Pair().seated();
+  provePath(pair);
+  pair.sentItems();
+  const fields = {
+    mediaId: 77,
+    epoch: 1,
+    upKey: filled(0x21),
+    downKey: filled(0x22),
+  };
+  pair.say(messages.SessionKeys.make(fields));
+  pair.down({ type: ItemType.PADDING, value: new Uint8Array(1) });
+  assert.deepEqual(Object.fromEntries(pair.session.drops), {});
+  pair.advance(10.1);
+  pair.down({ type: ItemType.PADDING, value: new Uint8Array(1) });
+  assert.deepEqual(Object.fromEntries(pair.session.drops), {
+    unknown_epoch: 1,
+  });
+  const opened = pair.datagrams.filter(
+    (datagram) => parseDatagramHeader(datagram).epoch === 1,
+  );
+  assert(
+    opened.length > 0 &&
+      opened.every(
+        (datagram) => openDatagram(datagram, fields.upKey).length > 0,
+      ),
+  );
+});
+
+describe("bytes of nobody's making", () => {
+  /** Return a generator of numbers below a bound, the same in each run. */
+  function random(seed: number): (bound: number) => number {
+    let state = seed;
+    return (bound) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * bound);
+    };
+  }
+
+  test("in datagrams are dropped", () => {
+    const other = new OtherMember(2);
+    const pair = new Pair().seated(other);
+    const next = random(1);
+    const counted = (): number =>
+      [...pair.session.drops.values()].reduce((sum, count) => sum + count, 0);
+    for (let i = 0; i < 500; i++) {
+      const datagram = Uint8Array.from({ length: next(80) }, () => next(256));
+      if (i % 2 === 0 && datagram.length > 6)
+        datagram.set(
+          [
+            [0x12, 0, 0, 0, 0, 77],
+            [0x13, 0, 0, 0, 0, 9],
+          ][(i % 4) >> 1] ?? [],
+        );
+      pair.give(datagram);
+      assert.equal(counted(), i + 1);
+    }
+    assert.equal(pair.session.phase, "room");
+  });
+
+  test("in packets of a sealer who lies are dropped", () => {
+    const other = new OtherMember(2);
+    const pair = new Pair().seated(other);
+    pair.snapshot([pair.ownMember(), other.member], [track(other)], 1n);
+    const next = random(2);
+    for (let i = 0; i < 500; i++) {
+      const packet = Uint8Array.from({ length: next(60) }, () => next(256));
+      if (packet.length > 3)
+        packet.set([
+          [0x10, 0x20, 0x30, 0x90][i % 4] ?? 0,
+          0,
+          [50, 234][i % 2] ?? 0,
+        ]);
+      pair.forward(packet, i);
+    }
+    assert.deepEqual(heard(pair), []);
+    assert.equal(pair.session.phase, "room");
+  });
+
+  test("in a frame of the server end the connection", () => {
+    const next = random(3);
+    for (let i = 0; i < 60; i++) {
+      const pair = new Pair().seated();
+      pair.server.sendBody(
+        Uint8Array.from({ length: 1 + next(40) }, (_, at) =>
+          at === 0 ? 0 : next(256),
+        ),
+      );
+      pair.pump();
+      assert.deepEqual(ending(pair), { code: "bad_message", dishonest: false });
+    }
   });
 });

@@ -180,6 +180,18 @@ test("login", () => {
     hex(device.sign(account.deviceLoginText(hash, login.account))),
     login.device_signature,
   );
+  const changed = {
+    salt: fromHex(login.new_salt),
+    memoryBytes: login.new_memory_bytes,
+    passes: login.new_passes,
+  };
+  const change = account.accountChangeText(
+    hash,
+    login.account,
+    fromHex(login.new_public),
+    changed,
+  );
+  assert.equal(hex(key.sign(change)), login.change_signature);
   const cheap = () =>
     account.deriveAccountKey(
       login.password,

@@ -10,6 +10,7 @@ import pytest
 from tcserver.config.sections import Configuration
 from tcserver.media.interface import Address, Event, OpenSealer, OpenSeat, SealerState, SeatOpened
 from tcserver.media.opening import open_media
+from tcserver.media.streams.streams import Streams
 from tests.support.media.world import ROOM_KEY, SEALER, MediaClient
 from tests.support.processes.world import until
 
@@ -28,7 +29,7 @@ def configured(workers: int) -> Configuration:
 def test_a_seat_is_opened_and_what_there_is_is_told(workers: int) -> None:
     async def main() -> None:
         events: list[Event] = []
-        media = await open_media(configured(workers), [("127.0.0.1", 0)], events.extend)
+        media = await open_media(configured(workers), [("127.0.0.1", 0)], Streams(), events.extend)
         try:
             client = MediaClient(0x1000, Address(0, "127.0.0.1", 9))
             media.configure_logs("error", "text")
@@ -54,6 +55,6 @@ def test_an_address_in_use_is_an_error(workers: int) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
             taken.bind(("127.0.0.1", 0))
             with pytest.raises(OSError, match="in use"):
-                await open_media(configured(workers), [taken.getsockname()], lambda events: None)
+                await open_media(configured(workers), [taken.getsockname()], Streams(), lambda events: None)
 
     asyncio.run(main())

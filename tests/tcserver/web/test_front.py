@@ -10,7 +10,7 @@ import pytest
 
 from tcserver.web import front
 from tcserver.web.proxy_protocol import SIGNATURE
-from tests.support.web.web_world import WebWorld, ended, get, greeted, response, until
+from tests.support.web_world import WebWorld, ended, get, greeted, response, until
 
 PROXY_HEADER = SIGNATURE + struct.pack("!BBH4s4sHH", 0x21, 0x11, 12, bytes([192, 0, 2, 1]), bytes(4), 4711, 443)
 LOCAL_HEADER = SIGNATURE + b"\x20\x00\x00\x00"

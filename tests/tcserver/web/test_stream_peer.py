@@ -23,7 +23,7 @@ from tcserver.daemon.control_turns import ControlTurns
 from tcserver.media.streams.streams import Streams
 from tcserver.web import stream_peer
 from tcserver.web.stream_peer import StreamPath
-from tests.support.web.plain_stream import listening
+from tests.support.plain_stream import listening
 from tests.tcserver.daemon.test_control_peer import STATIC, Handler
 
 LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -35,7 +35,7 @@ class Server:
 
     def __init__(self) -> None:
         self.handler = Handler()
-        self.streams = Streams(asyncio.get_running_loop())
+        self.streams = Streams()
         self.streams.connect(self._carry)
         self.datagrams: list[tuple[int, bytes]] = []
         self.batches = 0
@@ -326,6 +326,20 @@ def test_more_frames_than_are_taken_wait_in_the_network(monkeypatch: pytest.Monk
         await server.wait(lambda: len(server.datagrams) == 3000)
         assert time.monotonic() - began > 0.6
         assert [datagram for _, datagram in server.datagrams] == [b"%06d" % n for n in range(3000)]
+        writer.close()
+
+    run(main)
+
+
+def test_long_messages_count_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_peer, "MAX_BYTES_BEFORE_LOGIN", 1 << 30)
+
+    async def main(server: Server) -> None:
+        _, writer = await server.raw()
+        began = time.monotonic()
+        writer.write(client_frame(pack_datagram(bytes(12_000))) * 200)
+        await server.wait(lambda: len(server.datagrams) == 200)
+        assert time.monotonic() - began > 0.4, "as many as 2,000 of the usual size"
         writer.close()
 
     run(main)

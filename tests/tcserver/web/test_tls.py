@@ -9,7 +9,7 @@ import pytest
 
 from tcserver.web.certificates.keeper import SelfSigned
 from tcserver.web.tls import TlsError, TlsLayer
-from tests.support.web.web_world import client_context
+from tests.support.web_world import client_context
 
 
 class Client:

@@ -1,7 +1,7 @@
 /** What a session tells its owner. Events are immutable, and come in the order in which things happened. */
 
 import type { Action, ErrorCode } from "../protocol/errors.js";
-import type { Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo } from "../protocol/messages.js";
+import type { Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo, Source } from "../protocol/messages.js";
 
 /**
  * State of the media path.
@@ -114,6 +114,28 @@ export interface Evicted {
 export interface ParticipantEvent {
   readonly type: "participantJoined" | "participantUpdated";
   readonly participant: Participant;
+}
+
+/** A participant raised or lowered its hand, or somebody lowered it. */
+export interface HandChanged {
+  readonly type: "handChanged";
+  readonly participant: Participant;
+}
+
+/** A participant asks us to mute or unmute a source. Nothing happens unless we do it. */
+export interface MuteAsked {
+  readonly type: "muteAsked";
+  /** The one who asks. */
+  readonly participant: number;
+  readonly source: Source;
+  readonly muted: boolean;
+}
+
+/** Our publication is held muted by another participant, or not any more. */
+export interface HoldChanged {
+  readonly type: "holdChanged";
+  readonly number: number;
+  readonly held: boolean;
 }
 
 /** Somebody is gone; `code` says why, if not of their own will. */
@@ -262,7 +284,7 @@ export interface Closed {
 }
 
 /** What the roster tells. */
-export type RosterEvent = ParticipantEvent | ParticipantLeft | TrackEvent | RoomUpdated;
+export type RosterEvent = ParticipantEvent | HandChanged | ParticipantLeft | TrackEvent | RoomUpdated;
 
 export type Event =
   | Sign
@@ -276,6 +298,8 @@ export type Event =
   | Left
   | Evicted
   | RosterEvent
+  | MuteAsked
+  | HoldChanged
   | Speakers
   | ChatReceived
   | TextMissing

@@ -1,11 +1,26 @@
 /** From the handshake to the welcome: the key of the server, and the proof of account and device. */
 
-import { accountLoginText, checkCosts, deviceLoginText, effectiveSalt } from "../protocol/account.js";
+import {
+  accountChangeText,
+  accountLoginText,
+  type Challenge,
+  checkCosts,
+  DEFAULT_MEMORY,
+  DEFAULT_PASSES,
+  deviceLoginText,
+  effectiveSalt,
+} from "../protocol/account.js";
 import { equal, NO_BYTES } from "../protocol/bytes.js";
 import type { ControlConnection, HandshakeCompleted } from "../protocol/control.js";
 import { fingerprint, type SigningKey } from "../protocol/identity.js";
-import { Login as LoginMessage, LoginBegin, type LoginChallenge, type Welcome } from "../protocol/messages.js";
-import type { Emit } from "./events.js";
+import {
+  ChangePassword,
+  Login as LoginMessage,
+  LoginBegin,
+  type LoginChallenge,
+  type Welcome,
+} from "../protocol/messages.js";
+import type { DeriveKey, Emit } from "./events.js";
 import { Distrust } from "./membership/distrust.js";
 import type { Signing } from "./signing.js";
 
@@ -22,6 +37,8 @@ export class Login {
   readonly #emit: Emit;
   #hash: Uint8Array = NO_BYTES;
   #static: Uint8Array = NO_BYTES;
+  /** How the present account key is derived. */
+  #challenge: Challenge | undefined;
   #account = "";
   #name = "";
 
@@ -63,8 +80,8 @@ export class Login {
     } catch {
       throw new Distrust("the server asks for a password derivation that is too cheap or too dear");
     }
-    const salt = effectiveSalt(this.#static, this.#account, challenge.salt);
-    this.#emit({ type: "deriveKey", account: this.#account, salt, memoryBytes, passes });
+    this.#challenge = { salt: challenge.salt, memoryBytes, passes };
+    this.#emit(this.#derivation(this.#challenge));
   }
 
   /** Prove account and device. Both signatures are valid on this connection only. */
@@ -85,4 +102,46 @@ export class Login {
     this.welcome = welcome;
     this.#emit({ type: "loggedIn", account, agency, name, limits });
   }
+
+  /** Return how the keys of the present and of a new password are derived; `salt` is random, 16 bytes. */
+  passwordKeys(salt: Uint8Array): PasswordKeys {
+    if (this.#challenge === undefined) throw new Error("there is a challenge once the login is done");
+    return { salt, present: this.#derivation(this.#challenge), next: this.#derivation(defaultCosts(salt)) };
+  }
+
+  /** Give the own account another password, by the keys that `passwordKeys` told; return the request id. */
+  changePassword(present: SigningKey, next: SigningKey, salt: Uint8Array): number {
+    const { memoryBytes, passes } = defaultCosts(salt);
+    const text = accountChangeText(this.#hash, this.#account, next.public, defaultCosts(salt));
+    const fields = {
+      salt,
+      memoryKib: memoryBytes / KIB,
+      passes,
+      publicKey: next.public,
+      signature: present.sign(text),
+    };
+    return this.#control.request(ChangePassword.make(fields));
+  }
+
+  /** Take the password that the server has accepted for the present one. */
+  passwordChanged({ salt, memoryKib, passes }: ChangePassword): void {
+    this.#challenge = { salt, memoryBytes: memoryKib * KIB, passes };
+  }
+
+  #derivation({ salt, memoryBytes, passes }: Challenge): DeriveKey {
+    const account = this.#account;
+    return { type: "deriveKey", account, salt: effectiveSalt(this.#static, account, salt), memoryBytes, passes };
+  }
+}
+
+/** How the keys of the present and of a new password are derived. */
+export interface PasswordKeys {
+  /** Of the new password, as the server gets it; 16 bytes. */
+  readonly salt: Uint8Array;
+  readonly present: DeriveKey;
+  readonly next: DeriveKey;
+}
+
+function defaultCosts(salt: Uint8Array): Challenge {
+  return { salt, memoryBytes: DEFAULT_MEMORY, passes: DEFAULT_PASSES };
 }

@@ -1,35 +1,34 @@
 /** A seat in a room: its roster, keys, media path, publications and subscriptions. */
 
-import { utf8 } from "../protocol/bytes.js";
 import type { ControlConnection } from "../protocol/control.js";
 import { Refusal } from "../protocol/errors.js";
 import type { PublicationId } from "../protocol/keyring.js";
 import * as messages from "../protocol/messages.js";
-import type { ChatScope, Message, Role, Source, StreamChoice } from "../protocol/messages.js";
+import type { ChatScope, Message, Source, StreamChoice } from "../protocol/messages.js";
 import type { AudioHeader } from "../protocol/packet.js";
 import type { Party } from "../protocol/sender-key.js";
-import { checkText } from "../protocol/text.js";
 import type { Drops } from "./drops.js";
 import type { Emit, RosterEvent } from "./events.js";
 import type { Place } from "./joining.js";
 import { KeyInbox } from "./keys/key-inbox.js";
 import { BARE, type SealingKey, SenderKeys } from "./keys/own-key.js";
-import { Peer } from "./keys/peers.js";
+import { type MemberKeys, MemberKeyTable } from "./keys/member-keys.js";
 import { RoomDatagramOpener } from "./keys/room-datagrams.js";
 import { Audible } from "./media/audible.js";
 import { Egress } from "./media/egress.js";
 import { KeyframeSpacing } from "./media/keyframes.js";
 import { MediaPath } from "./media/path.js";
 import { type AudioFrame, type NewPublication, Publications, type VideoFrame } from "./media/publications.js";
+import { Publishing } from "./media/publishing.js";
 import { MediaReceiver } from "./media/receiving.js";
 import { Presence } from "./membership/presence.js";
-import { isSameParty, RoomState, trackKey } from "./membership/roster.js";
+import { SnapshotRequests } from "./membership/snapshots.js";
+import { RoomState, trackKey } from "./membership/roster.js";
 import type { Signing } from "./signing.js";
 import { type ShownTexts, Texts } from "./texts.js";
 import { NEVER, type Timers } from "./timers.js";
+import { RoomVerbs } from "./verbs.js";
 
-/** Seconds after which a snapshot is asked for again. */
-export const SNAPSHOT_RETRY = 2.0;
 /** Seconds between looks for keys that have expired: none stays longer than its overlap and this. */
 export const PURGE_INTERVAL = 1.0;
 
@@ -47,33 +46,31 @@ export interface SeatSurroundings {
 }
 
 /** What a session has while it is in a room; `Session` owns it and feeds it. Requests return their id. */
-export class Seat {
+export class Seat extends RoomVerbs {
   /** The roster: members, publications, safety code. */
   readonly room: RoomState;
   /** State and statistics of the media path. */
   readonly path: MediaPath;
-  /** The verified other members as senders, with their clock mappings. */
-  readonly peers: ReadonlyMap<number, Peer>;
+  /** Keys and clock mappings of the other verified members. */
+  readonly memberKeys: MemberKeyTable;
   readonly media: MediaReceiver;
   readonly egress: Egress;
   readonly publications: Publications;
+  /** Of the room, after a gap in the changes. */
+  readonly snapshots: SnapshotRequests;
   readonly #around: SeatSurroundings;
   readonly #joined: messages.Joined;
-  readonly #peers = new Map<number, Peer>();
   readonly #own: Party;
-  readonly #boxPrivate: Uint8Array;
   readonly #opener: RoomDatagramOpener;
   readonly #keys: SenderKeys;
+  readonly #publishing: Publishing;
   readonly #presence: Presence;
   readonly #inbox: KeyInbox;
   readonly #texts: Texts;
   readonly #audible: Audible;
   readonly #spacing = new KeyframeSpacing();
   #pathState: MediaPath["state"];
-  /** When something happened last: near enough for what needs no more. */
-  #now = 0;
   #isComplete = false;
-  #snapshotAt = NEVER;
   #purgeAt = NEVER;
   #generation = 0;
   #wantsMedia = false;
@@ -81,12 +78,14 @@ export class Seat {
   constructor(joined: messages.Joined, place: Place, around: SeatSurroundings) {
     const { emit, randomBytes, drops, shown, timers, signing } = around;
     const { fingerprint, seat, boxPrivate } = place.identity;
-    const recipients = new Map<number, Peer>();
+    const recipients = new Map<number, MemberKeys>();
+    super();
     this.#around = around;
     this.#joined = joined;
-    this.peers = this.#peers;
     this.#own = { deviceKey: seat.deviceKey, boxKey: seat.boxKey };
-    this.#boxPrivate = boxPrivate;
+    const { life, name: room, e2ee } = place.room;
+    this.memberKeys = new MemberKeyTable({ life, room, e2ee, recipient: this.#own }, boxPrivate);
+    this.snapshots = new SnapshotRequests(() => around.control.ask(messages.GetSnapshot.make({})));
     this.egress = new Egress(joined, drops);
     this.path = new MediaPath(this.egress, joined.downKey, drops);
     this.#pathState = this.path.state;
@@ -106,17 +105,23 @@ export class Seat {
       path: this.path,
       opener: this.#opener,
       room: this.room,
-      peers: this.#peers,
+      senders: this.memberKeys,
       heard: (packet, now) => this.#audible.received(packet, now),
       drops,
     });
     this.#keys = new SenderKeys({
-      life: place.room.life,
-      room: place.room.name,
+      life,
+      room,
       own: this.#own,
-      peers: recipients,
+      members: recipients,
       firstSequences: () => this.publications.firstSequences(),
       randomBytes,
+    });
+    this.#publishing = new Publishing({
+      control: around.control,
+      emit,
+      publications: this.publications,
+      keys: e2ee ? this.#keys : undefined,
     });
     this.#presence = new Presence({
       stream: joined.beaconStream,
@@ -130,13 +135,14 @@ export class Seat {
       emit,
       randomBytes,
     });
-    this.#inbox = new KeyInbox(this.room, this.#peers, (peer, now) => this.#keyCame(peer, now), drops);
+    this.#inbox = new KeyInbox(this.room, this.memberKeys, (member, now) => this.#keyCame(member, now), drops);
     this.#texts = new Texts({
       room: this.room,
       own: this.#own,
-      peers: this.#peers,
+      memberKeys: this.memberKeys,
       keys: this.#keys,
       shown,
+      limits: around.limits,
       randomBytes,
       emit,
       drops,
@@ -169,7 +175,7 @@ export class Seat {
       (now) => this.#audible.handleTimeout(now),
     );
     timers.follow("keyframes", () => this.publications.keyframes.nextDeadline, settle);
-    timers.follow("snapshot", () => this.#snapshotAt, settle);
+    timers.follow("snapshot", () => this.snapshots.nextDeadline, settle);
     timers.follow(
       "purge",
       () => this.#purgeAt,
@@ -182,8 +188,9 @@ export class Seat {
     if (this.#handleKeys(message, now)) return;
     if (message.t === "snapshot") this.#snapshot(message, now);
     else if (message.t === "changes") this.#changes(message, now);
-    else if (message.t === "keyframe_request") this.#keyframeRequest(message.stream, message.spatial, now);
+    else if (message.t === "keyframe_request") this.publications.keyframeNeeded(message.stream, message.spatial, now);
     else if (message.t === "chat_message") this.#texts.receive(message, now);
+    else if (message.t === "mute_asked") this.#muteAsked(message);
   }
 
   /** Act on a notification about keys; tell whether it is one. */
@@ -194,7 +201,7 @@ export class Seat {
         this.#texts.retry(now);
         return true;
       case "key_receipts":
-        for (const { participant, key } of message.receipts) this.#keys.receipt(participant, key, now);
+        this.#keys.receive(message.receipts, now);
         return true;
       case "session_keys":
         this.path.rekey(message, now);
@@ -222,15 +229,12 @@ export class Seat {
   /** Say what has collected: requests, boxes, receipts to the server; the rest to the application. */
   settle(now: number): void {
     const { emit } = this.#around;
-    this.#now = now;
-    if (now >= this.#snapshotAt) {
-      this.#snapshotAt = now + SNAPSHOT_RETRY;
-      this.#around.control.ask(messages.GetSnapshot.make({}));
-    }
+    this.#publishing.now = now;
+    this.snapshots.handleTimeout(now);
     this.#keys.handleTimeout(now);
     if (this.#keys.current !== undefined) this.#presence.schedule.keyChanged(this.#keys.current, now);
-    for (const { peer, beacon, first } of this.media.takeBeacons()) {
-      if (this.#peers.get(peer.id) === peer) this.#presence.receive(peer, beacon, first, now);
+    for (const { sender, beacon, first } of this.media.takeBeacons()) {
+      if (this.memberKeys.get(sender.id) === sender) this.#presence.receive(sender, beacon, first, now);
     }
     this.#sendKeys();
     for (const { id, spatial } of this.publications.keyframes.take(now)) {
@@ -252,12 +256,7 @@ export class Seat {
 
   // Verbs
 
-  /**
-   * Send a request that a participant may make; return its id, which `requestDone` or `requestFailed` repeats.
-   *
-   * Throws `RangeError` for a value out of range; `Refusal` while too many are unanswered.
-   */
-  request(message: Message): number {
+  override request(message: Message): number {
     return this.#around.control.request(message);
   }
 
@@ -282,30 +281,19 @@ export class Seat {
    * `published` or `publishFailed` follows, later `publicationReady`. Throws `RangeError` for a value out of range.
    */
   publish(publication: NewPublication, now: number): number {
-    const announced = this.publications.announce(publication);
-    this.request(announced);
-    this.publications.add(announced);
-    if (this.room.room.e2ee) {
-      this.#keys.start(now);
-      this.#keys.announced(announced.layers, now);
-    }
+    const number = this.#publishing.publish(publication, now);
     this.settle(now);
-    return announced.number;
+    return number;
   }
 
   /** End a publication at once; return the request id, 0 where it has ended already. */
   unpublish(number: number): number {
-    if (!this.publications.live.has(number)) return 0;
-    this.#forget(number);
-    return this.request(messages.Unpublish.make({ number }));
+    return this.#publishing.unpublish(number);
   }
 
-  /** Mute or unmute, here at once. Throws `Refusal` where it is not live. */
+  /** Mute or unmute, here at once. Throws `Refusal` where it is not live, and to unmute what is held muted. */
   setMuted(number: number, muted: boolean): number {
-    const publication = this.publications.live.get(number);
-    if (publication === undefined) throw new Refusal("no_such_publication");
-    publication.muted = muted;
-    return this.request(messages.Mute.make({ number, muted }));
+    return this.#publishing.setMuted(number, muted);
   }
 
   /** Send a frame of sound; false where it was not sent: not published yet, ended, muted, or no key. */
@@ -326,11 +314,7 @@ export class Seat {
    * room, or not verified where it has to be sealed.
    */
   sendChat(text: string, unixMs: number, now: number, scope: ChatScope = "room", participant = 0): Uint8Array {
-    checkText(text);
-    const { textChars, textBytes } = this.#around.limits;
-    if ([...text].length > textChars || utf8(text).length > textBytes) {
-      throw new RangeError(`a text has at most ${textChars} characters and ${textBytes} bytes`);
-    }
+    this.#texts.check(text);
     if (!this.#isComplete) throw new Refusal("not_in_room", "the roster is not here yet, so nobody could read it");
     const chat = this.#texts.compose({ text, scope, participant, unixMs }, now);
     this.settle(now); // The boxes of the key go before the text.
@@ -343,59 +327,16 @@ export class Seat {
     return chat.messageId;
   }
 
-  kick(participant: number, reason = ""): number {
-    return this.request(messages.Kick.make({ participant, reason }));
-  }
-
-  setRole(participant: number, role: Role): number {
-    return this.request(messages.SetRole.make({ participant, role }));
-  }
-
-  updateRoom(changes: { readonly title?: string; readonly maxParticipants?: number }): number {
-    return this.request(messages.UpdateRoom.make(changes));
-  }
-
-  closeRoom(): number {
-    return this.request(messages.CloseRoom.make({}));
-  }
-
   // Replies
 
   /** Take the reply to `publish`. */
   published(number: number, reply: messages.Published | messages.ErrorReply, now: number): void {
-    const { emit } = this.#around;
-    if (reply.t === "error") {
-      this.#forget(number);
-      emit({ type: "publishFailed", number, code: reply.code, text: reply.text });
-    } else if (!this.publications.accepted(number, reply.stream, now)) {
-      this.unpublish(number);
-      emit({ type: "publishFailed", number, code: "internal", text: "the server gave a stream id again too soon" });
-    } else {
-      emit({ type: "published", number, stream: reply.stream, caps: reply.caps });
-    }
-  }
-
-  /** The server would not send a snapshot now; ask again after `retryAfter` seconds. */
-  snapshotRefused(retryAfter: number, now: number): void {
-    this.#snapshotAt = now + Math.max(retryAfter, SNAPSHOT_RETRY);
+    this.#publishing.published(number, reply, now);
   }
 
   /** Take the reply to a text. */
   chatAnswered(messageId: Uint8Array, accepted: boolean): void {
     this.#texts.answered(messageId, accepted);
-  }
-
-  #forget(number: number): void {
-    this.publications.forget(number, this.#now);
-    if (this.publications.live.size === 0) this.#keys.stop();
-  }
-
-  /** Forget a publication that the server has ended, if it is live. */
-  #ended(number: number): void {
-    if (!this.publications.live.has(number)) return;
-    this.#forget(number);
-    const text = "the server has ended the publication";
-    this.#around.emit({ type: "publishFailed", number, code: "not_permitted", text });
   }
 
   #clockChanged(now: number, isFirst: boolean): void {
@@ -416,7 +357,7 @@ export class Seat {
   #snapshot(page: messages.Snapshot, now: number): void {
     const changed = this.room.receiveSnapshot(page);
     if (changed === undefined) return;
-    this.#snapshotAt = NEVER;
+    this.snapshots.arrived();
     const first = !this.#isComplete;
     this.#isComplete = true;
     if (first) {
@@ -427,7 +368,7 @@ export class Seat {
     for (const [number, { stream }] of [...this.publications.live]) {
       // What was granted before the pages were made stands in them, unless it has ended since.
       const stands = this.room.publications.has(trackKey(this.room.own, number));
-      if (stream !== undefined && !stands) this.#ended(number);
+      if (stream !== undefined && !stands) this.#publishing.ended(number);
     }
     if (first) {
       this.#presence.pathChanged(this.path.state, now);
@@ -441,18 +382,20 @@ export class Seat {
     else this.#retry(now);
     for (const { what, participant, number } of message.changes) {
       // One that began and ended within the message leaves no difference in the roster.
-      if (what === "unpublished" && participant === this.room.own && number !== undefined) this.#ended(number);
+      if (what === "unpublished" && participant === this.room.own && number !== undefined)
+        this.#publishing.ended(number);
     }
-    if (this.#isComplete && this.room.needsSnapshot && this.#snapshotAt === NEVER) this.#snapshotAt = now;
+    if (this.#isComplete && this.room.needsSnapshot) this.snapshots.gap(now);
   }
 
   #rosterChanged(changed: readonly RosterEvent[], now: number): void {
     const kicked = new Set<number>();
     for (const event of changed) {
       this.#around.emit(event);
-      if (event.type === "trackUnpublished" && event.track.participant === this.room.own)
-        this.#ended(event.track.number);
       if (event.type === "participantLeft" && event.code === "kicked") kicked.add(event.participant.member.participant);
+      if (!("track" in event) || event.track.participant !== this.room.own) continue;
+      if (event.type === "trackUnpublished") this.#publishing.ended(event.track.number);
+      else this.#publishing.flagsChanged(event.track);
     }
     this.#audible.rosterChanged(changed, now);
     this.#followMembers(kicked, now);
@@ -460,23 +403,12 @@ export class Seat {
     this.#retry(now);
   }
 
-  /** Make peers of the verified members, and forget those that are none any more. */
+  /** Take in the verified members that have come, and let go of those that are gone. */
   #followMembers(kicked: ReadonlySet<number>, now: number): void {
-    const { life, name: room, e2ee } = this.room.room;
-    const verified = this.room.verifiedOthers();
-    for (const [id, peer] of this.#peers) {
-      const party = verified.get(id);
-      if (party !== undefined && isSameParty(party, peer.party)) continue;
-      this.#peers.delete(id);
-      this.#presence.left(id, kicked.has(id), now);
-    }
+    const { gone, come } = this.memberKeys.follow(this.room.verifiedOthers());
+    for (const id of gone) this.#presence.left(id, kicked.has(id), now);
     this.#presence.schedule.resize(this.room.members.size);
-    for (const [id, sender] of verified) {
-      if (this.#peers.has(id)) continue;
-      const peer = new Peer(id, { life, room, e2ee, sender, recipient: this.#own }, this.#boxPrivate);
-      this.#peers.set(id, peer);
-      this.#presence.came(peer, now);
-    }
+    for (const member of come) this.#presence.came(member, now);
   }
 
   /** Look again at what waits for the roster. */
@@ -485,14 +417,15 @@ export class Seat {
     this.#texts.retry(now);
   }
 
-  #keyCame(peer: Peer, now: number): void {
-    this.#presence.compare(peer, now);
-    this.media.release(peer, now);
+  #keyCame(member: MemberKeys, now: number): void {
+    this.#presence.compare(member, now);
+    this.media.release(member, now);
   }
 
-  #keyframeRequest(stream: number, spatial: number, now: number): void {
-    const info = this.publications.byStream(stream)?.info;
-    if (info !== undefined && spatial < info.layers) this.publications.keyframes.ask({ id: info.number, spatial }, now);
+  #muteAsked({ participant, source, muted }: messages.MuteAsked): void {
+    if (this.room.members.has(participant) && source !== "unknown") {
+      this.#around.emit({ type: "muteAsked", participant, source, muted });
+    }
   }
 
   #pathDue(now: number): void {
@@ -505,7 +438,7 @@ export class Seat {
     this.#purgeAt = now + PURGE_INTERVAL;
     this.path.forget(now);
     this.#opener.forget(now);
-    for (const peer of this.#peers.values()) peer.forget(now);
+    for (const member of this.memberKeys.values()) member.forget(now);
   }
 }
 

@@ -10,74 +10,37 @@
  * The device key stays with the owner, who signs what `sign` events ask for, each in its time, and calls `signed`.
  */
 
-import { ControlConnection, type ControlEvent, type Replied } from "../protocol/control.js";
+import type { ControlConnection, ControlEvent, Replied } from "../protocol/control.js";
 import { type Action, CODES, type ErrorCode, ProtocolError, Refusal } from "../protocol/errors.js";
+import { SALT_SIZE } from "../protocol/account.js";
 import type { SigningKey } from "../protocol/identity.js";
 import * as messages from "../protocol/messages.js";
-import type { ErrorReply, Message, Source } from "../protocol/messages.js";
+import type { ErrorReply, Message } from "../protocol/messages.js";
 import { cleanDisplay, foldAccount } from "../protocol/names.js";
-import { CONTROL_TIMEOUT } from "../protocol/path.js";
 import { KEY_SIZE } from "../protocol/sodium.js";
+import { controlConnection, Liveness } from "./control.js";
 import { type Drop, Drops } from "./drops.js";
 import type { Event } from "./events.js";
 import { Joining, type JoinSettings } from "./joining.js";
-import { Login } from "./login.js";
+import { Login, type PasswordKeys } from "./login.js";
 import type { MediaPacket } from "./media/packet.js";
 import type { NetworkStatistics } from "./media/statistics.js";
 import { Distrust } from "./membership/distrust.js";
-import type { Lives } from "./membership/lives.js";
 import { Seat } from "./seat.js";
+import type { Environment, Phase, Settings } from "./settings.js";
 import { Signing } from "./signing.js";
 import { notice, ShownTexts } from "./texts.js";
 import { Timers } from "./timers.js";
 
 export type { JoinSettings } from "./joining.js";
+export type { PasswordKeys } from "./login.js";
 export type { AudioFrame, NewPublication, VideoFrame } from "./media/publications.js";
 export { Seat } from "./seat.js";
-
-/** Seconds between pings on the control connection. Two may be late before the connection counts as lost. */
-export const CONTROL_PING = 5.0;
-/** Name of this software in the handshake. */
-const SOFTWARE = "tcclient/web";
-export const DEFAULT_SOURCES: readonly Source[] = ["microphone", "camera", "screen", "screen_audio"];
-export const AUDIO_ONLY: readonly Source[] = ["microphone", "screen_audio"];
-
-/** How far a session has come. */
-export type Phase =
-  | "connecting"
-  /** The server has proved a key that nobody has accepted yet. Nothing is sent. */
-  | "untrusted"
-  /** Ready for `beginLogin`. */
-  | "trusted"
-  | "loggingIn"
-  /** Ready for `join`. */
-  | "lobby"
-  | "joining"
-  | "room"
-  | "closed";
-
-export interface Settings {
-  /** Fingerprint of the server, 20 bytes, from the link or pinned. Undefined: the owner decides on `serverKey`. */
-  readonly fingerprint: Uint8Array | undefined;
-  /** Sources of everybody that are subscribed to after a join. */
-  readonly sources: readonly Source[];
-}
-
-/** What a session is made with. */
-export interface Environment {
-  /** The public half of the device identity, 32 bytes. */
-  readonly device: Uint8Array;
-  /** Return so many random bytes, as `crypto.getRandomValues` makes them. */
-  readonly randomBytes: (size: number) => Uint8Array;
-  /** The lives that this page has been in, shared by all its sessions; it outlives each. */
-  readonly lives: Lives;
-}
+export type { Environment, Phase, Settings } from "./settings.js";
 
 /** See the module's text. */
 export class Session {
   #phase: Phase = "connecting";
-  /** Seconds of the last round trip on the control connection. */
-  #controlRtt: number | undefined;
   readonly #settings: Settings;
   readonly #environment: Environment;
   readonly #drops = new Drops();
@@ -89,7 +52,7 @@ export class Session {
   #login: Login;
   #joining: Joining | undefined;
   #seat: Seat | undefined;
-  #heardAt = 0;
+  #liveness: Liveness;
 
   constructor(settings: Settings, environment: Environment, now: number) {
     this.#settings = settings;
@@ -97,7 +60,7 @@ export class Session {
     this.#signing = new Signing(environment.device, (event) => this.#emit(event));
     this.#control = this.#newConnection();
     this.#login = this.#newLogin();
-    this.#expectPing(now);
+    this.#liveness = this.#newLiveness(now);
   }
 
   get phase(): Phase {
@@ -128,7 +91,7 @@ export class Session {
   networkStatistics(): NetworkStatistics {
     const { path, media } = this.seat;
     const { rtt, rttJitter, up } = path.statistics;
-    return { path: path.state, rtt, rttJitter, controlRtt: this.#controlRtt, up, down: media.direction() };
+    return { path: path.state, rtt, rttJitter, controlRtt: this.#liveness.rtt, up, down: media.direction() };
   }
 
   // What goes in and out
@@ -136,7 +99,7 @@ export class Session {
   /** Take bytes of the control connection. */
   receiveControl(data: Uint8Array, now: number): void {
     if (this.#phase === "closed") return;
-    this.#heardAt = now;
+    this.#liveness.heard(now);
     this.#control.receiveData(data);
     this.#guarded(() => {
       for (let event = this.#control.nextEvent(); event !== undefined; event = this.#control.nextEvent()) {
@@ -210,11 +173,10 @@ export class Session {
   reconnect(now: number): void {
     this.#require("closed");
     this.#phase = "connecting";
-    this.#controlRtt = undefined;
     this.#joining = undefined;
     this.#control = this.#newConnection();
     this.#login = this.#newLogin();
-    this.#expectPing(now);
+    this.#liveness = this.#newLiveness(now);
   }
 
   // Verbs
@@ -244,6 +206,22 @@ export class Session {
     const boxPrivate = this.#environment.randomBytes(KEY_SIZE);
     this.#joining = new Joining(settings, boxPrivate, this.#signing, this.#control);
     this.#phase = "joining";
+  }
+
+  /** Return a random salt, and how the keys of the present and of a new password are derived. Throws `Refusal`. */
+  passwordKeys(): PasswordKeys {
+    this.#requireLogin();
+    return this.#login.passwordKeys(this.#environment.randomBytes(SALT_SIZE));
+  }
+
+  /**
+   * Give the account another password, by the keys that `passwordKeys` told; return the request id.
+   *
+   * `requestDone` or `requestFailed` follows. All other sessions of the account end. Throws `Refusal` before the login.
+   */
+  changePassword(present: SigningKey, next: SigningKey, salt: Uint8Array): number {
+    this.#requireLogin();
+    return this.#login.changePassword(present, next, salt);
   }
 
   /** Give the seat up; `left` follows at once. */
@@ -277,7 +255,7 @@ export class Session {
     else if (event.type === "replied") this.#replied(event, now);
     else {
       this.#phase = "untrusted";
-      this.#timers.cancel("ping");
+      this.#liveness.pause();
       if (this.#login.handshakeCompleted(event)) this.#trusted(now);
     }
   }
@@ -302,7 +280,7 @@ export class Session {
 
   #replied({ request, reply, requestId }: Replied, now: number): void {
     if (reply.t === "error") this.#refused(request, reply, requestId, now);
-    else if (reply.t === "pong" && request.t === "ping") this.#controlRtt = now - Number(request.time) / 1e6;
+    else if (reply.t === "pong" && request.t === "ping") this.#liveness.answered(request.time, now);
     else if (reply.t === "login_challenge") this.#login.challenged(reply);
     else if (reply.t === "welcome") {
       this.#phase = "lobby";
@@ -314,6 +292,7 @@ export class Session {
       this.#seat?.chatAnswered(request.messageId, true);
       this.#emit({ type: "chatSent", messageId: request.messageId, sentAt: Number(reply.sentAt) });
     } else {
+      if (request.t === "change_password") this.#login.passwordChanged(request);
       this.#emit({ type: "requestDone", request: requestId });
     }
   }
@@ -330,7 +309,7 @@ export class Session {
       case "publish":
         return this.#seat?.published(request.number, messages.ErrorReply.make({ code, text, action }), now);
       case "get_snapshot":
-        return this.#seat?.snapshotRefused(retryAfterMs / 1000, now);
+        return this.#seat?.snapshots.refused(retryAfterMs / 1000, now);
       case "chat":
         this.#seat?.chatAnswered(request.messageId, false);
         return this.#emit({ type: "chatFailed", messageId: request.messageId, code, text });
@@ -375,7 +354,7 @@ export class Session {
   }
 
   #newConnection(): ControlConnection {
-    return new ControlConnection(SOFTWARE, this.#environment.randomBytes(KEY_SIZE));
+    return controlConnection(this.#environment.randomBytes);
   }
 
   #newLogin(): Login {
@@ -385,29 +364,21 @@ export class Session {
 
   #trusted(now: number): void {
     this.#phase = "trusted";
-    this.#expectPing(now);
+    this.#liveness.watch(now, true);
   }
 
-  #expectPing(now: number): void {
-    this.#heardAt = now;
-    this.#timers.set("ping", now + CONTROL_PING, (at) => this.#ping(at));
-  }
-
-  /** Ping the server, or end the session if the server was silent for too long. */
-  #ping(now: number): void {
-    if (now >= this.#heardAt + CONTROL_TIMEOUT) {
-      this.#end({ code: "idle_timeout", text: CODES.idle_timeout.text, action: "reconnect" });
-      return;
-    }
-    this.#timers.set("ping", now + CONTROL_PING, (at) => this.#ping(at));
-    if (this.#phase === "connecting") return;
-    this.#control.ask(messages.Ping.make({ time: BigInt(Math.floor(now * 1e6)) }));
+  #newLiveness(now: number): Liveness {
+    const { text } = CODES.idle_timeout;
+    const lost = (): void => this.#end({ code: "idle_timeout", text, action: "reconnect" });
+    const liveness = new Liveness(this.#control, this.#timers, lost);
+    liveness.watch(now, false);
+    return liveness;
   }
 
   #standUp(): void {
     this.#seat = undefined;
     this.#phase = "lobby";
-    this.#timers.cancelAll("ping");
+    this.#timers.cancelAll(Liveness.NAME);
     this.#signing.forget();
   }
 
@@ -435,6 +406,11 @@ export class Session {
     if (this.#phase === phase) return;
     const words = this.#phase.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
     throw new Refusal(phase === "room" ? "not_in_room" : "bad_request", `not possible while ${words}`);
+  }
+
+  #requireLogin(): void {
+    const isLoggedIn = this.#phase === "lobby" || this.#phase === "joining" || this.#phase === "room";
+    if (!isLoggedIn) throw new Refusal("bad_request", "not possible before the login");
   }
 
   #emit(event: Event): void {

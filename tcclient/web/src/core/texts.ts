@@ -1,12 +1,13 @@
 /** Texts of a seat: what we write, sealed where the room is end-to-end encrypted, and what the others write. */
 
-import { equal, hex } from "../protocol/bytes.js";
+import { equal, hex, utf8 } from "../protocol/bytes.js";
 import { CryptoFailure, Refusal } from "../protocol/errors.js";
 import { roomHash } from "../protocol/membership.js";
-import { Chat, type ChatMessage, type ChatScope, MESSAGE_ID_SIZE } from "../protocol/messages.js";
+import { Chat, type ChatMessage, type ChatScope, type Limits, MESSAGE_ID_SIZE } from "../protocol/messages.js";
 import type { Party } from "../protocol/sender-key.js";
 import { NONCE_SIZE } from "../protocol/sodium.js";
 import {
+  checkText,
   MAX_TEXT_SEQUENCE,
   type Note,
   openPrivateText,
@@ -19,7 +20,7 @@ import {
 import type { Drop, Drops } from "./drops.js";
 import { type ChatReceived, type Emit, labelOf } from "./events.js";
 import type { SenderKeys } from "./keys/own-key.js";
-import type { Peer } from "./keys/peers.js";
+import type { MemberKeys } from "./keys/member-keys.js";
 import { MAX_MEMBERS, type RoomState } from "./membership/roster.js";
 import { NEVER, type Timers } from "./timers.js";
 
@@ -88,9 +89,10 @@ interface Surroundings {
   /** Our device and box key. */
   readonly own: Party;
   /** The verified members, kept up to date by the owner, who calls `retry` after changing them and after key boxes. */
-  readonly peers: ReadonlyMap<number, Peer>;
+  readonly memberKeys: ReadonlyMap<number, MemberKeys>;
   readonly keys: SenderKeys;
   readonly shown: ShownTexts;
+  readonly limits: Limits;
   readonly randomBytes: (size: number) => Uint8Array;
   readonly emit: Emit;
   readonly drops: Drops;
@@ -99,7 +101,7 @@ interface Surroundings {
 
 /** What a text is, and whom it goes to. */
 export interface NewText {
-  /** It has passed `checkText`. */
+  /** It has passed `Texts.check`. */
   readonly text: string;
   readonly scope: ChatScope;
   /** The receiver of a private text, else 0. */
@@ -129,30 +131,27 @@ export class Texts {
     this.#roomHash = roomHash(around.room.room.name);
   }
 
+  /** Throw `RangeError` for a text beyond the server's limits, or with control characters. */
+  check(text: string): void {
+    checkText(text);
+    const { textChars, textBytes } = this.#around.limits;
+    if ([...text].length > textChars || utf8(text).length > textBytes) {
+      throw new RangeError(`a text has at most ${textChars} characters and ${textBytes} bytes`);
+    }
+  }
+
   /**
    * Return the request for a text; the key boxes that collect meanwhile must be sent before it.
    *
    * Throws `Refusal` for a private text to somebody who is not there or not verified.
    */
-  compose({ text, scope, participant, unixMs }: NewText, now: number): Chat {
-    const { room, own, keys, randomBytes } = this.#around;
+  compose(text: NewText, now: number): Chat {
+    const { room, randomBytes } = this.#around;
+    const { scope, participant } = text;
     const messageId = randomBytes(MESSAGE_ID_SIZE);
-    if (scope === "server" || !room.room.e2ee) return Chat.make({ messageId, scope, text, participant });
-    const note = (place: Place): Note => ({ messageId, previous: place.previous, writtenAt: unixMs, text });
-    let [line, place, sealed]: [Line, Place | undefined, Uint8Array | undefined] = [this.#toRoom, undefined, undefined];
-    if (scope === "participant") {
-      const { peer, shared } = this.#recipient(participant);
-      line = this.#lineTo(peer);
-      place = line.next();
-      const context = this.#context(own, peer.party);
-      sealed = sealPrivateText(context, place.sequence, note(place), shared, randomBytes(NONCE_SIZE));
-    } else {
-      const key = keys.forText(now);
-      place = line.next();
-      const header = { number: key.number, generation: key.generation, sequence: place.sequence };
-      sealed = sealRoomText(header, note(place), textKey(key, room.room.life, own));
-    }
-    this.#unanswered.set(hex(messageId), { line, place });
+    if (scope === "server" || !room.room.e2ee) return Chat.make({ messageId, scope, text: text.text, participant });
+    const sealed =
+      scope === "participant" ? this.#sealedForOne(text, messageId) : this.#sealedForRoom(text, messageId, now);
     return Chat.make({ messageId, scope, participant, sealed });
   }
 
@@ -188,6 +187,30 @@ export class Texts {
     this.#setDeadline();
   }
 
+  #sealedForOne(text: NewText, messageId: Uint8Array): Uint8Array {
+    const { own, randomBytes } = this.#around;
+    const { member, shared } = this.#recipient(text.participant);
+    const place = this.#placed(this.#lineTo(member), messageId);
+    const context = this.#context(own, member.party);
+    const note = noteOf(text, messageId, place);
+    return sealPrivateText(context, place.sequence, note, shared, randomBytes(NONCE_SIZE));
+  }
+
+  #sealedForRoom(text: NewText, messageId: Uint8Array, now: number): Uint8Array {
+    const { room, own, keys } = this.#around;
+    const key = keys.forText(now);
+    const place = this.#placed(this.#toRoom, messageId);
+    const header = { number: key.number, generation: key.generation, sequence: place.sequence };
+    return sealRoomText(header, noteOf(text, messageId, place), textKey(key, room.room.life, own));
+  }
+
+  /** Return the next place in a line, which is given back if the text is refused. */
+  #placed(line: Line, messageId: Uint8Array): Place {
+    const place = line.next();
+    this.#unanswered.set(hex(messageId), { line, place });
+    return place;
+  }
+
   #drop(reason: Drop): true {
     this.#around.drops.add(reason);
     return true;
@@ -209,21 +232,21 @@ export class Texts {
   }
 
   /** Return who gets a private text, and the shared key of the pair. */
-  #recipient(participant: number): { readonly peer: Peer; readonly shared: Uint8Array } {
-    const { peers, room } = this.#around;
-    const peer = peers.get(participant);
-    if (peer === undefined && participant === room.own) throw new Refusal("bad_request", "a text to oneself");
-    if (peer === undefined && !room.members.has(participant)) throw new Refusal("no_such_participant");
+  #recipient(participant: number): { readonly member: MemberKeys; readonly shared: Uint8Array } {
+    const { memberKeys, room } = this.#around;
+    const member = memberKeys.get(participant);
+    if (member === undefined && participant === room.own) throw new Refusal("bad_request", "a text to oneself");
+    if (member === undefined && !room.members.has(participant)) throw new Refusal("no_such_participant");
     try {
-      if (peer !== undefined) return { peer, shared: peer.shared() };
+      if (member !== undefined) return { member, shared: member.shared() };
     } catch (error) {
       if (!(error instanceof CryptoFailure)) throw error;
     }
     throw new Refusal("not_permitted", "the recipient is not verified, so nothing can be sealed for it");
   }
 
-  #lineTo(peer: Peer): Line {
-    const key = hex(peer.party.boxKey);
+  #lineTo(member: MemberKeys): Line {
+    const key = hex(member.party.boxKey);
     const line = this.#toOne.get(key) ?? new Line();
     this.#toOne.set(key, line);
     return line;
@@ -231,14 +254,14 @@ export class Texts {
 
   /** Open a text and show it, or drop it; false where its sender or its key may still come. */
   #open(message: ChatMessage, now: number): boolean {
-    const { peers, room } = this.#around;
+    const { memberKeys, room } = this.#around;
     if (message.text !== "" || message.sealed.length === 0) return this.#drop("plain_text");
     if (message.scope === "unknown") return this.#drop("text");
     if (message.participant === room.own) return this.#drop("own");
-    const peer = peers.get(message.participant);
-    if (peer === undefined) return room.members.has(message.participant) && this.#drop("unverified");
+    const member = memberKeys.get(message.participant);
+    if (member === undefined) return room.members.has(message.participant) && this.#drop("unverified");
     try {
-      return this.#openFrom(peer, message, now);
+      return this.#openFrom(member, message, now);
     } catch (error) {
       if (!(error instanceof CryptoFailure)) throw error;
       return this.#drop("text");
@@ -246,18 +269,18 @@ export class Texts {
   }
 
   /** Throws `CryptoFailure` for what is not new or does not open. */
-  #openFrom(peer: Peer, message: ChatMessage, now: number): boolean {
+  #openFrom(member: MemberKeys, message: ChatMessage, now: number): boolean {
     const isPrivate = message.scope === "participant";
     const opened = isPrivate
-      ? openPrivateText(this.#context(peer.party, this.#around.own), message.sealed, peer.shared())
-      : openToRoom(peer, message.sealed, now);
+      ? openPrivateText(this.#context(member.party, this.#around.own), message.sealed, member.shared())
+      : openToRoom(member, message.sealed, now);
     if (opened === undefined) return false;
     const { sequence, note } = opened;
     if (!equal(note.messageId, message.messageId)) throw new CryptoFailure("the message id is another one");
-    this.#count(peer, isPrivate, sequence, note.previous);
-    const member = this.#around.room.members.get(peer.id);
-    if (this.#around.shown.isNew(hex(peer.party.deviceKey), note.messageId)) {
-      const name = member === undefined ? "" : labelOf(member);
+    this.#count(member, isPrivate, sequence, note.previous);
+    const shown = this.#around.room.members.get(member.id);
+    if (this.#around.shown.isNew(hex(member.party.deviceKey), note.messageId)) {
+      const name = shown === undefined ? "" : labelOf(shown);
       this.#around.emit(received(message, { name, text: note.text, at: note.writtenAt, sealed: true }));
     }
     return true;
@@ -268,19 +291,19 @@ export class Texts {
    *
    * A newcomer begins with the first text to the room that it sees; private texts begin with the pair.
    */
-  #count(peer: Peer, isPrivate: boolean, sequence: number, previous: number): void {
-    const slot = `${hex(peer.party.boxKey)} ${isPrivate}`;
+  #count(member: MemberKeys, isPrivate: boolean, sequence: number, previous: number): void {
+    const slot = `${hex(member.party.boxKey)} ${isPrivate}`;
     const newest = this.#newest.get(slot) ?? 0;
     if (sequence <= newest) throw new CryptoFailure("the text is not new");
     if (previous > newest && (newest > 0 || isPrivate))
-      this.#around.emit({ type: "textMissing", participant: peer.id });
+      this.#around.emit({ type: "textMissing", participant: member.id });
     if (!this.#newest.has(slot) && this.#newest.size >= MAX_COUNTED) this.#forgetOne();
     this.#newest.set(slot, sequence);
   }
 
   /** Forget the sequence of a member who has left. */
   #forgetOne(): void {
-    const present = new Set([...this.#around.peers.values()].map(({ party }) => hex(party.boxKey)));
+    const present = new Set([...this.#around.memberKeys.values()].map(({ party }) => hex(party.boxKey)));
     for (const slot of this.#newest.keys()) {
       if (present.has(slot.split(" ")[0] ?? "")) continue;
       this.#newest.delete(slot);
@@ -293,17 +316,21 @@ export class Texts {
   }
 }
 
+function noteOf({ text, unixMs }: NewText, messageId: Uint8Array, { previous }: Place): Note {
+  return { messageId, previous, writtenAt: unixMs, text };
+}
+
 interface OpenedText {
   readonly sequence: number;
   readonly note: Note;
 }
 
 /** Open a text to the room; undefined where its key may still come. Throws `CryptoFailure`. */
-function openToRoom(peer: Peer, sealed: Uint8Array, now: number): OpenedText | undefined {
+function openToRoom(member: MemberKeys, sealed: Uint8Array, now: number): OpenedText | undefined {
   const header = parseTextHeader(sealed);
-  const { ring } = peer;
+  const { ring } = member;
   if (ring === undefined || header.number > ring.newestNumber) return undefined;
-  return { sequence: header.sequence, note: ring.openText(header, sealed, peer.party, now) };
+  return { sequence: header.sequence, note: ring.openText(header, sealed, member.party, now) };
 }
 
 /** Return an operator's notice as an event. It has no participant: only the server says who wrote it. */

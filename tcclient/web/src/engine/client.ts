@@ -185,8 +185,12 @@ class Client implements Meeting {
     return this.request({ type: "remove", participant });
   }
 
-  setRoom(changes: { title?: string; limit?: number; locked?: boolean }): Promise<void> {
-    return this.request({ type: "setRoom", ...changes });
+  async setRoom(changes: { title?: string; limit?: number; locked?: boolean }): Promise<void> {
+    const requests: Request[] = [];
+    if (changes.title !== undefined) requests.push({ type: "setTitle", title: changes.title });
+    if (changes.limit !== undefined) requests.push({ type: "setLimit", limit: changes.limit });
+    if (changes.locked !== undefined) requests.push({ type: "lockRoom", locked: changes.locked });
+    await Promise.all(requests.map((request) => this.request(request)));
   }
 
   closeRoom(): Promise<void> {

@@ -29,7 +29,9 @@ export type Request =
   | { readonly type: "muteAll"; readonly hard: boolean }
   | { readonly type: "setRole"; readonly participant: ParticipantId; readonly role: Role }
   | { readonly type: "remove"; readonly participant: ParticipantId }
-  | { readonly type: "setRoom"; readonly title?: string; readonly limit?: number; readonly locked?: boolean }
+  | { readonly type: "setTitle"; readonly title: string }
+  | { readonly type: "setLimit"; readonly limit: number }
+  | { readonly type: "lockRoom"; readonly locked: boolean }
   | { readonly type: "closeRoom" }
   | { readonly type: "changePassword"; readonly current: string; readonly next: string };
 

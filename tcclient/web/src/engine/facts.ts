@@ -106,7 +106,9 @@ export type Degraded = "no" | "pictures_reduced" | "pictures_paused";
 /** What happens once and is told once, as a message that goes away. */
 export type Happening =
   | { readonly type: "entered" | "left" | "new_device"; readonly participant: Participant }
-  | { readonly type: "asked_to_mute" | "muted_by"; readonly by: Participant }
+  | { readonly type: "asked_to_mute"; readonly by: Participant }
+  /** Who leads the room holds a source of ours muted, or lets us unmute it again. */
+  | { readonly type: "held_muted" | "hold_ended"; readonly source: Source }
   | { readonly type: "device_changed"; readonly source: Source; readonly label: string }
   | { readonly type: "notice"; readonly text: string };
 

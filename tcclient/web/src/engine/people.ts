@@ -26,7 +26,7 @@ export function qualityOf(loss: number): Quality {
 
 /** Return a member as the page shows it; `publications` are those of the member. */
 export function describe(member: Member, publications: readonly PublicationInfo[], findings: Findings): Participant {
-  const { participant: id, account, agency, name, role } = member.member;
+  const { participant: id, account, agency, name, role, hand } = member.member;
   const microphone = publications.find((info) => info.source === "microphone");
   return {
     id,
@@ -35,7 +35,7 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     name,
     role,
     trust: trustOf(member, findings),
-    hand: 0,
+    hand: Number(hand),
     speaking: findings.speaking.has(id),
     microphone: microphone === undefined ? "none" : microphone.muted ? "muted" : "live",
     camera: publications.some((info) => info.source === "camera" && !info.muted),

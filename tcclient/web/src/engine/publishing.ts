@@ -26,6 +26,8 @@ interface Publication {
   readonly number: number;
   /** It has a stream, and the others have the key. */
   ready: boolean;
+  /** Another participant holds it muted. */
+  held: boolean;
 }
 
 /** What the owner does with the session, and is told. */
@@ -81,10 +83,14 @@ export class PublishingDesk {
     else this.owner.publishing(media, on ? "starting" : "off");
   }
 
-  /** The room took our sound: the microphone is muted until the person switches it on. */
-  muted(media: OwnMedia): void {
-    if (this.wanted.get(media) !== true) return;
-    this.set(media, false);
+  /** Another participant holds a publication muted, or does so no more; it stays muted until the person unmutes it. */
+  holdChanged(number: number, held: boolean): OwnMedia | undefined {
+    const media = this.mediaOf(number);
+    const publication = media && this.publications.get(media);
+    if (media === undefined || publication === undefined) return undefined;
+    publication.held = held;
+    if (held) this.set(media, false);
+    return media;
   }
 
   /** A seat was taken, the first one or again. */
@@ -187,6 +193,10 @@ export class PublishingDesk {
       seat.unpublish(publication.number);
       this.publications.delete(media);
       this.pictures.screen.close();
+    } else if (on && publication.held) {
+      this.wanted.set(media, false);
+      this.owner.publishing(media, "refused");
+      return;
     } else {
       if (!on && media === "microphone") this.endTalk(seat, publication);
       seat.setMuted(publication.number, !on);
@@ -202,7 +212,7 @@ export class PublishingDesk {
         ? ({ kind: "audio", source: media, codec: "opus" } as const)
         : ({ kind: "video", source: media, codec: "vp8" } as const);
     const number = seat.publish(what, monotonic());
-    this.publications.set(media, { number, ready: false });
+    this.publications.set(media, { number, ready: false, held: false });
   }
 
   private endTalk(seat: Seat, publication: Publication): void {

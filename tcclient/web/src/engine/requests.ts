@@ -1,9 +1,11 @@
 /** What the person asks of the server, until it is answered. For the worker. */
 
-import type { Event } from "../core/events.js";
-import type { Seat, Session } from "../core/session.js";
+import type { DeriveKey, Event } from "../core/events.js";
+import type { Session } from "../core/session.js";
+import { deriveAccountKey } from "../protocol/account.js";
 import { hex } from "../protocol/bytes.js";
 import { Refusal } from "../protocol/errors.js";
+import type { SigningKey } from "../protocol/identity.js";
 import type { Request } from "./commands.js";
 import type { ParticipantId, Problem } from "./facts.js";
 import { monotonic } from "./connection.js";
@@ -17,8 +19,14 @@ export class Requests {
   /** The page's number of each open request, by the session's id of it, or by message id. */
   private readonly open = new Map<number | string, number>();
 
-  /** `answer` gets the page's number of a request, and why it was refused. */
-  constructor(private readonly answer: (number: number, problem: Problem | undefined) => void) {}
+  /**
+   * `answer` gets the page's number of a request, and why it was refused; `keyMade` each account key that was derived for
+   * another password, since the way back after a loss needs it.
+   */
+  constructor(
+    private readonly answer: (number: number, problem: Problem | undefined) => void,
+    private readonly keyMade: (derivation: DeriveKey, key: SigningKey) => void,
+  ) {}
 
   /** Send a request; `chatBegins` is told of a text before its answer. */
   send(session: Session, number: number, request: Request, chatBegins: ChatBegins): void {
@@ -27,17 +35,14 @@ export class Requests {
       return;
     }
     try {
-      const { seat } = session;
       if (request.type === "chat") {
         const { text, to } = request;
         const scope = to === undefined ? "room" : "participant";
-        const messageId = seat.sendChat(text, Date.now(), monotonic(), scope, to);
+        const messageId = session.seat.sendChat(text, Date.now(), monotonic(), scope, to);
         this.open.set(hex(messageId), number);
         chatBegins(messageId, text, to);
       } else {
-        const id = carryOut(seat, request);
-        if (id === undefined) this.answer(number, { code: "bad_request", detail: request.type, retryAfter: 0 });
-        else this.open.set(id, number);
+        this.open.set(this.carryOut(session, request), number);
       }
     } catch (error) {
       if (!(error instanceof Refusal) && !(error instanceof RangeError)) throw error;
@@ -79,23 +84,45 @@ export class Requests {
     this.open.delete(key);
     this.answer(number, problem);
   }
-}
 
-/** Carry out a request; return the session's id of it, or undefined for one that this protocol has no message for. */
-function carryOut(seat: Seat, request: Exclude<Request, { readonly type: "chat" }>): number | undefined {
-  switch (request.type) {
-    case "setRole":
-      return seat.setRole(request.participant, request.role);
-    case "remove":
-      return seat.kick(request.participant);
-    case "setRoom":
-      return seat.updateRoom({
-        ...(request.title === undefined ? {} : { title: request.title }),
-        ...(request.limit === undefined ? {} : { maxParticipants: request.limit }),
-      });
-    case "closeRoom":
-      return seat.closeRoom();
-    default:
-      return undefined;
+  /** Carry out a request; return the session's id of it. */
+  private carryOut(session: Session, request: Exclude<Request, { readonly type: "chat" }>): number {
+    const { seat } = session;
+    switch (request.type) {
+      case "raiseHand":
+        return seat.raiseHand();
+      case "lowerHand":
+        return seat.lowerHand(request.participant === undefined ? {} : { participant: request.participant });
+      case "lowerAllHands":
+        return seat.lowerHand({ everybody: true });
+      case "mute":
+        return seat.muteOther(request.participant, "microphone", true, request.hard);
+      case "muteAll":
+        return seat.muteOther(0, "microphone", true, request.hard);
+      case "setRole":
+        return seat.setRole(request.participant, request.role);
+      case "remove":
+        return seat.kick(request.participant);
+      case "setTitle":
+        return seat.updateRoom({ title: request.title });
+      case "setLimit":
+        return seat.updateRoom({ maxParticipants: request.limit });
+      case "lockRoom":
+        return seat.lockRoom(request.locked);
+      case "closeRoom":
+        return seat.closeRoom();
+      case "changePassword":
+        return this.changePassword(session, request.current, request.next);
+    }
+  }
+
+  /** Derive the keys of both passwords, which takes a second or two, and give the account the next one. */
+  private changePassword(session: Session, current: string, next: string): number {
+    const keys = session.passwordKeys();
+    const derive = (password: string, { salt, memoryBytes, passes }: DeriveKey): SigningKey =>
+      deriveAccountKey(password, salt, memoryBytes, passes);
+    const key = derive(next, keys.next);
+    this.keyMade(keys.next, key);
+    return session.changePassword(derive(current, keys.present), key, keys.salt);
   }
 }

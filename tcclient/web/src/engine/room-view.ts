@@ -1,6 +1,6 @@
 /** What happens in the room, as the page is told of it: people, texts and findings. For the worker. */
 
-import type { ChatFailed, ChatReceived, ChatSent, Event, Participant as Member } from "../core/events.js";
+import type { ChatFailed, ChatReceived, ChatSent, Event, MuteAsked, Participant as Member } from "../core/events.js";
 import { type Acquaintance, DevicePins } from "../core/membership/pins.js";
 import type { RoomState } from "../core/membership/roster.js";
 import { hex } from "../protocol/bytes.js";
@@ -52,6 +52,9 @@ export class RoomView {
       case "memberHeard":
         this.silent.delete(event.participant);
         return true;
+      case "muteAsked":
+        this.muteAsked(event);
+        return false;
       case "chatReceived":
         this.chatReceived(event);
         return false;
@@ -84,11 +87,11 @@ export class RoomView {
   /** Tell the page who is here and what the room is. */
   tell(): void {
     this.settled = true;
-    const { name, title, maxParticipants, permanent } = this.room.room;
+    const { name, title, maxParticipants, permanent, locked } = this.room.room;
     const safetyCode = this.room.safetyCode();
     this.report({
       type: "room",
-      room: { name, title, limit: maxParticipants, locked: false, permanent, safetyCode },
+      room: { name, title, limit: maxParticipants, locked, permanent, safetyCode },
     });
     const publications = new Map<ParticipantId, PublicationInfo[]>();
     for (const info of this.room.publications.values()) {
@@ -144,6 +147,12 @@ export class RoomView {
     }
   }
 
+  private muteAsked(event: MuteAsked): void {
+    const by = this.person(event.participant);
+    if (by === undefined || event.source !== "microphone" || !event.muted) return;
+    this.report({ type: "happening", happening: { type: "asked_to_mute", by } });
+  }
+
   private chatReceived(event: ChatReceived): void {
     const notice = event.participant === 0 || event.scope === "server";
     const line: ChatLine = {
@@ -172,6 +181,7 @@ export class RoomView {
 
 const ROSTER_EVENTS: ReadonlySet<Event["type"]> = new Set<Event["type"]>([
   "participantUpdated",
+  "handChanged",
   "trackPublished",
   "trackUpdated",
   "trackUnpublished",

@@ -18,7 +18,9 @@ export function readAddress(url: URL): Invitation {
   return { room, fingerprint: new URLSearchParams(url.hash.slice(1)).get("fp") ?? "" };
 }
 
-/** Return the path and the fragment of the address of an invitation. */
-export function writeAddress({ room, fingerprint }: Invitation): string {
-  return `/${encodeURIComponent(room)}${fingerprint === "" ? "" : `#fp=${fingerprint}`}`;
+/** Return the address with another room; all else that it says stays. */
+export function withRoom(url: URL, room: string): URL {
+  const changed = new URL(url);
+  changed.pathname = `/${encodeURIComponent(room)}`;
+  return changed;
 }

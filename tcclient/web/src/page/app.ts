@@ -2,10 +2,10 @@
 
 import { html, render, type TemplateResult } from "lit-html";
 
-import type { Meeting, MeetingState, ParticipantId, WantedPicture } from "../engine/meeting.js";
+import type { Meeting, MeetingState, ParticipantId } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import { countUnread } from "./chat.js";
-import { readAddress, writeAddress } from "./address.js";
+import { readAddress, withRoom } from "./address.js";
 import { openDevices, playTestSound, watchDevices } from "./devices.js";
 import { FloatingPicture, ScreenLock, toggleFullScreen } from "./floating.js";
 import { pickLanguage, translator, type Language } from "./language.js";
@@ -135,9 +135,7 @@ export class App implements Actions {
     this.#screenLock.want(inside);
     if (inside) {
       const invitation = { ...this.#page.invitation, room: this.#room };
-      const address = new URL(writeAddress(invitation), location.href);
-      address.search = location.search;
-      history.replaceState(null, "", address);
+      history.replaceState(null, "", withRoom(new URL(location.href), this.#room));
       this.#page = { ...this.#page, invitation, screen: "meeting" };
     } else if (was === "meeting") {
       this.#floating.close();
@@ -180,7 +178,7 @@ export class App implements Actions {
     const arranged = arrangement(view);
     const shown = arranged.large ?? arranged.small.find(({ own, picture }) => picture && !own);
     this.#floating.follow(shown?.own === true ? undefined : shown);
-    const wanted: WantedPicture[] = this.#page.preferences.dataSaver ? [] : wantedPictures(arranged, devicePixelRatio);
+    const wanted = wantedPictures(arranged, devicePixelRatio);
     const key = JSON.stringify(wanted);
     if (key === this.#wanted) return;
     this.#wanted = key;

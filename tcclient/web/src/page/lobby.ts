@@ -20,8 +20,10 @@ export function lobby(view: View): TemplateResult {
         ${languagePicker(view, "inline-field")}
       </header>
       ${page.missing.length > 0 ? unsupported(view) : nothing}
-      <div class="lobby-columns">${form(view)} ${devices(view)}</div>
-      ${page.preferences.noticeRead ? nothing : notice(view)}
+      <div class="lobby-columns">
+        <div class="lobby-entry">${form(view)} ${page.preferences.noticeRead ? nothing : notice(view)}</div>
+        ${devices(view)}
+      </div>
     </main>
   `;
 }
@@ -144,18 +146,20 @@ function form(view: View): TemplateResult {
         <span>${t("lobby.password")}</span>
         <input name="password" type="password" required maxlength="1024" autocomplete="current-password" />
       </label>
-      <label class="field">
-        <span>${t("lobby.your_name")}</span>
-        <input
-          name="name"
-          .defaultValue=${name}
-          required
-          maxlength="64"
-          autocomplete="name"
-          aria-describedby="name-hint"
-        />
-      </label>
-      <p class="hint" id="name-hint">${t("lobby.your_name_hint")}</p>
+      <div class="field">
+        <label class="field">
+          <span>${t("lobby.your_name")}</span>
+          <input
+            name="name"
+            .defaultValue=${name}
+            required
+            maxlength="64"
+            autocomplete="name"
+            aria-describedby="name-hint"
+          />
+        </label>
+        <p class="hint" id="name-hint">${t("lobby.your_name_hint")}</p>
+      </div>
       <button class="primary" ?disabled=${joining || page.missing.length > 0}>
         ${t(joining ? "lobby.joining" : "lobby.join")}
       </button>

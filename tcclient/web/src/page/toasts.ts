@@ -43,8 +43,9 @@ export function tellHappening(happening: Happening, t: Translate): Told {
         tone: "warning",
         offer: { label: "bar.mute", action: "mute" },
       };
-    case "muted_by":
-      return { text: t("happening.muted_by", { name: fullName(happening.by) }), tone: "warning", offer: undefined };
+    case "held_muted":
+    case "hold_ended":
+      return { text: t(`happening.${happening.type}`), tone: "warning", offer: undefined };
     case "device_changed":
       return {
         text: t("happening.device_changed", { device: happening.label || t("device.default") }),

@@ -6,7 +6,7 @@
  * false server cannot make a client compute the key of another server.
  */
 
-import { concat, utf8 } from "./bytes.js";
+import { concat, utf8, Writer } from "./bytes.js";
 import { CryptoFailure } from "./errors.js";
 import { SigningKey } from "./identity.js";
 import { str16 } from "./membership.js";
@@ -20,6 +20,10 @@ export const MEMORY_CEILING = 256 * 1024 * 1024;
 export const PASSES_FLOOR = 2;
 /** The most Argon2id passes that a client accepts. */
 export const PASSES_CEILING = 6;
+/** Bytes for new passwords: the memory-constrained recommendation of RFC 9106, section 4. */
+export const DEFAULT_MEMORY = MEMORY_FLOOR;
+/** Passes for new passwords, from the same recommendation. */
+export const DEFAULT_PASSES = 3;
 /** Bytes of a salt. */
 export const SALT_SIZE = 16;
 /** The most UTF-8 bytes of a password. */
@@ -27,6 +31,7 @@ export const MAX_PASSWORD_BYTES = 1024;
 
 const ACCOUNT_LOGIN = utf8("tc account login v1\0");
 const DEVICE_LOGIN = utf8("tc device login v1\0");
+const ACCOUNT_CHANGE = utf8("tc account change v1\0");
 
 /** Throw `CryptoFailure` for Argon2id costs outside floor and ceiling. */
 export function checkCosts(memoryBytes: number, passes: number): void {
@@ -64,4 +69,26 @@ export function accountLoginText(handshakeHash: Uint8Array, device: Uint8Array, 
 /** Return what the device signs for a login: handshake hash (64 bytes) and name. */
 export function deviceLoginText(handshakeHash: Uint8Array, account: string): Uint8Array {
   return concat(DEVICE_LOGIN, handshakeHash, str16(account));
+}
+
+/** How an account key is derived: the salt as the server has it (16 bytes), and the Argon2id costs. */
+export interface Challenge {
+  readonly salt: Uint8Array;
+  readonly memoryBytes: number;
+  readonly passes: number;
+}
+
+/**
+ * Return what the old account key signs for a new password.
+ *
+ * It covers the handshake hash (64 bytes), the name, the new public key (32 bytes), the new salt, memory and passes.
+ */
+export function accountChangeText(
+  handshakeHash: Uint8Array,
+  account: string,
+  newPublic: Uint8Array,
+  { salt, memoryBytes, passes }: Challenge,
+): Uint8Array {
+  const costs = new Writer(5).u32(memoryBytes).u8(passes).bytes;
+  return concat(ACCOUNT_CHANGE, handshakeHash, str16(account), newPublic, salt, costs);
 }

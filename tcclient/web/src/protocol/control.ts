@@ -28,8 +28,6 @@ import { type CipherState, Initiator } from "./noise.js";
 /** The version that is spoken here. */
 export const PROTOCOL_VERSION = 1;
 const FRAME_MESSAGE = 0;
-/** Sealed datagrams in the channel, which PROTOCOL.md reserves: no client takes them. */
-const FRAME_DATAGRAM = 1;
 /** The most requests that wait for their reply; further ones are refused here. */
 export const MAX_OPEN_REQUESTS = 256;
 /** The most requests of one type that timers make while none is answered: pings of 40 s. */
@@ -147,13 +145,9 @@ export class ControlConnection {
   }
 
   #next(): ControlEvent | undefined {
-    for (;;) {
-      const frame = this.#frames.nextFrame();
-      if (frame === undefined) return undefined;
-      if (this.#channel === undefined) return this.#handshake(frame);
-      const event = this.#frame(this.#channel.receive.decrypt(frame));
-      if (event !== undefined) return event;
-    }
+    const frame = this.#frames.nextFrame();
+    if (frame === undefined) return undefined;
+    return this.#channel === undefined ? this.#handshake(frame) : this.#frame(this.#channel.receive.decrypt(frame));
   }
 
   #send(message: Message, requestId: number): void {
@@ -178,9 +172,7 @@ export class ControlConnection {
     return { type: "handshakeCompleted", handshakeHash, remoteStatic };
   }
 
-  /** Return the event of a frame, undefined for one that is dropped. */
-  #frame(body: Uint8Array): ControlEvent | undefined {
-    if (body[0] === FRAME_DATAGRAM && this.#isAuthenticated) return undefined;
+  #frame(body: Uint8Array): ControlEvent {
     if (body[0] !== FRAME_MESSAGE) throw new ProtocolError("bad_frame", "a frame of an unknown type");
     const { message, requestId } = decode(body.subarray(1));
     if (message.t === undefined) return { type: "received", message, requestId };

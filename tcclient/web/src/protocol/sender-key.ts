@@ -91,6 +91,11 @@ export interface Party {
   readonly boxKey: Uint8Array;
 }
 
+/** Tell whether two are the same seat of the same device. */
+export function isSameParty(a: Party, b: Party | undefined): boolean {
+  return b !== undefined && equal(a.deviceKey, b.deviceKey) && equal(a.boxKey, b.boxKey);
+}
+
 /** What the recipient of a key box knows already, and compares with the box. */
 export interface BoxContext {
   readonly life: Uint8Array;

@@ -168,8 +168,8 @@ def test_streams_outlive_a_worker() -> None:
 
 
 def pair() -> tuple[Handoff, socket.socket, End]:
-    streams = Streams(asyncio.get_running_loop())
-    handoff = Handoff(streams, 2, asyncio.get_running_loop())
+    streams = Streams()
+    handoff = Handoff(streams, 2)
     end = End()
     streams.open(end)
     return handoff, handoff.open(1), end

@@ -52,8 +52,8 @@ class Running:
     def __init__(self, workers: int) -> None:
         self.events: list[Event] = []
         self._came = asyncio.Event()
-        self.streams = Streams(asyncio.get_running_loop())
-        handoff = Handoff(self.streams, workers, asyncio.get_running_loop())
+        self.streams = Streams()
+        handoff = Handoff(self.streams, workers)
         self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=lambda e: self.take(e), handoff=handoff)
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.client.setblocking(False)
@@ -99,8 +99,7 @@ class Running:
 
 
 def no_streams(workers: int) -> Handoff:
-    loop = asyncio.get_running_loop()
-    return Handoff(Streams(loop), workers, loop)
+    return Handoff(Streams(), workers)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import { CryptoFailure } from "../../protocol/errors.js";
 import type { AddressedBox, KeyReceipt } from "../../protocol/messages.js";
 import type { Drops } from "../drops.js";
 import type { RoomState } from "../membership/roster.js";
-import type { Peer } from "./peers.js";
+import type { MemberKeys } from "./member-keys.js";
 
 /** Key boxes that wait for the roster to name their senders; the oldest go first. */
 export const MAX_EARLY_BOXES = 256;
@@ -19,8 +19,8 @@ interface EarlyBox {
 /** Opens key boxes. */
 export class KeyInbox {
   readonly #room: RoomState;
-  readonly #peers: ReadonlyMap<number, Peer>;
-  readonly #opened: (peer: Peer, now: number) => void;
+  readonly #senders: ReadonlyMap<number, MemberKeys>;
+  readonly #opened: (sender: MemberKeys, now: number) => void;
   readonly #drops: Drops;
   #early: EarlyBox[] = [];
   #receipts: KeyReceipt[] = [];
@@ -28,12 +28,12 @@ export class KeyInbox {
   /** `opened` is called with the sender and `now` for each box that holds a new key. */
   constructor(
     room: RoomState,
-    peers: ReadonlyMap<number, Peer>,
-    opened: (peer: Peer, now: number) => void,
+    senders: ReadonlyMap<number, MemberKeys>,
+    opened: (sender: MemberKeys, now: number) => void,
     drops: Drops,
   ) {
     this.#room = room;
-    this.#peers = peers;
+    this.#senders = senders;
     this.#opened = opened;
     this.#drops = drops;
   }
@@ -60,20 +60,20 @@ export class KeyInbox {
   /** Open a key box, or let it wait: its sender may have been told of us before we are told of the sender. */
   #take(early: EarlyBox, now: number): void {
     const { participant, box } = early.addressed;
-    const peer = this.#peers.get(participant);
-    if (peer === undefined && !this.#room.members.has(participant) && now < early.cameAt + EARLY_BOX_HOLD) {
+    const sender = this.#senders.get(participant);
+    if (sender === undefined && !this.#room.members.has(participant) && now < early.cameAt + EARLY_BOX_HOLD) {
       this.#wait(early);
       return;
     }
     try {
-      if (peer === undefined) throw new CryptoFailure("the sender is not a verified member");
-      this.#receipts.push({ participant, key: peer.openBox(box, now) });
+      if (sender === undefined) throw new CryptoFailure("the sender is not a verified member");
+      this.#receipts.push({ participant, key: sender.openBox(box, now) });
     } catch (error) {
       if (!(error instanceof CryptoFailure)) throw error;
       this.#drops.add("key_box");
       return;
     }
-    this.#opened(peer, now);
+    this.#opened(sender, now);
   }
 
   #wait(early: EarlyBox): void {

@@ -2,7 +2,7 @@
 
 import { CryptoFailure } from "../../protocol/errors.js";
 import { MAX_KEYS, MAX_LAYERS, type PublicationId } from "../../protocol/keyring.js";
-import type { AddressedBox } from "../../protocol/messages.js";
+import type { AddressedBox, KeyReceipt } from "../../protocol/messages.js";
 import { KEY_NUMBER_BITS } from "../../protocol/packet.js";
 import {
   type FirstSequence,
@@ -15,7 +15,7 @@ import {
 import { wrapped } from "../../protocol/serial.js";
 import { KEY_SIZE, NONCE_SIZE } from "../../protocol/sodium.js";
 import { NEVER } from "../timers.js";
-import type { Peer } from "./peers.js";
+import type { MemberKeys } from "./member-keys.js";
 
 /** Seconds between new keys after leaves, so that a meeting's end is not one key for each member. */
 export const LEAVE_SPACING = 2.0;
@@ -56,7 +56,7 @@ interface Surroundings {
   readonly room: string;
   readonly own: Party;
   /** The verified members, kept up to date by the owner, who calls `joined` and `left` after changing them. */
-  readonly peers: ReadonlyMap<number, Peer>;
+  readonly members: ReadonlyMap<number, MemberKeys>;
   /** Return the lowest valid sequence numbers of our live publications. */
   readonly firstSequences: () => readonly FirstSequence[];
   readonly randomBytes: (size: number) => Uint8Array;
@@ -159,6 +159,11 @@ export class SenderKeys {
     if (this.#layers > MAX_ANNOUNCED) this.#replace(LEAVE_SPACING, now);
   }
 
+  /** Take receipts of members. */
+  receive(receipts: readonly KeyReceipt[], now: number): void {
+    for (const { participant, key } of receipts) this.receipt(participant, key, now);
+  }
+
   /** Note that a member has a key; the last receipt puts the new key into use. */
   receipt(participant: number, number: number, now: number): void {
     if (this.#pending?.key.number === number) this.#noLongerWaits(participant, now);
@@ -204,7 +209,7 @@ export class SenderKeys {
     this.#owed.clear();
     const deadline = Math.min(now + ACTIVATION, this.#pending?.deadline ?? NEVER);
     const key = new SenderKey(this.#number, 0, this.#around.randomBytes(KEY_SIZE));
-    const waiting = new Set([...this.#around.peers.keys()].filter((participant) => this.#box(participant, key)));
+    const waiting = new Set([...this.#around.members.keys()].filter((participant) => this.#box(participant, key)));
     this.#pending = { key, waiting, deadline, isUsed: false };
     const behind = this.#current === undefined ? 0 : key.number - this.#current.number;
     if (waiting.size === 0 || behind >= MAX_KEYS) this.#activate(now); // The receivers have no more keys than that.
@@ -266,13 +271,13 @@ export class SenderKeys {
 
   /** Queue a box; tell whether the member's box key can be used. */
   #box(participant: number, senderKey: SenderKey): boolean {
-    const { life, room, own, peers, firstSequences, randomBytes } = this.#around;
-    const peer = peers.get(participant);
-    if (peer === undefined) return false;
-    const context = { life, room, e2ee: true, sender: own, recipient: peer.party };
+    const { life, room, own, members, firstSequences, randomBytes } = this.#around;
+    const member = members.get(participant);
+    if (member === undefined) return false;
+    const context = { life, room, e2ee: true, sender: own, recipient: member.party };
     const opened = { senderKey, firstSequences: firstSequences() };
     try {
-      const box = sealKeyBox(context, opened, peer.shared(), randomBytes(NONCE_SIZE));
+      const box = sealKeyBox(context, opened, member.shared(), randomBytes(NONCE_SIZE));
       this.#boxes.push({ participant, box });
       return true;
     } catch (error) {

@@ -110,11 +110,11 @@ export class MediaPath {
   /** Use another media id with its keys, and prove the path anew, at once. */
   move(keys: SessionKeys, now: number): void {
     this.rekey(keys, now);
-    this.restart(now);
+    this.#restart(now);
   }
 
-  /** Prove the path anew, at once: it has another lane or address. */
-  restart(now: number): void {
+  /** Prove the path anew, at once. */
+  #restart(now: number): void {
     this.state = "unknown";
     this.nextDeadline = now;
     this.#startedAt = this.#silentSince = undefined;

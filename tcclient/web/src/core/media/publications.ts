@@ -93,6 +93,8 @@ export class Publication {
   /** Undefined until the server has accepted it. */
   stream: number | undefined;
   muted: boolean;
+  /** Whether another participant holds it muted. */
+  held = false;
   /** Whether `takeReady` has told of it. */
   wasReady = false;
   readonly id: PublicationId;
@@ -192,6 +194,12 @@ export class Publications {
   /** Return the live publication that has a stream. */
   byStream(stream: number): Publication | undefined {
     return [...this.live.values()].find((publication) => publication.stream === stream);
+  }
+
+  /** Note that others need a keyframe of one of our layers; a layer that there is not is ignored. */
+  keyframeNeeded(stream: number, spatial: number, now: number): void {
+    const info = this.byStream(stream)?.info;
+    if (info !== undefined && spatial < info.layers) this.keyframes.ask({ id: info.number, spatial }, now);
   }
 
   /** Return the lowest sequence numbers that a receiver of a key box has to accept; those that are 0 are left out. */

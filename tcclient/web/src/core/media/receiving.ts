@@ -20,7 +20,7 @@ import { isVideo, PacketType, parseHeader, parseSeries, type Series } from "../.
 import { parsePositions } from "../../protocol/path.js";
 import type { Transit } from "../../protocol/transit.js";
 import type { Drop, Drops } from "../drops.js";
-import type { Peer } from "../keys/peers.js";
+import type { MemberKeys } from "../keys/member-keys.js";
 import type { Opened, RoomDatagramOpener } from "../keys/room-datagrams.js";
 import type { RoomState, Stream } from "../membership/roster.js";
 import type { MediaPacket, SealedPacket } from "./packet.js";
@@ -58,7 +58,7 @@ interface Arrival {
 
 /** A beacon that came; `first` says that none came of this sender before. */
 export interface ReceivedBeacon {
-  readonly peer: Peer;
+  readonly sender: MemberKeys;
   readonly beacon: Beacon;
   readonly first: boolean;
 }
@@ -75,7 +75,7 @@ interface Surroundings {
   readonly path: MediaPath;
   readonly opener: RoomDatagramOpener;
   readonly room: RoomState;
-  readonly peers: ReadonlyMap<number, Peer>;
+  readonly senders: ReadonlyMap<number, MemberKeys>;
   /** Called with each packet that opened. */
   readonly heard: (packet: MediaPacket, now: number) => void;
   readonly drops: Drops;
@@ -173,21 +173,21 @@ export class MediaReceiver {
     if (header.version !== VERSION) return this.#drop("version");
     if (header.kind === Kind.ROOM) {
       const opened = opener.open(header, data, now);
-      if (opened === undefined) return undefined;
+      if (opened === undefined) return;
       path.hear();
       return this.#roomDatagram(opened, header.id, now);
     }
     if (header.kind !== Kind.DOWN) return this.#drop("kind");
     if (header.id !== path.mediaId) return this.#drop("unknown_id");
     const plaintext = path.open(header, data, now);
-    return plaintext === undefined ? undefined : this.#downDatagram(plaintext, now);
+    if (plaintext !== undefined) this.#downDatagram(plaintext, now);
   }
 
   /** Deliver what waited for a key of the sender that has come. */
-  release(peer: Peer, now: number): void {
-    const { ready, expired } = peer.released(now);
+  release(sender: MemberKeys, now: number): void {
+    const { ready, expired } = sender.released(now);
     if (expired > 0) this.#around.drops.add("no_key", expired);
-    for (const { sealed, publication } of ready) this.#open(peer, sealed, publication, now);
+    for (const { sealed, publication } of ready) this.#open(sender, sealed, publication, now);
   }
 
   #drop(reason: Drop): void {
@@ -205,20 +205,21 @@ export class MediaReceiver {
     }
   }
 
-  #roomDatagram(opened: Opened, sealer: number, now: number): void {
-    let [relayTime, items]: [number, Item[]] = [0, []];
+  #roomDatagram({ sealer: from, plaintext, reordered }: Opened, sealer: number, now: number): void {
+    let relayTime: number;
+    let items: Item[];
     try {
-      relayTime = parseRelayTime(opened.plaintext);
-      items = parseItems(opened.plaintext, RELAY_TIME_SIZE);
+      relayTime = parseRelayTime(plaintext);
+      items = parseItems(plaintext, RELAY_TIME_SIZE);
     } catch (error) {
-      return this.#malformed(error, "malformed");
+      this.#malformed(error, "malformed");
+      return;
     }
-    const transit = opened.reordered ? undefined : opened.sealer.clock.transit(relayTime, now);
+    const transit = reordered ? undefined : from.clock.transit(relayTime, now);
     for (const item of items) {
       const sealed = this.#sealedPacket(item, { sealer, relayTime, transit, receivedAt: now });
       if (sealed !== undefined) this.#packet(sealed, now);
     }
-    return undefined;
   }
 
   /** Return the packet in an item; undefined where it has none, or a malformed one. */
@@ -246,15 +247,15 @@ export class MediaReceiver {
   }
 
   #packet(sealed: SealedPacket, now: number): void {
-    const { room, peers } = this.#around;
+    const { room, senders } = this.#around;
     const stream = room.streams.get(sealed.header.stream);
     if (stream === undefined) return this.#stray(sealed, now);
     this.#count(sealed);
-    const peer = peers.get(stream.participant);
-    if (peer === undefined) return this.#drop(stream.participant === room.own ? "own" : "unverified");
+    const sender = senders.get(stream.participant);
+    if (sender === undefined) return this.#drop(stream.participant === room.own ? "own" : "unverified");
     if (stream.packetType !== sealed.header.type) return this.#drop("packet_malformed");
-    if (stream.packetType === PacketType.BEACON) return this.#beacon(peer, sealed);
-    return this.#open(peer, sealed, stream.publication, now);
+    if (stream.packetType === PacketType.BEACON) return this.#beacon(sender, sealed);
+    return this.#open(sender, sealed, stream.publication, now);
   }
 
   #stray(sealed: SealedPacket, now: number): void {
@@ -295,19 +296,19 @@ export class MediaReceiver {
     return Math.max(0, this.#expected - this.#received);
   }
 
-  #open(peer: Peer, sealed: SealedPacket, publication: PublicationId, now: number): void {
+  #open(sender: MemberKeys, sealed: SealedPacket, publication: PublicationId, now: number): void {
     const { header, packet, receivedAt, relayTime, heldMs } = sealed;
     let payload: Uint8Array;
     try {
-      payload = peer.open(header, packet, publication, now);
+      payload = sender.open(header, packet, publication, now);
     } catch (error) {
       if (!(error instanceof CryptoFailure)) return this.#malformed(error, "packet_malformed");
-      if (!peer.lacksKey(header.keyNumber)) this.#drop("packet_refused");
-      else if (peer.hold(sealed, publication)) this.#drop("no_key");
-      return undefined;
+      if (!sender.lacksKey(header.keyNumber)) this.#drop("packet_refused");
+      else if (sender.hold(sealed, publication)) this.#drop("no_key");
+      return;
     }
     const lost = this.#lost.get(header.stream) ?? 0;
-    const { id: participant } = peer;
+    const { id: participant } = sender;
     const media = {
       participant,
       publication: publication.number,
@@ -324,19 +325,17 @@ export class MediaReceiver {
       this.#queue.shift();
       this.#drop("queue_full");
     }
-    return undefined;
   }
 
-  #beacon(peer: Peer, { header: { sequence }, packet }: SealedPacket): void {
+  #beacon(sender: MemberKeys, { header: { sequence }, packet }: SealedPacket): void {
     const { room } = this.#around;
-    if (sequence <= peer.claims.sequence) return this.#drop("packet_refused");
-    const { boxKey, deviceKey } = peer.party;
+    if (sequence <= sender.claims.sequence) return this.#drop("packet_refused");
+    const { boxKey, deviceKey } = sender.party;
     try {
       const beacon = openBeacon(packet, { fingerprint: room.fingerprint, life: room.room.life, boxKey }, deviceKey);
-      const first = peer.claims.sequence < 0;
-      peer.claims.sequence = sequence;
-      this.#beacons.push({ peer, beacon, first });
-      return undefined;
+      const first = sender.claims.sequence < 0;
+      sender.claims.sequence = sequence;
+      this.#beacons.push({ sender, beacon, first });
     } catch (error) {
       if (error instanceof CryptoFailure) return this.#drop("packet_refused");
       return this.#malformed(error, "packet_malformed");

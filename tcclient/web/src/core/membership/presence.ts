@@ -5,7 +5,7 @@ import { concat } from "../../protocol/bytes.js";
 import { clockUs } from "../../protocol/serial.js";
 import type { Emit, PathState } from "../events.js";
 import type { SenderKeys } from "../keys/own-key.js";
-import type { Peer } from "../keys/peers.js";
+import type { MemberKeys } from "../keys/member-keys.js";
 import type { Egress } from "../media/egress.js";
 import type { Publications } from "../media/publications.js";
 import type { Signing } from "../signing.js";
@@ -20,8 +20,8 @@ interface Surroundings {
   /** The public box key of our seat. */
   readonly boxKey: Uint8Array;
   readonly room: RoomState;
-  /** The peers that get our keys: all but the silent ones. */
-  readonly recipients: Map<number, Peer>;
+  /** The members that get our keys: all but the silent ones. */
+  readonly recipients: Map<number, MemberKeys>;
   readonly keys: SenderKeys;
   readonly publications: Publications;
   readonly egress: Egress;
@@ -60,10 +60,10 @@ export class Presence {
   }
 
   /** A verified member is here: it gets our keys, and a beacon soon. */
-  came(peer: Peer, now: number): void {
-    this.#around.recipients.set(peer.id, peer);
-    this.#around.keys.joined(peer.id, now);
-    this.#silence.came(peer.id, now);
+  came(member: MemberKeys, now: number): void {
+    this.#around.recipients.set(member.id, member);
+    this.#around.keys.joined(member.id, now);
+    this.#silence.came(member.id, now);
     this.schedule.answer(now);
   }
 
@@ -73,30 +73,30 @@ export class Presence {
     if (this.#around.recipients.delete(participant)) this.#around.keys.left(participant, kicked, now);
   }
 
-  /** Take a beacon of a peer; `first` says that none came of it before. */
-  receive(peer: Peer, beacon: Beacon, first: boolean, now: number): void {
+  /** Take a beacon of a member; `first` says that none came of it before. */
+  receive(member: MemberKeys, beacon: Beacon, first: boolean, now: number): void {
     const { room, recipients, keys, emit } = this.#around;
     const streams = new Set(
-      [...room.streams].filter(([, { participant }]) => participant === peer.id).map(([id]) => id),
+      [...room.streams].filter(([, { participant }]) => participant === member.id).map(([id]) => id),
     );
-    const differed = peer.claims.mismatch;
-    peer.claims.receive(beacon, streams, room.memberSetHash(), now);
-    const wasSilent = this.#silence.heard(peer.id, now);
+    const differed = member.claims.mismatch;
+    member.claims.receive(beacon, streams, room.memberSetHash(), now);
+    const wasSilent = this.#silence.heard(member.id, now);
     if (wasSilent) {
-      recipients.set(peer.id, peer);
-      keys.joined(peer.id, now);
-      emit({ type: "memberHeard", participant: peer.id });
+      recipients.set(member.id, member);
+      keys.joined(member.id, now);
+      emit({ type: "memberHeard", participant: member.id });
     }
     if (first || wasSilent) this.schedule.answer(now);
-    if (peer.claims.mismatch !== differed) {
-      emit({ type: differed ? "membershipAgreed" : "membershipMismatch", participant: peer.id });
+    if (member.claims.mismatch !== differed) {
+      emit({ type: differed ? "membershipAgreed" : "membershipMismatch", participant: member.id });
     }
-    this.compare(peer, now);
+    this.compare(member, now);
   }
 
   /** A beacon or a key came: tell if they do not go together. */
-  compare(peer: Peer, now: number): void {
-    if (peer.keyDiffers(now)) this.#around.emit({ type: "commitmentMismatch", participant: peer.id });
+  compare(member: MemberKeys, now: number): void {
+    if (member.keyDiffers(now)) this.#around.emit({ type: "commitmentMismatch", participant: member.id });
   }
 
   /**

@@ -14,7 +14,7 @@ import type {
   Snapshot,
 } from "../../protocol/messages.js";
 import { PacketType } from "../../protocol/packet.js";
-import { KIND_CODES, type Party, SOURCE_CODES } from "../../protocol/sender-key.js";
+import { isSameParty, KIND_CODES, type Party, SOURCE_CODES } from "../../protocol/sender-key.js";
 import type { Participant, RosterEvent } from "../events.js";
 import { Distrust } from "./distrust.js";
 import type { BoxKeys } from "./lives.js";
@@ -253,9 +253,7 @@ export class RoomState {
     for (const [id, participant] of this.members) {
       const before = old.get(id);
       if (before === undefined || gone.has(id)) events.push({ type: "participantJoined", participant });
-      else if (participant.verified !== before.verified || !isSameRecord(participant.member, before.member)) {
-        events.push({ type: "participantUpdated", participant });
-      }
+      else events.push(...updates(before, participant));
     }
     return events;
   }
@@ -341,6 +339,17 @@ export class RoomState {
   }
 }
 
+/** Return what has changed of a participant. */
+function updates(before: Participant, now: Participant): RosterEvent[] {
+  const events: RosterEvent[] = [];
+  const { hand } = before.member;
+  if (now.verified !== before.verified || !isSameRecord({ ...now.member, hand }, before.member)) {
+    events.push({ type: "participantUpdated", participant: now });
+  }
+  if (now.member.hand !== hand) events.push({ type: "handChanged", participant: now });
+  return events;
+}
+
 function checkSize(members: Members, publications: Tracks): void {
   if (members.size > MAX_MEMBERS || publications.size > MAX_PUBLICATIONS) {
     throw new ProtocolError("bad_message", "the room is larger than a client holds");
@@ -362,11 +371,6 @@ function applyChange(change: Change, { members, publications, codes }: Draft): v
   } else if (what === "unpublished" && number !== undefined) {
     publications.delete(trackKey(participant, number));
   }
-}
-
-/** Tell whether two are the same seat of the same device. */
-export function isSameParty(a: Party, b: Party): boolean {
-  return equal(a.deviceKey, b.deviceKey) && equal(a.boxKey, b.boxKey);
 }
 
 type Statement = Omit<OwnSeat, "participant">;

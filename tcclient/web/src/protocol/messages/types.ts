@@ -108,7 +108,7 @@ export const Permission = {
   SET_ROLE: 1 << 8,
   UPDATE_ROOM: 1 << 9,
   CLOSE_ROOM: 1 << 10,
-  /** Reserved. */
+  /** Mute others, and lower their hands. */
   MUTE_OTHERS: 1 << 11,
 } as const;
 

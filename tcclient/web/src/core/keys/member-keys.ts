@@ -5,7 +5,7 @@ import { CryptoFailure } from "../../protocol/errors.js";
 import { KeyRing, MAX_KEYS, type PublicationId } from "../../protocol/keyring.js";
 import { type Header, KEY_NUMBER_BITS, openPacket, spatialOf } from "../../protocol/packet.js";
 import { ReplayWindow, SEQUENCE_WINDOW } from "../../protocol/replay.js";
-import { type BoxContext, openKeyBox, type Party } from "../../protocol/sender-key.js";
+import { type BoxContext, isSameParty, openKeyBox, type Party } from "../../protocol/sender-key.js";
 import { wrapped } from "../../protocol/serial.js";
 import { sharedKey } from "../../protocol/sodium.js";
 import type { SealedPacket } from "../media/packet.js";
@@ -42,7 +42,7 @@ interface HeldPacket {
 }
 
 /** A verified member other than ourselves. */
-export class Peer {
+export class MemberKeys {
   /** Undefined in a room without end-to-end encryption. */
   readonly ring: KeyRing | undefined;
   readonly claims = new Claims();
@@ -127,5 +127,38 @@ export class Peer {
     const expired = this.#held.length - fresh.length;
     this.#held = fresh.filter(({ sealed }) => this.lacksKey(sealed.header.keyNumber));
     return { ready: fresh.filter(({ sealed }) => !this.lacksKey(sealed.header.keyNumber)), expired };
+  }
+}
+
+/** What `MemberKeyTable.follow` has changed. */
+export interface Followed {
+  /** Ids of those that are gone, or not verified any more. */
+  readonly gone: readonly number[];
+  readonly come: readonly MemberKeys[];
+}
+
+/** The keys of the other verified members, by participant. */
+export class MemberKeyTable extends Map<number, MemberKeys> {
+  readonly #context: Omit<BoxContext, "sender">;
+  readonly #boxPrivate: Uint8Array;
+
+  /** `context` is that of boxes that are made for us; `boxPrivate` is of our seat. */
+  constructor(context: Omit<BoxContext, "sender">, boxPrivate: Uint8Array) {
+    super();
+    this.#context = context;
+    this.#boxPrivate = boxPrivate;
+  }
+
+  /** Keep the members that are verified now, by participant; forget the others. */
+  follow(verified: ReadonlyMap<number, Party>): Followed {
+    const gone = [...this.values()]
+      .filter(({ id, party }) => !isSameParty(party, verified.get(id)))
+      .map(({ id }) => id);
+    for (const id of gone) this.delete(id);
+    const come = [...verified]
+      .filter(([id]) => !this.has(id))
+      .map(([id, sender]) => new MemberKeys(id, { ...this.#context, sender }, this.#boxPrivate));
+    for (const member of come) this.set(member.id, member);
+    return { gone, come };
   }
 }
