@@ -197,13 +197,16 @@ class WebSocket(asyncio.Protocol):
             self._close(error.code, str(error))
         if datagrams and not self._is_closing:
             self._on_datagrams(datagrams)
-        if self._protocol.handshake_exc is not None or self._protocol.parser_exc is not None:
-            self._flush()
+        if self._protocol.handshake_exc is not None:
             self.abort()
+        elif self._protocol.parser_exc is not None and not self._is_closing:  # the library has said why
+            self._flush()
+            self._is_closing = True
+            self._transport.close()
 
     def _answered(self) -> None:
         """Take the answer to the upgrade."""
-        if self._protocol.state is State.OPEN and self._protocol.subprotocol == SUBPROTOCOL and not self.opened.done():
+        if self._protocol.handshake_exc is None and self._protocol.subprotocol == SUBPROTOCOL:
             self.opened.set_result(True)
             # The transport of a protocol: a stand-in for the one of asyncio, with what a control connection uses.
             self._control.connection_made(cast(asyncio.BaseTransport, self))

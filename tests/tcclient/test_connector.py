@@ -37,6 +37,11 @@ def test_a_link_that_leads_nowhere_is_a_wrong_value(link: str, text: str, tmp_pa
     assert not list(tmp_path.iterdir()), "nothing was made"
 
 
+def test_a_path_that_there_is_not_is_a_wrong_value(tmp_path: Path) -> None:
+    with pytest.raises(WrongValue, match="the path is auto, udp, stream, not 'tcp'"):
+        asyncio.run(enter("tc://127.0.0.1:1/room", tmp_path, path="tcp"))
+
+
 def test_a_link_against_what_is_known_asks_no_server(tmp_path: Path) -> None:
     KnownServers(tmp_path).pin("127.0.0.1", 1, PINNED)
     with pytest.raises(LinkContradictsPin) as trap:
