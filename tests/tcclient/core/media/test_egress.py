@@ -35,6 +35,17 @@ def test_items_that_are_sent_together_are_one_datagram():
     assert queue.take(1.0) == []
 
 
+def test_a_probe_leaves_apart_and_only_the_newest_waits():
+    queue = egress()
+    queue.probe(Item(ItemType.PING, b"123456"))
+    queue.probe(Item(ItemType.PING, b"abcdef"))
+    queue.send_packet(b"packet")
+    (probe,) = queue.take_probe()
+    assert items(probe) == [(ItemType.PING, b"abcdef")]
+    assert queue.take_probe() == []
+    assert [parse_header(datagram).counter for datagram in (probe, *queue.take(1.0))] == [1, 2]
+
+
 def test_a_new_key_counts_from_0_and_what_waits_keeps_its_own():
     queue = egress()
     queue.send_packet(b"old")
