@@ -262,6 +262,7 @@ def _slow(seconds: float) -> tuple[Received, Received]:
         seats = [clients.run(clients.enter("hall", sources)) for sources in publishers]
         slow = clients.run(clients.enter("hall", (), address))
         fast = clients.run(clients.enter("hall"))
+        clients.rest(SETTLE)
         watch = Watch()
         for seat in (slow, fast):
             watch.watch(seat)
