@@ -1,6 +1,6 @@
 /** A person's attendance: in, through losses of the connection, and out. For the worker. */
 
-import type { Event } from "../core/events.js";
+import type { DeriveKey, Event } from "../core/events.js";
 import { Lives } from "../core/membership/lives.js";
 import { DevicePins } from "../core/membership/pins.js";
 import { Session } from "../core/session.js";
@@ -27,7 +27,7 @@ export class Attendance {
   private entry: Entry | undefined;
   /** Cleared as soon as the account key is there. */
   private password = "";
-  private accountKey: { readonly salt: string; readonly key: SigningKey } | undefined;
+  private readonly accountKeys = new Map<string, SigningKey>();
   private device: Device | undefined;
   private session: Session | undefined;
   private connection: Connection | undefined;
@@ -38,7 +38,7 @@ export class Attendance {
   private waiting: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly tell: Tell) {
-    this.stay = new Stay(tell);
+    this.stay = new Stay(tell, (derivation, key) => this.accountKeys.set(nameOf(derivation), key));
   }
 
   /** Load the cryptography and what the browser remembers. */
@@ -53,7 +53,7 @@ export class Attendance {
     this.password = entry.password;
     this.stay.setDataSaver(entry.dataSaver);
     this.attempt = 0;
-    this.accountKey = undefined;
+    this.accountKeys.clear();
     this.enter({ name: "joining" });
     this.prepare();
     try {
@@ -109,7 +109,7 @@ export class Attendance {
         this.end(problem("wrong_server", formatFingerprint(event.found)));
         break;
       case "deriveKey":
-        session.accountKeyDerived(this.keyFor(event.salt, event.memoryBytes, event.passes));
+        this.deriveKey(session, event);
         break;
       case "loggedIn":
         this.password = "";
@@ -152,13 +152,20 @@ export class Attendance {
     }
   }
 
-  /** Return the account key; after the first time the password is not needed, and not kept. */
-  private keyFor(salt: Uint8Array, memoryBytes: number, passes: number): SigningKey {
-    const made = `${hex(salt)} ${memoryBytes} ${passes}`;
-    if (this.accountKey?.salt !== made) {
-      this.accountKey = { salt: made, key: deriveAccountKey(this.password, salt, memoryBytes, passes) };
+  /** Answer with the account key; after the first login the password is not needed, and not kept. */
+  private deriveKey(session: Session, derivation: DeriveKey): void {
+    const name = nameOf(derivation);
+    const { salt, memoryBytes, passes } = derivation;
+    try {
+      const key = this.accountKeys.get(name) ?? deriveAccountKey(this.password, salt, memoryBytes, passes);
+      this.accountKeys.set(name, key);
+      session.accountKeyDerived(key);
+    } catch (error) {
+      // An empty password: none was typed, or the account got another one while we were away.
+      const code = this.phase.name === "returning" ? "credentials_changed" : "bad_credentials";
+      session.close();
+      this.end(problem(code, String(error)));
     }
-    return this.accountKey.key;
   }
 
   private refused(session: Session, reason: Problem): void {
@@ -221,7 +228,7 @@ export class Attendance {
     this.connection = undefined;
     this.session = undefined;
     this.password = "";
-    this.accountKey = undefined;
+    this.accountKeys.clear();
     this.enter({ name: "ended", reason });
   }
 
@@ -236,6 +243,11 @@ export class Attendance {
     if (pins.length === 0 || fingerprint === undefined) return;
     await (await this.trust)?.rememberDevices(formatFingerprint(fingerprint), pins);
   }
+}
+
+/** Name an account key by all that it is derived from besides the password. */
+function nameOf({ salt, memoryBytes, passes }: DeriveKey): string {
+  return `${hex(salt)} ${memoryBytes} ${passes}`;
 }
 
 /** Return a problem as the page has a sentence for it. */

@@ -19,8 +19,14 @@ export class Requests {
   /** The page's number of each open request, by the session's id of it, or by message id. */
   private readonly open = new Map<number | string, number>();
 
-  /** `answer` gets the page's number of a request, and why it was refused. */
-  constructor(private readonly answer: (number: number, problem: Problem | undefined) => void) {}
+  /**
+   * `answer` gets the page's number of a request, and why it was refused; `keyMade` each account key that was derived for
+   * another password, since the way back after a loss needs it.
+   */
+  constructor(
+    private readonly answer: (number: number, problem: Problem | undefined) => void,
+    private readonly keyMade: (derivation: DeriveKey, key: SigningKey) => void,
+  ) {}
 
   /** Send a request; `chatBegins` is told of a text before its answer. */
   send(session: Session, number: number, request: Request, chatBegins: ChatBegins): void {
@@ -36,7 +42,7 @@ export class Requests {
         this.open.set(hex(messageId), number);
         chatBegins(messageId, text, to);
       } else {
-        this.open.set(carryOut(session, request), number);
+        this.open.set(this.carryOut(session, request), number);
       }
     } catch (error) {
       if (!(error instanceof Refusal) && !(error instanceof RangeError)) throw error;
@@ -78,43 +84,45 @@ export class Requests {
     this.open.delete(key);
     this.answer(number, problem);
   }
-}
 
-/** Carry out a request; return the session's id of it. */
-function carryOut(session: Session, request: Exclude<Request, { readonly type: "chat" }>): number {
-  const { seat } = session;
-  switch (request.type) {
-    case "raiseHand":
-      return seat.raiseHand();
-    case "lowerHand":
-      return seat.lowerHand(request.participant === undefined ? {} : { participant: request.participant });
-    case "lowerAllHands":
-      return seat.lowerHand({ everybody: true });
-    case "mute":
-      return seat.muteOther(request.participant, "microphone", true, request.hard);
-    case "muteAll":
-      return seat.muteOther(0, "microphone", true, request.hard);
-    case "setRole":
-      return seat.setRole(request.participant, request.role);
-    case "remove":
-      return seat.kick(request.participant);
-    case "setTitle":
-      return seat.updateRoom({ title: request.title });
-    case "setLimit":
-      return seat.updateRoom({ maxParticipants: request.limit });
-    case "lockRoom":
-      return seat.lockRoom(request.locked);
-    case "closeRoom":
-      return seat.closeRoom();
-    case "changePassword":
-      return changePassword(session, request.current, request.next);
+  /** Carry out a request; return the session's id of it. */
+  private carryOut(session: Session, request: Exclude<Request, { readonly type: "chat" }>): number {
+    const { seat } = session;
+    switch (request.type) {
+      case "raiseHand":
+        return seat.raiseHand();
+      case "lowerHand":
+        return seat.lowerHand(request.participant === undefined ? {} : { participant: request.participant });
+      case "lowerAllHands":
+        return seat.lowerHand({ everybody: true });
+      case "mute":
+        return seat.muteOther(request.participant, "microphone", true, request.hard);
+      case "muteAll":
+        return seat.muteOther(0, "microphone", true, request.hard);
+      case "setRole":
+        return seat.setRole(request.participant, request.role);
+      case "remove":
+        return seat.kick(request.participant);
+      case "setTitle":
+        return seat.updateRoom({ title: request.title });
+      case "setLimit":
+        return seat.updateRoom({ maxParticipants: request.limit });
+      case "lockRoom":
+        return seat.lockRoom(request.locked);
+      case "closeRoom":
+        return seat.closeRoom();
+      case "changePassword":
+        return this.changePassword(session, request.current, request.next);
+    }
   }
-}
 
-/** Derive the keys of both passwords, which takes a second or two, and give the account the next one. */
-function changePassword(session: Session, current: string, next: string): number {
-  const keys = session.passwordKeys();
-  const derive = (password: string, { salt, memoryBytes, passes }: DeriveKey): SigningKey =>
-    deriveAccountKey(password, salt, memoryBytes, passes);
-  return session.changePassword(derive(current, keys.present), derive(next, keys.next), keys.salt);
+  /** Derive the keys of both passwords, which takes a second or two, and give the account the next one. */
+  private changePassword(session: Session, current: string, next: string): number {
+    const keys = session.passwordKeys();
+    const derive = (password: string, { salt, memoryBytes, passes }: DeriveKey): SigningKey =>
+      deriveAccountKey(password, salt, memoryBytes, passes);
+    const key = derive(next, keys.next);
+    this.keyMade(keys.next, key);
+    return session.changePassword(derive(current, keys.present), key, keys.salt);
+  }
 }

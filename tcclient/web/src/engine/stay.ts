@@ -1,13 +1,15 @@
 /** What we do in the room: publish, receive, show and ask, from one seat to the next. For the worker. */
 
-import type { Event } from "../core/events.js";
+import type { DeriveKey, Event } from "../core/events.js";
 import type { MediaPacket } from "../core/media/packet.js";
 import type { DevicePins } from "../core/membership/pins.js";
 import type { Session } from "../core/session.js";
+import type { SigningKey } from "../protocol/identity.js";
 import { DownlinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, WantedPicture } from "./facts.js";
+import { qualityOf } from "./people.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";
@@ -44,7 +46,11 @@ export class Stay {
   private droppedPictures = 0;
   private bytes = { sent: 0, received: 0 };
 
-  constructor(private readonly tell: (report: Report, transfer?: Transferable[]) => void) {
+  /** `keyMade` gets the account key of a password that the person changes to. */
+  constructor(
+    private readonly tell: (report: Report, transfer?: Transferable[]) => void,
+    keyMade: (derivation: DeriveKey, key: SigningKey) => void,
+  ) {
     this.desk = new PublishingDesk({
       pump: () => this.place?.connection.pump(),
       publishing: (media, state) => tell({ type: "publishing", media, state }),
@@ -65,7 +71,7 @@ export class Stay {
       },
       pictureEnded: (participant, source) => tell({ type: "pictureEnded", participant, source }),
     });
-    this.requests = new Requests((number, problem) => tell({ type: "answer", number, problem }));
+    this.requests = new Requests((number, problem) => tell({ type: "answer", number, problem }), keyMade);
   }
 
   /** A seat was taken, the first one or again. */
@@ -226,7 +232,7 @@ export class Stay {
   private second(connection: Connection, session: Session): void {
     const { received, lost } = this.reception.second();
     if (this.downlink.second(received, lost, this.reception.pictureCount)) this.subscribe();
-    const { rtt, up, down } = session.networkStatistics();
+    const { path, rtt, up, down } = session.networkStatistics();
     const statistics = {
       roundTripMs: Math.round((rtt ?? 0) * 1000),
       lossUp: up.recentLoss,
@@ -235,6 +241,8 @@ export class Stay {
       receivedBitsPerSecond: (connection.received - this.bytes.received) * 8,
     };
     this.bytes = { sent: connection.sent, received: connection.received };
+    const quality = path === "lost" ? 0 : qualityOf(Math.max(up.recentLoss, down.recentLoss));
+    this.reception.qualities.set(session.seat.room.own, quality);
     this.tell({ type: "statistics", statistics, degraded: this.degraded() });
     this.changed();
   }

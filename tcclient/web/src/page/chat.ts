@@ -50,7 +50,7 @@ function line({ t, language, state }: View, one: ChatLine): TemplateResult {
   const to = state.participants.find(({ id }) => id === one.to);
   const secret = one.to !== undefined;
   const about = secret && one.own ? t("chat.private_to", { name: to?.name ?? "?" }) : secret ? t("chat.private") : "";
-  const time = new Date(one.at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+  const time = new Date(one.at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   return html`
     <article class="line ${one.own ? "own" : ""} ${secret ? "private" : ""} ${one.from === undefined ? "notice" : ""}">
       <header>
@@ -90,9 +90,9 @@ function writing({ t, state, page, act }: View): TemplateResult {
         send(field(event));
       }}
     >
-      <label class="inline-field">
-        <span>${t("chat.to")}</span>
-        <select @change=${choose}>
+      <div class="inline-field">
+        <label for="receiver">${t("chat.to")}</label>
+        <select id="receiver" @change=${choose}>
           <option value="" .selected=${page.receiver === undefined}>${t("chat.everybody")}</option>
           ${
             page.receiver === undefined || state.participants.some(({ id }) => id === page.receiver)
@@ -103,7 +103,7 @@ function writing({ t, state, page, act }: View): TemplateResult {
             (one) => html`<option value=${one.id} .selected=${one.id === page.receiver}>${fullName(one)}</option>`,
           )}
         </select>
-      </label>
+      </div>
       <div class="writing-line">
         <textarea
           name="text"

@@ -143,7 +143,15 @@ const level = directive(LevelDirective);
 /** Show the level of a microphone; `name` is for screen readers. */
 export function levelMeter(media: MediaStream | undefined, name: string): TemplateResult {
   return html`
-    <div class="meter" role="meter" aria-label=${name} aria-valuemin="0" aria-valuemax="100" ${level(media)}>
+    <div
+      class="meter"
+      role="meter"
+      aria-label=${name}
+      aria-valuemin="0"
+      aria-valuemax="100"
+      aria-valuenow="0"
+      ${level(media)}
+    >
       <div class="meter-bar"></div>
     </div>
   `;

@@ -131,12 +131,15 @@ function menu(view: View, one: Participant): TemplateResult {
 function chairing({ t, act }: View, one: Participant): TemplateResult {
   const roles: readonly Role[] = one.role === "admin" ? ["admin", ...GIVEN_ROLES] : GIVEN_ROLES;
   return html`
-    <label class="field">
-      <span>${t("people.role", { name: one.name })}</span>
-      <select @change=${(event: Event) => act.setRole(one.id, (event.target as HTMLSelectElement).value as Role)}>
+    <div class="field">
+      <label for="role">${t("people.role", { name: one.name })}</label>
+      <select
+        id="role"
+        @change=${(event: Event) => act.setRole(one.id, (event.target as HTMLSelectElement).value as Role)}
+      >
         ${roles.map((role) => html`<option value=${role} .selected=${live(role === one.role)}>${t(`role.${role}`)}</option>`)}
       </select>
-    </label>
+    </div>
     <div class="buttons">
       <button
         type="button"

@@ -15,9 +15,12 @@ export function devicePicker({ t, page, act }: View, kind: DeviceKind): Template
   const chosen = page.preferences[kind];
   const known = devices.some(({ id }) => id === chosen);
   return html`
-    <label class="field">
-      <span>${t(`device.${kind}`)}</span>
-      <select @change=${(event: Event) => act.chooseDevice(kind, (event.target as HTMLSelectElement).value)}>
+    <div class="field">
+      <label for=${`device-${kind}`}>${t(`device.${kind}`)}</label>
+      <select
+        id=${`device-${kind}`}
+        @change=${(event: Event) => act.chooseDevice(kind, (event.target as HTMLSelectElement).value)}
+      >
         <option value="" .selected=${!known}>${t("device.default")}</option>
         ${devices.map(
           ({ id, label }, index) => html`
@@ -27,21 +30,24 @@ export function devicePicker({ t, page, act }: View, kind: DeviceKind): Template
           `,
         )}
       </select>
-    </label>
+    </div>
   `;
 }
 
 /** Show the choice of the language. */
 export function languagePicker({ t, language, act }: View, style: "field" | "inline-field"): TemplateResult {
   return html`
-    <label class=${style}>
-      <span>${t("settings.language")}</span>
-      <select @change=${(event: Event) => act.speakLanguage((event.target as HTMLSelectElement).value as Language)}>
+    <div class=${style}>
+      <label for="language">${t("settings.language")}</label>
+      <select
+        id="language"
+        @change=${(event: Event) => act.speakLanguage((event.target as HTMLSelectElement).value as Language)}
+      >
         ${Object.entries(LANGUAGES).map(
           ([code, name]) => html`<option value=${code} lang=${code} .selected=${code === language}>${name}</option>`,
         )}
       </select>
-    </label>
+    </div>
   `;
 }
 
@@ -53,9 +59,10 @@ export function settings(view: View): TemplateResult {
     <div class="fields">
       ${devicePicker(view, "microphone")} ${devicePicker(view, "camera")} ${devicePicker(view, "speaker")}
       ${languagePicker(view, "field")}
-      <label class="field">
-        <span>${t("settings.received")}</span>
+      <div class="field">
+        <label for="received">${t("settings.received")}</label>
         <select
+          id="received"
           ?disabled=${dataSaver}
           @change=${(event: Event) =>
             act.prefer({ receivedHeight: Number((event.target as HTMLSelectElement).value) as ReceivedHeight })}
@@ -66,7 +73,7 @@ export function settings(view: View): TemplateResult {
             `,
           )}
         </select>
-      </label>
+      </div>
       <label class="check">
         <input
           type="checkbox"

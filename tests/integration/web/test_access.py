@@ -1,0 +1,106 @@
+"""The page for those who use a keyboard, a screen reader or a phone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.support.processes.world import Server
+from tests.support.visitor import Arrive, Visitor, address
+
+AXE = Path(__file__).parents[3] / "tcclient" / "web" / "node_modules" / "axe-core" / "axe.min.js"
+PHONE = {"width": 360, "height": 740}
+CONTROLS = ["Mute", "Stop camera", "Share screen", "Raise hand", "Chat", "People", "Settings", "Leave"]
+
+
+def findings(visitor: Visitor) -> list[str]:
+    """What axe-core finds serious or critical."""
+    visitor.page.evaluate(AXE.read_text(encoding="utf-8"))
+    result = visitor.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{found['id']}: {found['nodes'][0]['html']}"
+        for found in result["violations"]
+        if found["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [{"width": 1280, "height": 800}, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_serious(web_server: Server, arrive: Arrive, scheme: str, size: dict[str, Any]) -> None:
+    name = f"{scheme} {size['width']}"
+    link = web_server.room(f"Axe {name}")
+    ketua = arrive(color_scheme=scheme, viewport=size)
+    budi = arrive()
+    ketua.page.goto(link.on_the_web(link.port))
+    assert findings(ketua) == []
+    ketua.keep(f"lobby {name}")
+    ketua.join(link, "ketua", "Ibu Ketua")
+    budi.join(link, "kantor-2", "Budi")
+    expect(ketua.tile("Budi")).to_be_visible()
+    assert findings(ketua) == []
+    ketua.keep(f"meeting {name}")
+    ketua.button("Chat").click()
+    assert findings(ketua) == []
+    ketua.keep(f"chat {name}")
+    ketua.open_menu("Budi")
+    assert findings(ketua) == []
+    ketua.keep(f"people {name}")
+    ketua.button("Settings").click()
+    assert findings(ketua) == []
+    ketua.keep(f"settings {name}")
+    ketua.page.keyboard.press("Escape")
+    ketua.button("Leave").click()
+    expect(ketua.button("Join again")).to_be_visible()
+    assert findings(ketua) == []
+
+
+@pytest.mark.parametrize("size", [PHONE, {"width": 640, "height": 360}, {"width": 1920, "height": 1080}])
+def test_all_controls_are_within_a_small_window(web_server: Server, arrive: Arrive, size: dict[str, int]) -> None:
+    siti = arrive(viewport=size, has_touch=True)
+    siti.join(web_server.room(f"Small {size['width']}"), "kantor-1", "Siti")
+    for name in CONTROLS:
+        box = siti.button(name).bounding_box()
+        assert box is not None, name
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= size["width"], name
+        assert box["y"] + box["height"] <= size["height"], name
+        assert min(box["width"], box["height"]) >= 40, f"{name} is a small target"
+    assert siti.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+
+
+def test_a_meeting_by_keyboard_alone(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    press = siti.page.keyboard.press
+    siti.page.goto(address(web_server, "Keys"))
+    for field, text in {"User name": "kantor-1", "Password": "correct horse battery", "Your name": "Siti"}.items():
+        siti.tab_to(field)
+        siti.page.keyboard.type(text)
+    press("Enter")
+    expect(siti.button("Leave")).to_be_visible()
+
+    for name in CONTROLS:
+        siti.tab_to(name)
+    siti.tab_to("Mute")
+    press("Enter")
+    expect(siti.button("Unmute")).to_be_focused()
+    siti.tab_to("Chat")
+    press("Enter")
+    expect(siti.field("Message")).to_be_focused()
+    siti.page.keyboard.type("by keyboard")
+    press("Enter")
+    expect(siti.page.get_by_role("log")).to_contain_text("by keyboard")
+    press("Escape")
+    expect(siti.button("Chat")).to_be_focused()
+    siti.tab_to("Settings")
+    press("Enter")
+    expect(siti.page.get_by_role("dialog")).to_be_visible()
+    for _ in range(20):
+        press("Tab")
+        inside = "document.activeElement === document.body || document.activeElement.closest('dialog') !== null"
+        assert siti.page.evaluate(inside), "the focus left the open dialog"
+    press("Escape")
+    expect(siti.button("Settings")).to_be_focused()
+    siti.tab_to("Leave")
+    press("Enter")
+    expect(siti.button("Join again")).to_be_visible()

@@ -1,0 +1,224 @@
+"""The page in a real browser, against a real server: what a person does with it."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.support.processes.world import Server
+from tests.support.visitor import Arrive, address
+
+
+def test_two_people_meet_and_see_each_other(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Meet")
+    siti, budi = arrive(), arrive()
+    siti.join(link, "kantor-1", "Siti")
+    budi.join(link, "kantor-2", "Budi")
+    expect(siti.tile("Budi").locator("canvas")).to_be_visible()
+    expect(budi.tile("Siti").locator("canvas")).to_be_visible()
+    # A picture that came is not of one colour.
+    drawn = """canvas => {
+      const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      return new Set(new Uint32Array(data.buffer)).size > 1;
+    }"""
+    siti.page.wait_for_function(f"() => [...document.querySelectorAll('.tile canvas')].some({drawn})", timeout=20_000)
+    siti.keep("meeting")
+
+
+def test_texts_come_to_everybody_or_to_one_and_are_counted(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Texts")
+    siti, budi = arrive(), arrive()
+    siti.join(link, "kantor-1", "Siti")
+    budi.join(link, "kantor-2", "Budi")
+    siti.button("Chat").click()
+    siti.field("Message").fill("Selamat pagi")
+    siti.button("Send").click()
+    expect(siti.page.get_by_role("log")).to_contain_text("Selamat pagi")
+    expect(budi.button("Chat")).to_have_attribute("aria-description", "1 unread")
+    budi.button("Chat").click()
+    expect(budi.page.get_by_role("log")).to_contain_text("Selamat pagi")
+    expect(budi.button("Chat")).not_to_have_attribute("aria-description", re.compile("unread"))
+
+    budi.field("To").select_option(label="Siti (Kantor Satu)")
+    budi.field("Message").fill("only for you")
+    budi.field("Message").press("Enter")
+    expect(siti.page.get_by_role("log")).to_contain_text("private")
+    expect(siti.page.get_by_role("log")).to_contain_text("only for you")
+    siti.keep("chat")
+
+
+def test_a_microphone_is_muted_for_all_and_the_space_bar_opens_it(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Mute")
+    siti, budi = arrive(), arrive()
+    siti.join(link, "kantor-1", "Siti")
+    budi.join(link, "kantor-2", "Budi")
+    siti.button("Mute").click()
+    expect(siti.button("Unmute")).to_be_visible()
+    expect(budi.tile("Siti")).to_contain_text("muted")
+    siti.page.keyboard.down("Space")
+    expect(siti.button("Mute")).to_be_visible()
+    expect(budi.tile("Siti")).not_to_contain_text("muted")
+    siti.page.keyboard.up("Space")
+    expect(siti.button("Unmute")).to_be_visible()
+
+
+def test_a_camera_that_stops_leaves_the_initials(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Camera")
+    siti, budi = arrive(), arrive()
+    siti.join(link, "kantor-1", "Siti Rahmawati")
+    budi.join(link, "kantor-2", "Budi")
+    siti.button("Stop camera").click()
+    expect(siti.button("Start camera")).to_be_visible()
+    expect(budi.tile("Siti Rahmawati").locator("canvas")).to_have_count(0)
+    expect(budi.tile("Siti Rahmawati")).to_contain_text("SR")
+
+
+def test_a_shared_screen_is_large(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Screen")
+    siti, budi = arrive(), arrive()
+    siti.join(link, "kantor-1", "Siti")
+    budi.join(link, "kantor-2", "Budi")
+    siti.button("Share screen").click()
+    expect(siti.button("Stop sharing")).to_be_visible()
+    large = budi.page.get_by_role("list", name="Large picture")
+    expect(large).to_contain_text("Screen of Siti")
+    siti.button("Stop sharing").click()
+    expect(large).to_have_count(0)
+
+
+def test_a_hand_goes_up_and_the_chair_lowers_it(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Hands")
+    ketua, budi = arrive(), arrive()
+    ketua.join(link, "ketua", "Ibu Ketua")
+    budi.join(link, "kantor-2", "Budi")
+    budi.button("Raise hand").click()
+    expect(budi.button("Lower hand")).to_be_visible()
+    expect(ketua.tile("Budi")).to_contain_text("hand raised")
+    ketua.open_menu("Budi")
+    ketua.keep("people")
+    ketua.page.get_by_role("group", name="Actions for Budi").get_by_role("button", name="Lower hand").click()
+    expect(budi.button("Raise hand")).to_be_visible()
+
+
+def test_the_chair_asks_to_mute_mutes_gives_a_role_and_removes(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Chair")
+    ketua, budi = arrive(), arrive()
+    ketua.join(link, "ketua", "Ibu Ketua")
+    budi.join(link, "kantor-2", "Budi")
+    expect(ketua.tile("Budi")).not_to_contain_text("no microphone")
+    ketua.open_menu("Budi")
+
+    ketua.button("Ask to mute").click()
+    expect(budi.page.get_by_role("status").filter(has_text="asks you to mute")).to_be_visible()
+    expect(budi.page.locator(".bar").get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    ketua.button("Mute now").click()
+    expect(budi.button("Unmute")).to_be_visible()
+
+    ketua.field("Role of Budi").select_option("listener")
+    expect(budi.button("Unmute")).to_be_disabled()
+    expect(budi.button("Share screen")).to_be_disabled()
+
+    ketua.button("Remove").click()
+    ketua.button("Remove Budi (kantor-2)").or_(ketua.button("Remove Budi (Kantor Dua)")).click()
+    expect(budi.alert()).to_contain_text("The chair has removed you from the meeting.")
+    expect(ketua.tile("Budi")).to_have_count(0)
+
+
+def test_the_chair_names_and_closes_the_meeting(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Close")
+    ketua, budi = arrive(), arrive()
+    ketua.join(link, "ketua", "Ibu Ketua")
+    budi.join(link, "kantor-2", "Budi")
+    ketua.button("People").click()
+    ketua.button("Room settings").click()
+    ketua.field("Title").fill("Rapat Anggaran")
+    ketua.button("Save").click()
+    expect(budi.page.get_by_role("heading", level=1)).to_have_text("Rapat Anggaran")
+
+    ketua.button("Room settings").click()
+    ketua.button("Close the meeting").click()
+    ketua.button("Close for everybody").click()
+    expect(ketua.page.get_by_role("dialog")).to_contain_text("2 people are in the meeting")
+    ketua.button("Yes, close the meeting").click()
+    expect(budi.alert()).to_contain_text("The meeting was closed.")
+    expect(ketua.alert()).to_contain_text("The meeting was closed.")
+
+
+def test_who_leaves_can_join_again(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Again")
+    siti, budi = arrive(), arrive()
+    budi.join(link, "kantor-2", "Budi")
+    siti.join(link, "kantor-1", "Siti")
+    expect(budi.tile("Siti")).to_be_visible()
+    siti.button("Leave").click()
+    expect(siti.page.get_by_role("heading", name="You have left the meeting")).to_be_visible()
+    expect(budi.tile("Siti")).to_have_count(0)
+    siti.button("Join again").click()
+    expect(siti.field("User name")).to_have_value("kantor-1")
+    expect(siti.field("Your name")).to_have_value("Siti")
+    expect(siti.field("Password")).to_have_value("")
+    siti.fill_in("kantor-1", "Siti")
+    siti.button("Join").click()
+    expect(budi.tile("Siti")).to_be_visible()
+
+
+def test_a_wrong_password_is_told_in_one_sentence(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    siti.try_to_join(address(web_server, "Wrong"), "kantor-1", "Siti", "not this one")
+    expect(siti.alert()).to_contain_text("The user name or the password is wrong.")
+    siti.keep("wrong-password")
+    siti.fill_in("kantor-1", "Siti")
+    siti.button("Join").click()
+    expect(siti.button("Leave")).to_be_visible()
+    expect(siti.alert()).to_have_count(0)
+
+
+def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    right = address(web_server, "Finger")
+    wrong = right[:-4] + ("AAAA" if right[-4:] != "AAAA" else "BBBB")
+    siti.try_to_join(wrong, "kantor-1", "Siti")
+    expect(siti.alert()).to_contain_text("This is not the server that the link names.")
+
+
+def test_a_full_room_is_told(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Nook")
+    siti, budi = arrive(), arrive()
+    siti.join(link, "kantor-1", "Siti")
+    budi.try_to_join(link.on_the_web(link.port), "kantor-2", "Budi")
+    expect(budi.alert()).to_contain_text("The room is full.")
+
+
+def test_listening_needs_no_device(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive(permissions=[])
+    siti.page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'))"
+    )
+    link = web_server.room("Listen")
+    siti.page.goto(link.on_the_web(link.port))
+    expect(siti.page.get_by_text("The browser may not use the microphone.")).to_be_visible()
+    siti.join(link, "kantor-1", "Siti")
+    expect(siti.button("Unmute")).to_be_visible()
+    expect(siti.button("Start camera")).to_be_visible()
+
+
+def test_the_page_speaks_the_language_of_the_browser_and_then_the_chosen_one(
+    web_server: Server, arrive: Arrive
+) -> None:
+    siti = arrive(locale="id-ID")
+    siti.page.goto(address(web_server, "Bahasa"))
+    expect(siti.button("Masuk")).to_be_visible()
+    assert siti.page.evaluate("document.documentElement.lang") == "id"
+    siti.field("Bahasa").select_option("en")
+    expect(siti.button("Join")).to_be_visible()
+    siti.page.reload()
+    expect(siti.button("Join")).to_be_visible()
+
+
+def test_without_a_room_in_the_address_it_is_asked_for(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    siti.page.goto(address(web_server, ""))
+    siti.field("Room").fill("Asked")
+    siti.fill_in("kantor-1", "Siti")
+    siti.button("Join").click()
+    expect(siti.button("Leave")).to_be_visible()
+    assert "/Asked#fp=" in siti.page.url

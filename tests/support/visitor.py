@@ -1,0 +1,101 @@
+"""A person at the page, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page
+
+from tcproto.link import Link
+from tests.support.processes.world import PASSWORD, Server
+
+JOIN_PATIENCE_MS = 20_000
+"""Milliseconds until a page has joined on a busy machine."""
+SCREENSHOTS = "PAGE_SCREENSHOTS"
+"""The environment variable with the folder for screenshots; without it none are kept."""
+
+
+def address(server: Server, room: str) -> str:
+    """The address of the page for a room."""
+    link = server.room(room)
+    return link.on_the_web(link.port)
+
+
+class Visitor:
+    """A person at the page. Names of controls are those that a screen reader says."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        """A button by its whole name."""
+        return self.page.get_by_role("button", name=name, exact=isinstance(name, str))
+
+    def field(self, name: str) -> Locator:
+        """A field by its whole label."""
+        return self.page.get_by_label(name, exact=True)
+
+    def fill_in(self, user: str, name: str, password: str = PASSWORD) -> None:
+        """Type what is asked for before the meeting."""
+        self.field("User name").fill(user)
+        self.field("Password").fill(password)
+        self.field("Your name").fill(name)
+
+    def try_to_join(self, address: str, user: str, name: str, password: str = PASSWORD) -> None:
+        """Open the page and press the button."""
+        self.page.goto(address)
+        self.fill_in(user, name, password)
+        self.button("Join").click()
+
+    def join(self, link: Link, user: str, name: str) -> None:
+        """Be in the meeting."""
+        self.try_to_join(link.on_the_web(link.port), user, name)
+        self.button("Leave").wait_for(timeout=JOIN_PATIENCE_MS)
+
+    def tile(self, name: str) -> Locator:
+        """The tile of a participant."""
+        return self.page.get_by_role("listitem").filter(has=self.button(re.compile(rf"^(Pin|Unpin) {re.escape(name)}")))
+
+    def open_menu(self, name: str) -> None:
+        """Open the list of people and what can be done with one of them."""
+        if self.button("People").get_attribute("aria-expanded") != "true":
+            self.button("People").click()
+        self.button(f"Actions for {name}").click()
+
+    def alert(self) -> Locator:
+        """What is said as an alert."""
+        return self.page.get_by_role("alert")
+
+    def keep(self, name: str) -> None:
+        """Keep a screenshot, where a folder is given for them."""
+        if folder := os.environ.get(SCREENSHOTS):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
+
+    def tab_to(self, name: str, limit: int = 60) -> Locator:
+        """Press the tab key until an element of this name has the focus; fail after ``limit`` times."""
+        for reached in self._tabs(limit):
+            if reached == name:
+                return self.page.locator(":focus")
+        raise AssertionError(f"the tab key does not reach {name}")
+
+    def _tabs(self, limit: int) -> Iterator[str]:
+        for _ in range(limit):
+            self.page.keyboard.press("Tab")
+            yield self.page.evaluate(ACCESSIBLE_NAME)
+
+
+Arrive = Callable[..., Visitor]
+"""Opens a window of the browser with the page."""
+
+ACCESSIBLE_NAME = """() => {
+  const element = document.activeElement;
+  const label = element.labels?.[0]?.querySelector("span") ?? element.labels?.[0];
+  const said = element.cloneNode(true);
+  said.querySelectorAll("[aria-hidden=true]").forEach((part) => part.remove());
+  return (element.getAttribute("aria-label") ?? label?.textContent ?? said.textContent).trim();
+}"""
+"""The name of the element that has the focus, as far as the page gives names."""
