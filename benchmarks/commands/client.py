@@ -69,11 +69,11 @@ async def _hold(wanted: Sequence[tuple[int, int]], seconds: float, repeats: int)
     with tempfile.TemporaryDirectory(prefix="tcbench-") as folder:
         data = Path(folder)
         passwords = await make_accounts(data, SENDERS + 1)
-        async with run_server(data, data / "server.log", 0) as link:
+        async with run_server(data, data / "server.log", 0) as server:
             meetings = []
             for n, (voices, pictures) in enumerate(wanted):
                 _say(f"{voices} voices, {pictures} pictures")
-                there, _, query = link.partition("?")
+                there, _, query = server.link.partition("?")
                 room = f"{there.rstrip('/')}/meeting-{n}?{query}"
                 tasks = [
                     Task(room, user, password, str(data / user), hear=voices > 0, see=pictures > 0, seconds=seconds)

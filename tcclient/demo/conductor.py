@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tcclient.demo.plan import Plan
+from tcclient.demo.plan import Part, Plan
 from tcclient.demo.processes import DemoError, Participant, make_accounts, run_server
 from tcclient.demo.report import Report, report_on
 
@@ -28,22 +28,16 @@ PROGRESS_INTERVAL = 1.0
 async def conduct(plan: Plan, *, progress: bool = True) -> Report:
     """Run the plan. Raises ``DemoError`` if it cannot be carried out."""
     plan.out.mkdir(parents=True, exist_ok=True)
-    say = _Progress(progress)
+    say = Progress(progress)
     async with AsyncExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tcdemo-")))
         say.line(f"Making {plan.participants} accounts")
         passwords = await make_accounts(data, plan.participants)
         say.line("Starting the server")
-        link = await stack.enter_async_context(run_server(data, plan.out / "server.log", plan.talkers))
-        parts = plan.parts(_room_link(link), passwords, data)
+        server = await stack.enter_async_context(run_server(data, plan.out / "server.log", plan.talkers))
+        parts = plan.parts(room_link(server.link), passwords, data)
         say.line(f"Seating {plan.participants} participants")
-        participants = []
-        for first in range(0, len(parts), AT_ONCE):
-            for part in parts[first : first + AT_ONCE]:
-                participant = await Participant.start(part, plan.out / f"{part.user}.log")
-                stack.push_async_callback(participant.stop)
-                participants.append(participant)
-            await _all_reach(participants[first:], "seated", JOIN_LIMIT)
+        participants = await seat(stack, parts, plan.out)
         say.line(f"All {plan.participants} are seated; {plan.seconds:.0f} s of media begin")
         for participant in participants:
             await participant.tell("start")
@@ -59,10 +53,22 @@ async def conduct(plan: Plan, *, progress: bool = True) -> Report:
         return report_on([participant.report for participant in participants if participant.report is not None])
 
 
-def _room_link(link: str) -> str:
+def room_link(link: str) -> str:
     """Put the room into the link that the server printed: ``tc://HOST:PORT/?fp=…``."""
     before, _, query = link.partition("?")
     return f"{before.rstrip('/')}/{ROOM}?{query}"
+
+
+async def seat(stack: AsyncExitStack, parts: Sequence[Part], logs: Path) -> list[Participant]:
+    """Start participants, and wait until all are seated. They end with ``stack``. Raises ``DemoError``."""
+    participants: list[Participant] = []
+    for first in range(0, len(parts), AT_ONCE):
+        for part in parts[first : first + AT_ONCE]:
+            participant = await Participant.start(part, logs / f"{part.user}.log")
+            stack.push_async_callback(participant.stop)
+            participants.append(participant)
+        await _all_reach(participants[first:], "seated", JOIN_LIMIT)
+    return participants
 
 
 async def _all_reach(participants: Sequence[Participant], event: str, limit: float) -> None:
@@ -79,7 +85,7 @@ async def _all_reach(participants: Sequence[Participant], event: str, limit: flo
         raise DemoError(f"not everybody reached '{event}' within {limit:.0f} s")
 
 
-class _Progress:
+class Progress:
     """Reports the progress on standard error; on a terminal in one line."""
 
     def __init__(self, wanted: bool) -> None:
@@ -88,23 +94,27 @@ class _Progress:
         self._open = False
 
     def line(self, text: str) -> None:
+        """Print a line."""
         self.end()
         if self._wanted:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
     def update(self, text: str) -> None:
+        """Print the line that changes."""
         if self._wanted:
             sys.stderr.write(f"\r{text}\x1b[K" if self._terminal else text + "\n")
             sys.stderr.flush()
             self._open = self._terminal
 
     def end(self) -> None:
+        """End the line that changes."""
         if self._open:
             sys.stderr.write("\n")
             self._open = False
 
     async def watch(self, participants: Sequence[Participant], seconds: float) -> None:
+        """Report what participants receive, until cancelled."""
         loop = asyncio.get_running_loop()
         start = loop.time()
         while True:

@@ -1,8 +1,8 @@
 """One participant of a demonstration: ``python -m tcclient.demo.participant``.
 
 Reads its part as a line of JSON on standard input, then the commands ``start`` and ``stop``; prints a line of JSON for
-each event: ``seated``, ``progress``, ``sent``, ``report``, ``error``. Ends when standard input does. Uses nothing but
-what the library offers.
+each event: ``seated``, ``progress``, ``sent``, ``report``, ``error``. Ends when standard input does. One that keeps a
+visitor company needs no commands, and ends with its seat. Uses nothing but what the library offers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import uvloop
 
 from tcclient.audio.libopus import OpusUnavailable
 from tcclient.connector import connect
+from tcclient.demo.company import company
 from tcclient.demo.plan import Part
 from tcclient.errors import ClientError, MediaError, RoomClosed
 from tcclient.room import Room
@@ -269,6 +270,26 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
     )
 
 
+async def _keep_company(part: Part) -> None:
+    async with connect(
+        part.link,
+        user=part.user,
+        password=part.password,
+        name=part.name,
+        data=Path(part.data),
+        receive_interval=IDLE_INTERVAL,
+    ) as room:
+        await room.wait_connected()
+        sources = company(part)
+        if sources:
+            await room.publish_together(*sources)
+        _say("seated")
+        async for _ in room.events():
+            pass
+        if (ended := room.closed) is not None:
+            raise RoomClosed(ended.text, ended.code)
+
+
 async def _watch(witness: Witness) -> None:
     """Begin to count new tracks at once, so that the first packets count."""
     witness.watch()
@@ -283,7 +304,7 @@ async def _main() -> int:
         return 1
     part = Part(**json.loads(line))
     try:
-        await _take_part(part, commands)
+        await (_take_part(part, commands) if part.record else _keep_company(part))
     except (ClientError, MediaError, TrustFileError, OpusUnavailable, OSError) as error:
         _say("error", text=str(error))
         return 1

@@ -25,7 +25,7 @@ class Part:
     data: str
     """Directory of the client's own files."""
     record: str
-    """Directory of what this participant receives."""
+    """Directory of what this participant receives. Empty: it keeps a visitor company, and reports nothing."""
     seconds: float
     audio: str = ""
     """File with speech to send; empty for a listener."""
@@ -35,6 +35,11 @@ class Part:
     max_height: int = 720
     loop: bool = False
     decode: bool = True
+    turn: int = 0
+    turns: int = 1
+    """In company, talkers speak one after the other, ``turn`` (from 0) of ``turns``."""
+    drawn: bool = False
+    """In company, the camera shows a drawn face in place of ``video``."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the fields."""

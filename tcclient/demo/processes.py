@@ -16,7 +16,7 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tcclient.demo.plan import Part
 
@@ -26,7 +26,9 @@ STOP_LIMIT = 5.0
 """Seconds for a process to end. After that it is killed."""
 LINE_LIMIT = 1 << 20
 """Bytes of a line that a participant may print: the report of a large room is one line."""
-_LINK = re.compile(r"tc://\S+")
+_LINK = re.compile(r"^join link +(tc://\S+)$", re.MULTILINE)
+_PAGE = re.compile(r"^web (link|page) .*\n", re.MULTILINE)
+"""What the server prints after its join link: a web link, or that the page is missing."""
 
 
 class DemoError(Exception):
@@ -37,11 +39,14 @@ def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("TCSERVER_")} | {"PYTHONUNBUFFERED": "1"}
 
 
-async def make_accounts(data: Path, count: int) -> dict[str, str]:
-    """Make accounts with the account command, and return the passwords that it printed, by name."""
+async def make_accounts(data: Path, count: int, *, chair: int = 0) -> dict[str, str]:
+    """Make accounts with the account command, and return the passwords that it printed, by name.
+
+    The one of number ``chair`` (from 1; 0: none) is a chair in each room.
+    """
     table = data / "agencies.csv"
-    rows = "".join(f"agency{n:02},Agency {n}\n" for n in range(1, count + 1))
-    table.write_text("name,display\n" + rows, encoding="utf-8")
+    rows = "".join(f"agency{n:02},Agency {n},{'chair' if n == chair else ''}\n" for n in range(1, count + 1))
+    table.write_text("name,display,role\n" + rows, encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tcserver", "account", "import", str(table), "--data", str(data / "server"),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=_environment(), start_new_session=True,
@@ -69,38 +74,55 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
             await process.wait()
 
 
+class Server(NamedTuple):
+    """A running server."""
+
+    link: str
+    """Join link, without a room."""
+    has_page: bool
+    """Whether it gives out the web page."""
+    process: asyncio.subprocess.Process
+
+
 @contextlib.asynccontextmanager
-async def run_server(data: Path, log: Path, talkers: int) -> AsyncIterator[str]:
-    """Run a server on a free port of the loopback address, which forwards all talkers. Yield its join link."""
+async def run_server(data: Path, log: Path, talkers: int) -> AsyncIterator[Server]:
+    """Run a server on a free port of the loopback address, which forwards all talkers.
+
+    Browsers there reach the page without TLS, and so without a warning of a certificate that nobody knows.
+    """
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tcserver", "run", "--until-eof", "--data", str(data / "server"),
             "--set", "server.addresses=127.0.0.1", "--set", "server.port=0",
-            "--set", f"rooms.loudest={talkers}",
+            "--set", f"rooms.loudest={talkers}", "--set", "web.plain=true",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(),
             start_new_session=True,
         )  # fmt: skip
     try:
-        yield await _server_link(process, log)
+        link, has_page = await _announcement(process, log)
+        yield Server(link, has_page, process)
         if process.returncode is not None:
             raise DemoError(f"the server ended early, see {log}")
     finally:
         await _stop(process)
 
 
-async def _server_link(process: asyncio.subprocess.Process, log: Path) -> str:
+async def _announcement(process: asyncio.subprocess.Process, log: Path) -> tuple[str, bool]:
     assert process.stdout is not None
+    text = ""
     try:
         async with asyncio.timeout(START_LIMIT):
             async for line in process.stdout:
-                if found := _LINK.search(line.decode(errors="replace")):
-                    return found.group()
+                text += line.decode(errors="replace")
+                if (link := _LINK.search(text)) and (page := _PAGE.search(text)):
+                    return link[1], page[1] == "link"
     except TimeoutError:
         raise DemoError(f"the server did not start within {START_LIMIT:.0f} s, see {log}") from None
-    raise DemoError(f"the server did not start: {_last_words(log)}")
+    raise DemoError(f"the server did not start: {last_words(log)}")
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
+    """Return what a process wrote into its log, or that it is empty."""
     return log.read_text(encoding="utf-8", errors="replace").strip() or "it says nothing"
 
 
@@ -147,6 +169,11 @@ class Participant:
             waiter.cancel()
         if not reached.is_set():
             raise DemoError(f"{self.part.name} ({self.part.user}): {self._error or 'ended without a word'}")
+
+    async def end(self) -> str:
+        """Wait until the process has ended by itself, and return why."""
+        await asyncio.shield(self._reader)
+        return self._error or "ended without a word"
 
     async def stop(self) -> None:
         """End the process."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,25 @@ def test_a_demonstration_that_is_killed_leaves_no_process(tmp_path: Path, moment
         time.sleep(0.05)
     for log in (tmp_path / "demo-recordings").glob("*.log"):
         assert "Traceback" not in log.read_text()
+
+
+def test_a_demonstration_without_the_page_says_what_is_missing(tmp_path: Path) -> None:
+    for package in ("tcproto", "tcserver", "tcclient"):
+        left_out = shutil.ignore_patterns("page", "node_modules", "__pycache__")
+        shutil.copytree(Path(package), tmp_path / package, ignore=left_out)
+    marked = environment(tmp_path) | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [*COMMAND, "demo", "--web", "--no-browser"],
+        cwd=tmp_path,
+        env=marked,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("tcclient: the web page is not built into this installation: ")
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def left_of(place: Path) -> list[str]:
