@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from tcclient.core.events import (
         PathState as PathState,
     )
+    from tcclient.core.events import (
+        Way as Way,
+    )
     from tcclient.core.media.packet import (
         AudioPacket as AudioPacket,
         MediaPacket as MediaPacket,
@@ -168,7 +171,7 @@ _PUBLIC = {
     "tcclient.audio.gate": ("GateMode",),
     "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
-    "tcclient.core.events": ("PathState",),
+    "tcclient.core.events": ("PathState", "Way"),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),

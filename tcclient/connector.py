@@ -26,7 +26,7 @@ from tcclient.errors import (
     WrongValue,
 )
 from tcclient.room import Room
-from tcclient.transport.connection import Connection
+from tcclient.transport.connection import WAYS, Connection, PathChoice
 from tcclient.transport.retry import Backoff, RetryHook
 from tcclient.trust.account_secret import AccountSecret
 from tcclient.trust.identity import KnownServers, data_directory, load_device_identity
@@ -56,6 +56,7 @@ async def connect(
     require_e2ee: bool = True,
     sources: tuple[Source, ...] = DEFAULT_SOURCES,
     receive_interval: float = 0.0,
+    path: PathChoice = "auto",
     retry: RetryHook | None = None,
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
@@ -67,7 +68,9 @@ async def connect(
     key is neither in the link nor known is trusted only if ``trust`` says so; one that is known by another key than the
     link's is never asked. A room without end-to-end encryption is entered only
     with ``require_e2ee=False``, and only if the link says so too. ``sources`` are subscribed of everybody. With
-    ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry. With
+    ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry. With the
+    ``path`` "auto" sound and pictures go by UDP, and through the control connection while UDP is blocked; "udp" and
+    "stream" leave them one of the two. With
     ``retry``, attempts that may succeed later (a server too busy, or going down) are repeated with growing waits, until
     the caller gives up or the server says stop. ``retry`` is called before each wait.
 
@@ -78,6 +81,8 @@ async def connect(
         target = parse_link(link) if isinstance(link, str) else link
         if not target.room:
             raise ValueError("the link names no room: tc://HOST/ROOM")
+        if path not in WAYS:
+            raise ValueError(f"the path is {', '.join(WAYS)}, not {path!r}")
     directory = data_directory() if data is None else Path(data)
     secret = password if isinstance(password, AccountSecret) else AccountSecret(password)
     del password  # what stays is the account key, once it is derived
@@ -88,7 +93,7 @@ async def connect(
     while not seated:
         control, settings = control_connection(os.urandom), Settings(entry.expected, sources)
         session = Session(settings, device, control, os.urandom, time.monotonic(), _LIVES)
-        room, further = Room(session, KnownDevices(directory), receive_interval), None
+        room, further = Room(session, KnownDevices(directory), receive_interval, path), None
         for text in entry.faults:
             room.tell_fault(text)
         try:

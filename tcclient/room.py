@@ -34,7 +34,7 @@ from tcclient.playout.stream_queue import Broadcast
 from tcclient.recording.recording import Failure, RoomRecording
 from tcclient.sources import AnySource, codec_of
 from tcclient.track import Track
-from tcclient.transport.connection import Connection
+from tcclient.transport.connection import Connection, PathChoice
 from tcclient.transport.loop import shut_down
 from tcclient.trust.device_watch import DeviceWatch
 from tcclient.trust.known_devices import KnownDevices
@@ -59,14 +59,23 @@ WORKERS = 2
 class Room(RoomVerbs):
     """A seat in a room; made by ``connect``. Everything here is to be called on the event loop."""
 
-    def __init__(self, session: Session, known_devices: KnownDevices, receive_interval: float = 0.0) -> None:
+    def __init__(
+        self,
+        session: Session,
+        known_devices: KnownDevices,
+        receive_interval: float = 0.0,
+        path: PathChoice = "auto",
+    ) -> None:
         self.participants: dict[int, Participant] = {}
         """The other participants, by id; ``me`` is our own."""
         self.publications: dict[int, Publication] = {}
         """What we publish, by number."""
         self.path = core.PathState.UNKNOWN
+        """State of the way that datagrams take."""
+        self.way = core.Way.UDP
+        """The way that datagrams take."""
         self.permissions = 0
-        super().__init__(Connection(session, self._event, self._receive, receive_interval))
+        super().__init__(Connection(session, self._event, self._receive, receive_interval, path))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
         self._reception = TrackReception(self._connection, self._pool, self._spawn, self._recording_failed)
         self._history: Broadcast[Event] = Broadcast(QUEUED_EVENTS)
@@ -117,7 +126,7 @@ class Room(RoomVerbs):
 
     @property
     def path_is_ok(self) -> bool:
-        """Whether UDP is proved in both directions."""
+        """Whether the way of the datagrams is proved in both directions."""
         return self.path is core.PathState.OK
 
     @property
@@ -158,10 +167,10 @@ class Room(RoomVerbs):
     # What we do
 
     async def wait_connected(self) -> None:
-        """Return when UDP works in both directions, however long that takes; raises ``RoomClosed``."""
+        """Return when datagrams have a way in both directions, however long that takes; raises ``RoomClosed``."""
         self._check_open()
         if not self.path_is_ok:
-            await self._connection.expect(lambda event: event == core.PathChanged(core.PathState.OK))
+            await self._connection.expect(_path_is_ok)
 
     async def publish(self, source: AnySource, *, gate: GateMode = GateMode.OPEN, muted: bool = False) -> Publication:
         """Publish a source; ``muted`` from the first frame on, if wanted.
@@ -300,8 +309,8 @@ class Room(RoomVerbs):
         match event:
             case core.Joined(own_id):
                 self._own_id = own_id
-            case core.PathChanged(state):
-                self.path = state
+            case core.PathChanged(state, way):
+                self.path, self.way = state, way
                 self._tell(event)
             case core.RoomUpdated(info):
                 self._info = info
@@ -405,3 +414,7 @@ class Room(RoomVerbs):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _path_is_ok(event: core.Event) -> bool:
+    return isinstance(event, core.PathChanged) and event.state is core.PathState.OK

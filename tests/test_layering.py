@@ -107,7 +107,7 @@ LAYERS = {
     "tcclient/web": Layer(set(), {"subprocess"}),
     "tcclient/transport": Layer(
         {"tcproto", "tcclient/core", "tcclient/errors.py"},
-        {"asyncio", "concurrent", "signal", "socket", "threading", "time", "uvloop"},
+        {"asyncio", "concurrent", "signal", "socket", "ssl", "threading", "time", "uvloop"},
     ),
     "tcclient/trust": Layer(
         {

@@ -23,6 +23,7 @@ from tcclient.errors import DeviceError, RecordingError, RequestRefused
 from tcclient.playout.listener import Listener
 from tcclient.room import Room
 from tcclient.sources import AnySource
+from tcclient.transport.connection import PathChoice
 from tcclient.trust.account_secret import AccountSecret
 from tcproto.errors import Action
 from tcproto.link import Link
@@ -53,6 +54,7 @@ class Wishes:
     json: bool
     once: bool
     """Whether to give up after one attempt to join."""
+    path: PathChoice = "auto"
     listen: bool = False
     """Whether lines report who speaks, if there is no status line."""
 
@@ -95,6 +97,7 @@ class Attending:
                 trust=wishes.trust,
                 require_e2ee=wishes.require_e2ee,
                 sources=wishes.sources,
+                path=wishes.path,
                 retry=None if wishes.once else self._output.trying_again,
             ) as room:
                 self._seated = True

@@ -104,6 +104,13 @@ def add_command(commands: Any) -> None:
         "--no-video", action="store_true", help="record sound alone (without --record no pictures are received anyway)"
     )
     get.add_argument("--speaker", action="store_true", help="play on the loudspeaker")
+    parser.add_argument(
+        "--path",
+        choices=("auto", "udp", "stream"),
+        default="auto",
+        help="how sound and pictures travel: by UDP, or in the TCP connection while UDP is blocked; "
+        "or by one of them only (default: auto)",
+    )
     parser.add_argument("--seconds", metavar="S", type=float, help="leave after that time")
     parser.add_argument("--leave-at-end", action="store_true", help="leave when all sources have ended")
     parser.add_argument(
@@ -186,6 +193,7 @@ def _attend(arguments: argparse.Namespace) -> int:
         leave_at_end=arguments.leave_at_end,
         json=arguments.json,
         once=arguments.once,
+        path=arguments.path,
         listen=arguments.listen,
     )
     return run(Attending(wishes, sources, makers).attend())

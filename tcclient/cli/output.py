@@ -8,7 +8,7 @@ from typing import Any
 
 from tcclient import events
 from tcclient.cli.marks import described, in_words, mark_words, marks_of
-from tcclient.cli.quality import Figures, figures, full
+from tcclient.cli.quality import Figures, figures, full, path_in_words
 from tcclient.cli.terminal.columns import fold
 from tcclient.cli.terminal.console import Console
 from tcclient.cli.terminal.status_line import Status
@@ -165,8 +165,8 @@ class Output:
 
     def _other(self, event: events.Event) -> None:
         match event:
-            case events.PathChanged(state):
-                self._line("path", f"UDP {state}", state=str(state))
+            case events.PathChanged(state, way):
+                self._line("path", path_in_words(way, state), state=str(state), way=str(way))
             case (
                 events.MembershipMismatch(who)
                 | events.MembershipAgreed(who)
@@ -273,7 +273,7 @@ class Output:
         status = Status(
             microphone=_state(sent, Source.MICROPHONE),
             camera=_state(sent, Source.CAMERA),
-            path=str(room.path),
+            path=path_in_words(room.way, room.path),
             loss_up=self._found.get("loss_up_recent_percent", 0.0),
             loss_down=self._found.get("loss_down_recent_percent", 0.0),
             rtt_ms=self._found.get("rtt_ms"),

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from tcclient.audio.jitter_statistics import JitterStatistics
+from tcclient.core.events import Way
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 Figures = dict[str, Any]
@@ -15,7 +16,8 @@ Figures = dict[str, Any]
 def figures(network: NetworkStatistics, playout: Collection[JitterStatistics] | None = None) -> Figures:
     """Return the figures for a script. ``playout`` has the counts of each voice that is played, if any is."""
     found: Figures = {
-        "udp": str(network.udp),
+        "path": str(network.path),
+        "way": str(network.way),
         "rtt_ms": _milliseconds(network.rtt),
         "rtt_jitter_ms": round(network.rtt_jitter * 1000, 1),
         "control_rtt_ms": _milliseconds(network.control_rtt),
@@ -29,6 +31,11 @@ def figures(network: NetworkStatistics, playout: Collection[JitterStatistics] | 
     return found
 
 
+def path_in_words(way: str, state: str) -> str:
+    """Return how the path is doing, such as ``UDP ok``."""
+    return f"{'UDP' if way == Way.UDP else way} {state}"
+
+
 def full(found: Figures) -> str:
     """Return all figures in a line."""
     ways = [
@@ -37,7 +44,7 @@ def full(found: Figures) -> str:
         for way in ("up", "down")
     ]
     trips = f"RTT {_told(found['rtt_ms'])}, control {_told(found['control_rtt_ms'])}"
-    return " | ".join((f"UDP {found['udp']}", trips, *ways))
+    return " | ".join((path_in_words(found["way"], found["path"]), trips, *ways))
 
 
 def _direction(way: str, counts: DirectionStatistics) -> Figures:

@@ -3,7 +3,7 @@
 from tcclient.core import events
 from tcclient.core.control import control_connection
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event, Participant, PathState
+from tcclient.core.events import Event, Participant, PathState, Way
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
 from tcclient.core.membership.roster import RoomState
@@ -29,6 +29,7 @@ __all__ = [
     "Session",
     "Settings",
     "StreamStatistics",
+    "Way",
     "control_connection",
     "events",
 ]

@@ -46,5 +46,7 @@ class Drop(StrEnum):
     """A text of a participant that is not sealed, in an end-to-end encrypted room."""
     TEXT = "text"
     """A sealed text that did not open, was not new, was made for something else, or has no place in this room."""
+    STREAM_SLOW = "stream_slow"
+    """Not sent: it has waited too long in front of the stream, or too much has."""
     COUNTER_SPENT = "counter_spent"
     """Not sent: the counter of the up key is at its end."""

@@ -19,11 +19,19 @@ What = TypeVar("What")
 """What stands for a track."""
 
 
+class Way(StrEnum):
+    """How datagrams travel."""
+
+    UDP = "udp"
+    STREAM = "stream"
+    """In the WebSocket of the control connection, where UDP is blocked."""
+
+
 class PathState(StrEnum):
-    """State of the UDP path."""
+    """State of the way in use."""
 
     UNKNOWN = "unknown"
-    """Being proved; nothing but pings is sent."""
+    """Being proved."""
     OK = "ok"
     """Proved in both directions."""
     LOST = "lost"
@@ -313,9 +321,10 @@ class RequestFailed:
 
 @dataclass(frozen=True, slots=True)
 class PathChanged:
-    """The state of the UDP path changed."""
+    """The way of the datagrams changed, or its state."""
 
     state: PathState
+    way: Way = Way.UDP
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tcclient.core import events
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event
+from tcclient.core.events import Event, Way
 from tcclient.core.joining import Place
 from tcclient.core.keys.key_inbox import KeyInbox
 from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
@@ -21,6 +21,7 @@ from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
+from tcclient.core.media.stream_uplink import StreamUplink
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.snapshots import SnapshotRequests
@@ -43,7 +44,7 @@ class Seat:
     """What a session has while it is in a room; ``Session`` owns it and feeds it.
 
     ``room`` is the roster, ``member_keys`` are the keys and clock mappings of the other verified members, ``path``
-    has the state and statistics of UDP.
+    has the way of the datagrams, with its state and statistics.
     """
 
     def __init__(
@@ -57,13 +58,15 @@ class Seat:
         shown: ShownTexts,
         limits: messages.Limits,
         timers: Timers,
+        ways: Sequence[Way],
     ) -> None:
         room, box_keys, identity = place
         self.joined = joined
         self.timers = timers
         """The deadlines of the session; those of the seat are forgotten with it."""
         self.egress = Egress(joined.media_id, joined.epoch, joined.up_key, drops)
-        self.path = MediaPath(self.egress, joined.down_key, drops)
+        self.path = MediaPath(self.egress, joined.down_key, drops, ways)
+        self.uplink = StreamUplink(drops)
         self.opener = RoomDatagramOpener(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.opener.add_key(room_key)
@@ -98,7 +101,7 @@ class Seat:
         )
         self._control = control
         self._emit = emit
-        self._path_state = self.path.state
+        self._path_told = events.PathChanged(self.path.state, self.path.way)
         self._now = 0.0
         """When something happened last: near enough for what needs no more."""
         self._complete = False
@@ -127,6 +130,7 @@ class Seat:
             ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
+            ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
             ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
@@ -141,11 +145,19 @@ class Seat:
         if handler is not None:
             handler(message, now)
 
-    def receive_datagram(self, data: bytes, now: float) -> None:
-        """Take a datagram."""
-        self.media.receive(data, now)
-        if self.media.beacons or self.path.state is not self._path_state:
+    def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
+        """Take a datagram, and the way by which it came."""
+        self.media.receive(data, way, now)
+        if self.media.beacons or self._path_has_changed:
             self.settle(now)
+
+    def datagrams_to_send(self, now: float) -> list[bytes]:
+        """Return the datagrams for UDP, once; those for the stream go to ``uplink``."""
+        datagrams = self.egress.take(now)
+        if self.path.way is Way.UDP:
+            return datagrams
+        self.uplink.put(datagrams, now)
+        return self.egress.take_probe()
 
     def settle(self, now: float) -> None:
         """Say what has collected: requests, boxes, receipts to the server; the rest to the application."""
@@ -167,11 +179,15 @@ class Seat:
             self._emit(events.KeyframeRequested(number, spatial))
         for number in self.publications.take_ready():
             self._emit(events.PublicationReady(number))
-        if self.path.state is not self._path_state:
-            self._path_state = self.path.state
+        if self._path_has_changed:
+            self._path_told = events.PathChanged(self.path.state, self.path.way)
             if self._complete:
                 self.presence.path_changed(self.path.state, now)
-            self._emit(events.PathChanged(self._path_state))
+            self._emit(self._path_told)
+
+    @property
+    def _path_has_changed(self) -> bool:
+        return self.path.state is not self._path_told.state or self.path.way is not self._path_told.way
 
     # Verbs
 

@@ -10,13 +10,13 @@ until ``reconnect`` begins again on another connection.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tcclient.core import events
 from tcclient.core.control import Liveness
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event
+from tcclient.core.events import Event, Way
 from tcclient.core.joining import Joining
 from tcclient.core.login import Login
 from tcclient.core.media.packet import MediaPacket
@@ -70,6 +70,8 @@ class Session:
 
     def _connect(self, control: ControlConnection, now: float) -> None:
         self.phase = Phase.CONNECTING
+        self.ways: Sequence[Way] = (Way.UDP,)
+        """The ways of datagrams on this connection. The owner sets them before the room is entered."""
         self._control = control
         self._liveness = Liveness(control, self._timers, self._lost)
         self._login = Login(self._settings.fingerprint, self._device, control, self._events.append)
@@ -107,7 +109,9 @@ class Session:
         """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
         path, down = self.seat.path, self.seat.media.direction()
         measured = path.statistics
-        return NetworkStatistics(path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down)
+        return NetworkStatistics(
+            path.way, path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down
+        )
 
     # What goes in and out
 
@@ -132,20 +136,24 @@ class Session:
         """The control connection was lost."""
         self._end(None, "the connection was lost", Action.RECONNECT)
 
-    def receive_datagram(self, data: bytes, now: float) -> None:
-        """Take a datagram that came by UDP; then ask ``media_received`` and ``datagrams_to_send``."""
+    def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
+        """Take a datagram, and the way by which it came; then ask ``media_received`` and what is to be sent."""
         if self._seat is not None:
-            self._seat.receive_datagram(data, now)
+            self._seat.receive_datagram(data, now, way)
 
     def control_to_send(self) -> bytes:
         """Return the bytes for the control connection, once. After ``Closed`` there may be a last message."""
         return self._control.data_to_send()
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
-        """Return the datagrams that wait, once, with a ping if one is due."""
+        """Return the datagrams for UDP, once, with a ping if one is due. Then ask ``stream_datagrams_to_send``."""
         if now >= self._timers.when("path"):
             self.handle_timeout(now)
-        return [] if self._seat is None else self._seat.egress.take(now)
+        return [] if self._seat is None else self._seat.datagrams_to_send(now)
+
+    def stream_datagrams_to_send(self, unsent: int, now: float) -> list[bytes]:
+        """Return the datagrams for the stream, once, where ``unsent`` bytes of it have not left this machine."""
+        return [] if self._seat is None else self._seat.uplink.take(unsent, now)
 
     def next_event(self) -> Event | None:
         """Return the next event, None when there is none."""
@@ -342,6 +350,7 @@ class Session:
             self._shown,
             self._login.welcome.limits,
             self._timers,
+            self.ways,
         )
         self.phase = Phase.ROOM
         self._seat.subscribe(self._settings.sources)

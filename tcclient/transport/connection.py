@@ -1,4 +1,4 @@
-"""The shell of a session: one TCP connection, one UDP socket, one timer."""
+"""The shell of a session: one control connection, plain or in a WebSocket, one UDP socket, one timer."""
 
 from __future__ import annotations
 
@@ -6,23 +6,31 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
+from typing import Literal, cast
 
-from tcclient.core.events import Closed, Event
+from tcclient.core.events import Closed, Event, Way
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, closed_error
 from tcclient.transport.loop import shut_down
 from tcclient.transport.replies import Replies, Wanted
 from tcclient.transport.udp import UdpSocket
+from tcclient.transport.websocket import WebSocket, open_websocket
 from tcproto.account import derive_account_key
 from tcproto.errors import Action
 from tcproto.identity import SigningKey
 from tcproto.link import Link
 from tcproto.packet import Header
 
+PathChoice = Literal["auto", "udp", "stream"]
+"""Which ways datagrams may take: both, as it turns out; UDP alone; the stream alone."""
+WAYS: dict[PathChoice, tuple[Way, ...]] = {
+    "auto": (Way.UDP, Way.STREAM),
+    "udp": (Way.UDP,),
+    "stream": (Way.STREAM,),
+}
 CONNECT_LIMIT = 10.0
-"""Seconds for the TCP connection to be made."""
+"""Seconds for the control connection to be made."""
 FAREWELL_LIMIT = 1.0
 """Seconds for the last bytes to leave when a connection is closed."""
 
@@ -40,13 +48,17 @@ class Connection(asyncio.Protocol):
         on_event: Callable[[Event], None],
         on_media: Callable[[list[MediaPacket[Header]]], None],
         receive_interval: float,
+        path: PathChoice = "auto",
     ) -> None:
         self.session = session
         self.closed: Closed | None = None
         self._on_event = on_event
         self._on_media = on_media
         self._loop = asyncio.get_running_loop()
+        self._path = path
         self._transport: asyncio.Transport | None = None
+        self._stream: WebSocket | None = None
+        """The transport, if it carries datagrams too."""
         self._udp = UdpSocket(self._loop, self._datagrams_came, receive_interval)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -57,18 +69,36 @@ class Connection(asyncio.Protocol):
         self._pumping = False
 
     async def open(self, link: Link) -> None:
-        """Connect; raises ``ConnectError``."""
+        """Connect; raises ``ConnectError``.
+
+        A connection that may need the stream is in a WebSocket from the start. Without one on the other side it is
+        plain, and datagrams have UDP alone.
+        """
         where = link.address
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
-                transport, _ = await self._loop.create_connection(lambda: self, link.host, link.port)
+                transport = await self._connect(link)
             self._opened = True
             sock = transport.get_extra_info("socket")
-            self._udp.open(sock.family, transport.get_extra_info("peername"))
+            if Way.UDP in self.session.ways:
+                self._udp.open(sock.family, transport.get_extra_info("peername"))
         except TimeoutError:
             raise ConnectError(f"{where}: no answer within {CONNECT_LIMIT:.0f} s", action=Action.RECONNECT) from None
         except OSError as error:
             raise ConnectError(f"{where}: {error.strerror or error}") from error
+
+    async def _connect(self, link: Link) -> asyncio.Transport | WebSocket:
+        """Open the control connection, and tell the session the ways of datagrams on it."""
+        self.session.ways = WAYS[self._path]
+        if Way.STREAM in self.session.ways:
+            self._stream = await open_websocket(link.host, link.port, self, self._stream_datagrams_came)
+            if self._stream is not None:
+                return self._stream
+            if self._path == "stream":
+                raise ConnectError(f"{link.address}: the server has no stream path (its web.enabled is false)")
+            self.session.ways = WAYS["udp"]
+        transport, _ = await self._loop.create_connection(lambda: self, link.host, link.port)
+        return transport
 
     def expect(self, wanted: Wanted) -> asyncio.Future[Event]:
         """Return the future of the next event that is wanted; see ``Replies``. To be called before it can come."""
@@ -143,19 +173,27 @@ class Connection(asyncio.Protocol):
 
     # The media path and time
 
-    def _datagrams_came(self, batch: list[bytes]) -> None:
+    def _datagrams_came(self, batch: list[bytes], way: Way = Way.UDP) -> None:
         now = time.monotonic()
         for data in batch:
-            self.session.receive_datagram(data, now)
+            self.session.receive_datagram(data, now, way)
         self.pump()
+
+    def _stream_datagrams_came(self, batch: list[bytes]) -> None:
+        self._datagrams_came(batch, Way.STREAM)
 
     def _send(self) -> None:
         data = self.session.control_to_send()
         if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
-        datagrams = self.session.datagrams_to_send(time.monotonic())
+        now = time.monotonic()
+        datagrams = self.session.datagrams_to_send(now)
         if datagrams:
             self._udp.send(datagrams)
+        if self._stream is not None and (
+            datagrams := self.session.stream_datagrams_to_send(self._stream.unsent(), now)
+        ):
+            self._stream.send_datagrams(datagrams)
 
     def _rearm(self) -> None:
         """Set the timer, unless one comes in time: a timer that comes too early is set again."""

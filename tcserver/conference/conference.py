@@ -198,7 +198,7 @@ class Conference:
         return self._about(connection, lambda found: self._connections.gone(found, now), now)
 
     def withdrawn(self, connection: int, now: float) -> list[Effect]:
-        """Forget a connection on which not this protocol speaks: nothing was read from it."""
+        """Forget a connection that is one of another protocol: nothing was read from it."""
         return self._about(connection, self._connections.withdrawn, now)
 
     def hang_up(self, connection: int, code: ErrorCode, now: float, text: str = "") -> list[Effect]:

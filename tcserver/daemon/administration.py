@@ -13,6 +13,7 @@ from typing import Any
 from tcproto.errors import Refusal
 from tcserver.conference import Effect
 from tcserver.conference.requests.operator import Operator, RoomStatus, SeatStatus
+from tcserver.media.interface import STREAM_HOST
 from tcserver.media.plane.stats import MediaStats, SeatStats
 
 
@@ -103,12 +104,12 @@ def _room(room: RoomStatus, paths: Mapping[int, SeatStats]) -> dict[str, object]
 
 
 def _seat(seat: SeatStatus, path: SeatStats | None) -> dict[str, object]:
-    """Return a seat with its path: whether UDP works, the address, datagrams sent, and how many of them were lost."""
+    """Return a seat with its path: ``udp``, ``stream`` or nothing; address, datagrams sent, and how many were lost."""
     fields = seat._asdict()
     del fields["media_id"]
     fields["publications"] = dict(seat.publications)
-    fields["udp"] = path is not None and bool(path.host)
-    fields["address"] = path.host if path is not None else ""
+    host = path.host if path is not None else ""
+    fields["path"], fields["address"] = ("stream", "") if host == STREAM_HOST else ("udp" if host else "", host)
     fields["sent"] = path.sent if path is not None else 0
     fields["lost"] = max(0, path.sent - path.received) if path is not None else 0
     return fields

@@ -58,7 +58,7 @@ class ControlHandler(Protocol):
         """The peer reads too slowly. It has been told so, and the connection is being closed."""
 
     def withdrawn(self, peer: ControlPeer) -> None:
-        """Something else speaks on the connection; nothing was read from it. Nothing is called for it any more."""
+        """The connection is one of another protocol; nothing was read from it. Nothing is called for it any more."""
 
     def disconnected(self, peer: ControlPeer) -> None:
         """The connection has ended. Called exactly once for each connection that was not refused or withdrawn."""

@@ -55,7 +55,7 @@ class ControlServer:
     ) -> int:
         """Listen on numeric addresses; return the port, which is any free one for 0. Raises ``OSError``.
 
-        ``make_protocol`` is ``make_peer``, or what finds out first what speaks. ``setting`` is the one of the port.
+        ``make_protocol`` is ``make_peer``, or makes what looks at the first byte. ``setting`` is the one of the port.
         """
         for host in hosts:
             listener = Listener(make_protocol, self._on_error)

@@ -33,10 +33,10 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
     ),
     "uplink_received": ("uplink_datagrams_received", "Datagrams of participants that arrived."),
     "uplink_reordered": ("uplink_datagrams_reordered", "Datagrams of participants that a later one overtook."),
-    "uplink_pings": ("uplink_pings", "Pings over UDP that arrived."),
+    "uplink_pings": ("uplink_pings", "Pings on the media path that arrived."),
     "uplink_late": (
         "uplink_pings_late",
-        "Pings over UDP that took at least 0.2 s longer than the quickest of their seat.",
+        "Pings on the media path that took at least 0.2 s longer than the quickest of their seat.",
     ),
     "forwarded": ("packets_forwarded", "Packets that went to at least one receiver, once for each variant."),
     "held": ("packets_held", "Audio packets that were not forwarded because others are louder."),
@@ -162,15 +162,15 @@ def _packets(media: Sequence[MediaStats]) -> Iterator[Metric]:
 def _paths(media: Sequence[MediaStats]) -> Iterator[Metric]:
     changes = CounterMetricFamily(
         "tcserver_media_paths",
-        "Changes of UDP paths: proven, moved to another address, came back, lost.",
+        "Changes of paths, UDP or streams: proven, moved to another address, came back, lost.",
         labels=["worker", "change"],
     )
     rtt = HistogramMetricFamily(
-        "tcserver_media_rtt_seconds", "Round trips over UDP, one each time that a path is proven.", labels=["worker"]
+        "tcserver_media_rtt_seconds", "Round trips to clients, one each time that a path is proven.", labels=["worker"]
     )
     delay = HistogramMetricFamily(
         "tcserver_media_uplink_delay_seconds",
-        "Seconds by which pings over UDP took longer than the quickest of their seat.",
+        "Seconds by which pings on the media path took longer than the quickest of their seat.",
         labels=["worker"],
     )
     for worker, stats in enumerate(media):
@@ -232,7 +232,7 @@ def _holdings(media: Sequence[MediaStats]) -> Iterator[Metric]:
     holdings: dict[str, tuple[str, Callable[[MediaStats], float]]] = {
         "rooms": ("Rooms of the worker.", lambda stats: stats.counts.rooms),
         "seats": ("Seats of the worker.", lambda stats: stats.counts.seats),
-        "seats_proven": ("Seats that UDP reaches.", lambda stats: stats.counts.proven),
+        "seats_proven": ("Seats that UDP or a stream reaches.", lambda stats: stats.counts.proven),
         "streams": ("Streams, beacons included.", lambda stats: stats.counts.streams),
     }
     for name, (text, value) in holdings.items():

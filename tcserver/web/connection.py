@@ -108,7 +108,10 @@ class WebConnection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Close when the client does, after the answer to what it has sent before."""
         self._eof = True
-        return not self._is_over and not self._is_stream and bool(self._held or self._body)
+        if self._is_over or self._is_stream:
+            return False
+        self._service.turns.want(self)
+        return True
 
     def pause_writing(self) -> None:
         """Write nothing more of a response for now."""
@@ -243,10 +246,12 @@ class WebConnection(asyncio.BufferedProtocol):
             return False  # after the response another turn is asked for
         if not self._held:
             if self._eof:
+                self._handshake_failed("closed")
                 self.close()
             return False
         data, self._held = self._held, b""
-        self.resume_reading()
+        if len(data) >= MAX_HELD:
+            self.resume_reading()
         if plain := self._opened(data):
             self._conversation.receive_data(plain)
         return True
@@ -265,7 +270,7 @@ class WebConnection(asyncio.BufferedProtocol):
         if isinstance(answer, OpenStream):
             self._open_stream(request)
         else:
-            self._respond(answer, last=self._eof and not self._held)
+            self._respond(answer)
         return True
 
     def _answer(self, request: Request) -> Response | OpenStream:
@@ -276,7 +281,7 @@ class WebConnection(asyncio.BufferedProtocol):
             self._service.on_error(error)
             return plain_text(HTTPStatus.INTERNAL_SERVER_ERROR)
 
-    def _respond(self, response: Response, *, last: bool) -> None:
+    def _respond(self, response: Response, *, last: bool = False) -> None:
         self._service.counters.requests[response.status] += 1
         self._due_in(RESPONSE_LIMIT)
         head, body = self._conversation.respond(response, last=last)
@@ -349,6 +354,8 @@ class WebConnection(asyncio.BufferedProtocol):
         if rest := self._conversation.rest:
             user.received(rest)
         held, self._held = self._held, b""
+        if len(held) >= MAX_HELD:
+            self.resume_reading()
         if held and not self._is_over:
             self._receive(held)
         if self._eof:

@@ -1,4 +1,4 @@
-"""The front of a TCP port: the first byte of a connection tells what speaks, and who gets the connection.
+"""The front of a TCP port: the first byte of a connection shows its protocol, and the connection goes to that protocol.
 
 0x16 is TLS, a letter is HTTP without encryption, 0x0D from a trusted proxy is its PROXY header. Everything else is a
 control connection: its first two bytes are the length of a frame, and none before the login is as long as 0x1600.
@@ -45,7 +45,7 @@ class ControlProtocol(Protocol):
         """Tell that nothing more comes."""
 
     def withdraw(self) -> None:
-        """Forget the connection, on which something else speaks; its transport goes on."""
+        """Forget the connection, which is one of another protocol; its transport goes on."""
 
 
 class Front:
@@ -92,7 +92,7 @@ class Front:
 
 
 class FirstByte(asyncio.BufferedProtocol):
-    """A new connection, until it is known what speaks on it.
+    """A new connection, until its protocol is known.
 
     It is a control connection that may be withdrawn. So one that says nothing is under the limits of those that have
     not logged in. One of a trusted proxy is not, since all come from its address: it waits here for its header.
@@ -134,7 +134,7 @@ class FirstByte(asyncio.BufferedProtocol):
         return self._front.service.buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Hand the connection to who speaks the protocol of its first byte."""
+        """Hand the connection to the protocol of its first byte."""
         data = self._head + bytes(memoryview(self._front.service.buffer)[:nbytes])
         if self._from_proxy and data[0] == PROXY_HEADER:
             try:

@@ -17,6 +17,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from tcproto.datagram import MAX_DATAGRAM
 from tcproto.stream_path import (
     MAX_MESSAGE,
     PATH,
@@ -34,8 +35,11 @@ from tcserver.web.control_transport import ControlTransport
 MAX_BYTES_BEFORE_LOGIN = 65_536
 """Bytes of a WebSocket before the login. The control connection in it may have a quarter of it."""
 MESSAGES_PER_S = 2000
-"""Frames that are taken from a client per second. A screen, a camera with three layers and a microphone have a third.
-What is more waits in the network: the client is slowed down, and takes a twentieth of a processor at most."""
+"""Frames that are taken from a client per second. A long one counts once for each ``MAX_DATAGRAM`` bytes.
+
+A screen, a camera with three layers and a microphone have a third. What is more waits in the network: the client is
+slowed down, and takes a twentieth of a processor at most.
+"""
 MESSAGES_AT_ONCE = 1000
 """Frames that are taken at once: two large pictures."""
 SLICE = 4096
@@ -219,7 +223,7 @@ class StreamPeer:
         self._protocol.receive_data(data)
         self._received += len(data)
         events = self._protocol.events_received()
-        self._credit -= len(events)
+        self._credit -= max(len(events), len(data) / MAX_DATAGRAM)
         try:
             datagrams = [datagram for event in events if (datagram := self._take_frame(event)) is not None]
         except StreamPathError as error:

@@ -22,16 +22,8 @@ from tcclient.sources import EncodedAudio, EncodedAudioSource
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import ChatScope, Source
+from tests.support.page_program import PAGE, bundled
 from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World, until, watching
-
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "tcclient" / "web"
-BUNDLE = """
-import {{ build }} from "esbuild";
-await build({{
-  entryPoints: [{source}], outfile: {bundle}, bundle: true, platform: "node", format: "esm", logLevel: "warning",
-}});
-"""
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed here"),
@@ -44,11 +36,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The member as one file."""
-    bundle = tmp_path_factory.mktemp("page") / "member.mjs"
-    source = ROOT / "tests" / "tcclient" / "web" / "member.ts"
-    script = BUNDLE.format(source=json.dumps(str(source)), bundle=json.dumps(str(bundle)))
-    subprocess.run(["node", "--input-type=module", "--eval", script], cwd=PAGE, check=True)
-    return bundle
+    return bundled("member", tmp_path_factory.mktemp("page"))
 
 
 class PageMember:

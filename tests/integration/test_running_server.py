@@ -23,7 +23,7 @@ def test_show_notice_kick_and_close(run: Run, world: World) -> None:
                 await until(lambda: all(each.path is PathState.OK for each in (room, other)), "UDP")
                 shown = json.loads((await world.acommand("room", "show", "HALL", "--json")).stdout)
                 (seat,) = [seat for seat in shown[0]["seats"] if seat["account"] == "kantor-1"]
-                assert (seat["udp"], seat["name"], seat["publications"]) == (True, "Sri", {"microphone": False})
+                assert (seat["path"], seat["name"], seat["publications"]) == ("udp", "Sri", {"microphone": False})
                 assert seat["sent"] > 0
                 table = (await world.acommand("room", "show")).stdout
                 assert table.startswith("hall: 2 of ")

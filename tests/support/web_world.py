@@ -60,6 +60,7 @@ class WebWorld:
         (folder / "main-0123456789.js").write_bytes(SCRIPT)
         self.log: list[LogEvent] = []
         self.errors: list[Exception] = []
+        self.expected_errors: list[Exception] = []
         self.streams: list[Echo] = []
         self.conference = Conference(Settings(), SERVER, os.urandom, lambda: 0)
         self.control = ControlServer(
@@ -94,6 +95,8 @@ class WebWorld:
             self._carry_out(self.conference.shutdown("", 0, time.monotonic()))
             await self.control.close()
             await until(lambda: not self.service.connections and all(stream.ends for stream in self.streams))
+            assert all(stream.ends == 1 for stream in self.streams)
+            assert self.errors == self.expected_errors
 
     @contextlib.asynccontextmanager
     async def connected(self, *, tls: bool = False) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

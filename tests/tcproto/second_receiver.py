@@ -12,6 +12,26 @@ from tests.tcproto import second_reader
 from tests.tcproto.second_reader import need
 
 
+def stream_message(message: bytes) -> int | tuple[int, bytes]:
+    """6 "Stream path": kind and content of a message, or the code that ends the WebSocket."""
+    if len(message) > 16_385:
+        return 1009
+    kind, rest = message[:1], message[1:]
+    if kind not in (b"\0", b"\1") or (kind == b"\0" and not rest):
+        return 1002
+    return kind[0], rest
+
+
+def unframed(frame: bytes) -> bytes:
+    """RFC 6455, 5.2: the payload of a frame that is a whole binary message, not masked, of less than 64 KiB."""
+    need(frame[0] == 0x82 and frame[1] <= 126, "a whole binary message without a mask")
+    head = 2 if frame[1] < 126 else 4
+    size = frame[1] if head == 2 else int.from_bytes(frame[2:4], "big")
+    need(head == 2 or size > 125, "the shortest length")
+    need(len(frame) == head + size, "one frame")
+    return frame[head:]
+
+
 class Window:
     """6 "Replay window and ceiling", in the words of the document: a set of all counters that were seen."""
 

@@ -15,7 +15,7 @@ from tests.vectors import make
 
 FILES = {
     name: json.loads((make.DIRECTORY / f"{name}.json").read_text(encoding="utf-8"))
-    for name in ("refusals", "windows", "generations")
+    for name in ("refusals", "windows", "generations", "stream")
 }
 
 
@@ -41,6 +41,17 @@ def test_window(vector: dict[str, Any]) -> None:
         if step["accepted"]:
             window.commit(step["counter"])
     assert both(outcomes)
+
+
+@pytest.mark.parametrize("vector", FILES["stream"]["messages"], ids=lambda vector: vector["name"])
+def test_stream_message(vector: dict[str, Any]) -> None:
+    message = bytes.fromhex(vector["message"])
+    told = second_receiver.stream_message(message)
+    if "close" in vector:
+        assert told == vector["close"]
+    else:
+        assert told == (vector["kind"], bytes.fromhex(vector["rest"]))
+        assert second_receiver.unframed(bytes.fromhex(vector["frame"])) == message
 
 
 def test_generations() -> None:

@@ -25,7 +25,7 @@ from tcproto.sender_key import (
     seal_key_box,
     shared_key,
 )
-from tests.vectors import generations, items, names, packets, refusals, texts, windows
+from tests.vectors import generations, items, names, packets, refusals, stream, texts, windows
 from tests.vectors.inputs import (
     ACCOUNT,
     AUDIO_PACKET,
@@ -82,6 +82,7 @@ def make() -> dict[str, Vectors]:
         "names": names.make(),
         "refusals": refusals.make(),
         "windows": windows.make(),
+        "stream": stream.make(),
         "generations": generations.make(),
     }
 

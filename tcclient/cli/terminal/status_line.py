@@ -18,7 +18,8 @@ class Status:
 
     microphone: str = "off"
     camera: str = "off"
-    path: str = "unknown"
+    path: str = "UDP unknown"
+    """The way of the datagrams, and its state."""
     loss_up: float = 0.0
     """Percent in the last seconds."""
     loss_down: float = 0.0
@@ -32,7 +33,7 @@ def status_line(status: Status, columns: int) -> str:
     """Return the line, at most ``columns`` wide. At 80 columns all but the count and the round trip time is shown."""
     needed = [
         f"mic {status.microphone}, cam {status.camera}",
-        f"UDP {status.path}",
+        status.path,
         f"loss up {_percent(status.loss_up)} down {_percent(status.loss_down)}",
     ]
     spare = [f"{status.here} here"]

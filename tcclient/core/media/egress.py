@@ -1,4 +1,4 @@
-"""What leaves by UDP: items become sealed datagrams, which wait here until they may be sent."""
+"""What leaves: items become sealed datagrams, which wait here until they may be sent."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Egress:
         self._queue: list[bytes] = []
         self._paced: list[bytes] = []
         """Waits for its burst."""
+        self._probe = b""
 
     def rekey(self, media_id: int, epoch: int, key: bytes) -> None:
         """Seal under another key from now on."""
@@ -51,6 +52,15 @@ class Egress:
     def send_packet(self, packet: bytes) -> None:
         """Queue a datagram with a packet of media or a beacon."""
         self._send(_PACKET_ITEM + packet)
+
+    def probe(self, item: Item) -> None:
+        """Make a datagram for the way that is not in use. One that nobody has taken before is forgotten."""
+        self._probe = self._sealed(pack_items([item]))
+
+    def take_probe(self) -> list[bytes]:
+        """Return the datagram of ``probe``, once."""
+        probe, self._probe = self._probe, b""
+        return [probe] if probe else []
 
     def take(self, now: float) -> list[bytes]:
         """Return the datagrams that may leave now, once."""
@@ -65,16 +75,20 @@ class Egress:
         return ready
 
     def _send(self, plaintext: bytes) -> None:
-        """Seal and queue; a counter at its end sends nothing more under this key."""
-        if self.counter > MAX_COUNTER:
-            self._drops[Drop.COUNTER_SPENT] += 1
-            return
-        header = pack_header(Kind.UP, self.epoch, self.media_id, self.counter)
-        self.counter += 1
-        self._queue.append(seal(header, plaintext, self._key))
+        if datagram := self._sealed(plaintext):
+            self._queue.append(datagram)
         if len(self._queue) > MAX_QUEUED:
             del self._queue[0]
             self._drops[Drop.QUEUE_FULL] += 1
+
+    def _sealed(self, plaintext: bytes) -> bytes:
+        """Return the datagram; nothing once the counter is at its end: nothing more is sent under this key."""
+        if self.counter > MAX_COUNTER:
+            self._drops[Drop.COUNTER_SPENT] += 1
+            return b""
+        header = pack_header(Kind.UP, self.epoch, self.media_id, self.counter)
+        self.counter += 1
+        return seal(header, plaintext, self._key)
 
     def _pace(self, datagrams: list[bytes], now: float) -> None:
         if not self._paced:

@@ -1,35 +1,23 @@
-"""The media path of a seat: session keys, proof of the path, pings."""
+"""The media path of a seat: session keys, the ways of its datagrams, pings."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcclient.core.events import PathState
+from tcclient.core.events import PathState, Way
 from tcclient.core.media.egress import Egress
+from tcclient.core.media.probation import Probation
+from tcclient.core.media.proof import IMPATIENT, PATIENT, Proof
 from tcclient.core.media.statistics import PathStatistics
 from tcproto.datagram import KEY_OVERLAP, Header, Item, ItemType, open_datagram
 from tcproto.errors import CryptoFailure
-from tcproto.path import (
-    PATH_SILENCE,
-    PATH_TOKEN_SIZE,
-    PING_INTERVAL_CALL,
-    PING_INTERVAL_IDLE,
-    PING_INTERVAL_SILENT,
-    PING_NUMBER_BITS,
-    PING_PATIENCE,
-    PingItem,
-    PongItem,
-    parse_ping,
-    parse_pong,
-)
+from tcproto.path import PATH_TOKEN_SIZE, PING_NUMBER_BITS, PingItem, PongItem, parse_ping, parse_pong
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.serial import clock_us, wrapped
 
-PROOF_INTERVALS = (0.2, 0.3, 0.5)
-"""Seconds between the first pings. One of them may be lost. The last interval repeats."""
-PROOF_TIMEOUT = 5.0
-"""Seconds without an answer to the first pings after which UDP counts as blocked, and pings come as in a call."""
 POSITION_INTERVAL = 0.1
 """Seconds between pings out of turn. A peer that can make us send them gets at most ten a second."""
 MAX_UNANSWERED = 32
@@ -43,34 +31,55 @@ class _DownKey:
         self.until = float("inf")
 
 
-class MediaPath:
-    """Opens down datagrams, and knows whether UDP works; what it sends goes to ``egress``.
+class _Ping(NamedTuple):
+    """A ping without a pong."""
 
-    ``on_call`` says whether anything is published or subscribed, which decides how often to ping. The state stops
-    nothing: what is sent while the path is not proved, or lost, may arrive all the same, and there is no other way.
+    way: Way
+    sent_at: float
+    epoch: int
+    counter: int
+
+
+class MediaPath:
+    """Opens down datagrams, and decides by which way ours leave, ``way``; what it sends goes to ``egress``.
+
+    ``ways`` are those that there are. UDP is used as long as it works; then the stream, until UDP has been steady for a
+    while. The server follows: it sends by the way whose challenge was answered last. So a challenge is answered only
+    on the way in use. Without another way the state stops nothing: what is sent on a lost path may arrive all the same.
+
+    ``on_call`` says whether anything is published or subscribed, which decides how often to ping.
     """
 
-    def __init__(self, egress: Egress, down_key: bytes, drops: Counter[Drop]) -> None:
+    def __init__(self, egress: Egress, down_key: bytes, drops: Counter[Drop], ways: Sequence[Way] = (Way.UDP,)) -> None:
         self.media_id = egress.media_id
-        self.state = PathState.UNKNOWN
+        self.way = Way.UDP if Way.UDP in ways else Way.STREAM
         self.statistics = PathStatistics()
         self.on_call = True
-        self.next_deadline = 0.0
-        """When ``handle_timeout`` is due: at once, at first."""
         self._drops = drops
         self._egress = egress
         self._down = {egress.epoch: _DownKey(down_key)}
         self._down_count = 0
-        self._pings: dict[int, tuple[float, int, int]] = {}
-        """Pings without a pong, by number: when each was sent, under which epoch and counter."""
+        self._pings: dict[int, _Ping] = {}
+        """By number."""
         self._number = 0
-        self._pinged_at = 0.0
-        self._silent_since: float | None = None
-        """When the first ping was sent since anything came."""
         self._position_asked_at = float("-inf")
-        self._started_at: float | None = None
+        self._patience = PATIENT if len(ways) == 1 else IMPATIENT
+        """That with UDP, where it is a way."""
+        self._proof = Proof(self._patience, 0.0)
+        """Of the way in use."""
+        self._probation = Probation()
         self._covered = (egress.epoch, 0, 0)
         """Epoch, highest counter and count of the pong before, which give the loss since."""
+
+    @property
+    def state(self) -> PathState:
+        """State of the way in use."""
+        return self._proof.state
+
+    @property
+    def next_deadline(self) -> float:
+        """When ``handle_timeout`` is due: at once, at first."""
+        return min(self._proof.next_deadline, self._probation.next_deadline)
 
     def rekey(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Use new keys. The old down key is good for the overlap; an epoch that is still known changes nothing."""
@@ -90,15 +99,12 @@ class MediaPath:
     def move(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Use another media id with its keys, and prove the path again, at once."""
         self.rekey(media_id, epoch, up_key, down_key, now)
-        self.state = PathState.UNKNOWN
-        self.next_deadline = now
-        self._started_at = None
+        self._proof = Proof(self._patience if self.way is Way.UDP else PATIENT, now)
         self._number = 0
-        self._silent_since = None
         self._pings.clear()
 
-    def open(self, header: Header, data: bytes, now: float) -> bytes | None:
-        """Return the plaintext of a down datagram that came by UDP, or None where it was dropped."""
+    def open(self, header: Header, data: bytes, way: Way, now: float) -> bytes | None:
+        """Return the plaintext of a down datagram, or None where it was dropped."""
         held = self._down.get(header.epoch)
         if held is None or now >= held.until:
             self._drops[Drop.UNKNOWN_EPOCH] += 1
@@ -112,23 +118,21 @@ class MediaPath:
             self._drops[Drop.NOT_OPENED] += 1
             return None
         self._down_count += 1
-        self.hear(header.counter < held.window.highest)
+        self.hear(header.counter < held.window.highest, way)
         held.window.commit(header.counter)
         return plaintext
 
-    def hear(self, reordered: bool) -> None:
-        """Take note of a datagram of either kind that came by UDP and opened: the way down works."""
+    def hear(self, reordered: bool, way: Way) -> None:
+        """Take note of a datagram of either kind that opened: this way down works."""
         self.statistics.down_received += 1
         self.statistics.down_reordered += reordered
-        if self._silent_since is not None and self.state is not PathState.UNKNOWN:
-            self.state = PathState.OK
-            self._silent_since = None
-            self.next_deadline = self._pinged_at + self._interval()
+        if way is self.way:
+            self._proof.hear()
 
-    def handle_item(self, type_: int, value: bytes, now: float) -> None:
-        """Act on an item of a down datagram that came by UDP; raises ``ValueError`` where it is malformed."""
+    def handle_item(self, type_: int, value: bytes, way: Way, now: float) -> None:
+        """Act on an item of a down datagram; raises ``ValueError`` where it is malformed."""
         if type_ == ItemType.PONG:
-            self._pong(parse_pong(value), now)
+            self._pong(parse_pong(value), way, now)
         elif type_ == ItemType.PING:
             number, time = parse_ping(value)
             highest = max(0, self._down[self._egress.epoch].window.highest)
@@ -137,29 +141,25 @@ class MediaPath:
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
                 raise ValueError("path challenge of a wrong length")
-            self._egress.send(Item(ItemType.PATH_RESPONSE, value))
-            self._pings.clear()
-            self._proven(now)
+            if way is self.way:
+                self._egress.send(Item(ItemType.PATH_RESPONSE, value))
+                self._pings.clear()
+                self._proof.prove(now)
+            elif way is Way.UDP:
+                self._probation.challenged(value, now)
 
     def handle_timeout(self, now: float) -> None:
-        """Send the ping that is due, and notice that the path is lost."""
-        if now < self.next_deadline:
-            return
-        if self._started_at is None:
-            self._started_at = now
-        silent = self.state is PathState.OK and self._silent_for(now) >= PATH_SILENCE
-        blocked = self.state is PathState.UNKNOWN and now >= self._started_at + PROOF_TIMEOUT
-        if silent or blocked:
-            self.state = PathState.LOST
-        self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
-        self._pings[self._number] = (now, self._egress.epoch, self._egress.counter)
-        if len(self._pings) > MAX_UNANSWERED:
-            del self._pings[next(iter(self._pings))]
-        self._ping(now)
-        self._pinged_at = now
-        if self._silent_since is None:
-            self._silent_since = now
-        self.next_deadline = now + self._interval()
+        """Send the pings that are due, and notice that a way is lost."""
+        if now >= self._proof.next_deadline:
+            self._proof.expire(now)
+            if self.state is PathState.LOST and self._patience is IMPATIENT and self.way is Way.UDP:
+                self._take(Way.STREAM, now)
+                self._probation.begin(now)
+            self._ping(self.way, now)
+            self._proof.pinged(self.on_call, now)
+        if now >= self._probation.next_deadline:
+            self._ping(Way.UDP, now)
+            self._probation.pinged(now)
 
     def ask_position(self, now: float) -> None:
         """Ping out of turn for the positions beside the pong, unless that was just done. A lost one counts as nothing.
@@ -168,31 +168,41 @@ class MediaPath:
         """
         if now >= self._position_asked_at + POSITION_INTERVAL:
             self._position_asked_at = now
-            self._ping(now)
+            self._egress.send(self._ping_item(now))
 
-    def _ping(self, now: float) -> None:
-        self._egress.send(Item(ItemType.PING, PingItem(self._number, clock_us(now)).pack()))
+    def _ping(self, way: Way, now: float) -> None:
+        self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
+        self._pings[self._number] = _Ping(way, now, self._egress.epoch, self._egress.counter)
+        if len(self._pings) > MAX_UNANSWERED:
+            del self._pings[next(iter(self._pings))]
+        if way is self.way:
+            self._egress.send(self._ping_item(now))
+        else:
+            self._egress.probe(self._ping_item(now))
 
-    def _silent_for(self, now: float) -> float:
-        """Return the seconds in which pings were sent and nothing came."""
-        return 0.0 if self._silent_since is None else now - self._silent_since
+    def _ping_item(self, now: float) -> Item:
+        return Item(ItemType.PING, PingItem(self._number, clock_us(now)).pack())
 
-    def _interval(self) -> float:
-        """Return the seconds from the latest ping to the next one."""
-        if self.state is PathState.UNKNOWN:
-            return PROOF_INTERVALS[min(self._number, len(PROOF_INTERVALS)) - 1]
-        if self.state is PathState.LOST:
-            return PING_INTERVAL_CALL
-        if self._silent_since is None:
-            return PING_INTERVAL_CALL if self.on_call else PING_INTERVAL_IDLE
-        return PING_PATIENCE if self._pinged_at < self._silent_since + PING_PATIENCE else PING_INTERVAL_SILENT
-
-    def _pong(self, pong: PongItem, now: float) -> None:
-        sent_at, epoch_sent, counter = self._pings.get(pong.number, (None, 0, 0))
-        if sent_at is None or pong.time != clock_us(sent_at):
+    def _pong(self, pong: PongItem, way: Way, now: float) -> None:
+        ping = self._pings.get(pong.number)
+        if ping is None or ping.way is not way or pong.time != clock_us(ping.sent_at):
             return
-        self._pings = {number: ping for number, ping in self._pings.items() if ping[0] > sent_at}
-        rtt = now - sent_at
+        self._pings = {
+            number: other
+            for number, other in self._pings.items()
+            if other.way is not way or other.sent_at > ping.sent_at
+        }
+        if way is self.way:
+            self._measure(ping, pong, now)
+            self._proof.prove(now)
+        elif way is Way.UDP and (self._probation.answered(now) or self.state is not PathState.OK):
+            self._take(Way.UDP, now)
+            self._proof.prove(now)
+            if token := self._probation.end(now):
+                self._egress.send(Item(ItemType.PATH_RESPONSE, token))
+
+    def _measure(self, ping: _Ping, pong: PongItem, now: float) -> None:
+        rtt = now - ping.sent_at
         self.statistics.measured(rtt, pong.received_at - clock_us(now - rtt / 2))
         epoch, highest, received = self._covered
         sent = pong.highest - highest
@@ -200,13 +210,12 @@ class MediaPath:
         if epoch == self._egress.epoch and 0 <= arrived <= sent:
             self.statistics.up_counted(sent, sent - arrived, now)
         self.statistics.ping_arrived(
-            pong.time, pong.received_at, epoch_sent == self._egress.epoch and pong.highest > counter
+            pong.time, pong.received_at, ping.epoch == self._egress.epoch and pong.highest > ping.counter
         )
         self._covered = (self._egress.epoch, pong.highest, pong.received)
-        self._proven(now)
 
-    def _proven(self, now: float) -> None:
-        if self.state is not PathState.OK:
-            self.state = PathState.OK
-            self._silent_since = None
-            self.next_deadline = min(self.next_deadline, now + PING_INTERVAL_CALL)
+    def _take(self, way: Way, now: float) -> None:
+        """Send by another way from now on, and ping it at once."""
+        self.way = way
+        self._proof = Proof(self._patience if way is Way.UDP else PATIENT, now)
+        self.statistics.rtt = None

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from tcclient.core.drops import Drop
+from tcclient.core.events import Way
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
 from tcclient.core.media.packet import MediaPacket, SealedPacket
@@ -118,8 +119,8 @@ class MediaReceiver:
         for stray in strays:
             self._packet(stray, now)
 
-    def receive(self, data: bytes, now: float) -> None:
-        """Take a datagram."""
+    def receive(self, data: bytes, way: Way, now: float) -> None:
+        """Take a datagram, and the way by which it came."""
         if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
             self._drops[Drop.SIZE] += 1
             return
@@ -129,16 +130,16 @@ class MediaReceiver:
         elif header.kind == Kind.ROOM:
             opened = self._opener.open(header, data, now)
             if opened is not None:
-                self._path.hear(opened.reordered)
+                self._path.hear(opened.reordered, way)
                 self._room_datagram(opened, header.id, now)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1
         elif header.id != self._path.media_id:
             self._drops[Drop.UNKNOWN_ID] += 1
         else:
-            plaintext = self._path.open(header, data, now)
+            plaintext = self._path.open(header, data, way, now)
             if plaintext is not None:
-                self._down_datagram(plaintext, now)
+                self._down_datagram(plaintext, way, now)
 
     def release(self, sender: MemberKeys, now: float) -> None:
         """Deliver what waited for a key of the sender that has come."""
@@ -148,14 +149,14 @@ class MediaReceiver:
         for sealed, publication in ready:
             self._open(sender, sealed, publication, now)
 
-    def _down_datagram(self, plaintext: bytes, now: float) -> None:
+    def _down_datagram(self, plaintext: bytes, way: Way, now: float) -> None:
         try:
             for type_, value in parse_items(plaintext):
                 if type_ == ItemType.POSITIONS:
                     for sealer, counter in parse_positions(value):
                         self._opener.confirm(sealer, counter)
                 else:
-                    self._path.handle_item(type_, value, now)
+                    self._path.handle_item(type_, value, way, now)
         except ValueError:
             self._drops[Drop.MALFORMED] += 1
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tcclient.core.events import PathState
+from tcclient.core.events import PathState, Way
 from tcproto.datagram import FORWARD_BITS
 from tcproto.serial import Unwrapper, difference, wrapped
 from tcproto.transit import LATE, TransitClock
@@ -126,9 +126,12 @@ class NetworkStatistics(NamedTuple):
     count as loss.
     """
 
-    udp: PathState
+    way: Way
+    """The way in use, on which the round trips were measured."""
+    path: PathState
+    """Its state."""
     rtt: float | None
-    """Round trip by UDP, smoothed as in RFC 6298."""
+    """Round trip of datagrams, smoothed as in RFC 6298."""
     rtt_jitter: float
     """Mean deviation of it."""
     control_rtt: float | None

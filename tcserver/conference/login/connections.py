@@ -113,7 +113,7 @@ class Connections:
         self._forget(connection, LOST, now)
 
     def withdrawn(self, connection: Connection) -> None:
-        """Forget a connection on which something else speaks. Nothing has come from it, so there is nothing to tell."""
+        """Forget a connection that is one of another protocol. Nothing was read from it, so nothing is logged."""
         self._context.outbox.forget(connection.number)
         self._half_open.remove(connection.number)
         self._remove(connection)

@@ -75,7 +75,7 @@ class StreamLane(Lane):
         self._waiting: list[_Stream] = []
         self._is_due = False
         self._interval = FLUSH_INTERVAL
-        self._joined: dict[tuple[object, ...], bytes] = {}
+        self._portions: dict[tuple[_Piece, ...], list[tuple[bytes, int]]] = {}
         """What was joined since the last flush: most streams get the same."""
 
     def __len__(self) -> int:
@@ -118,7 +118,7 @@ class StreamLane(Lane):
         for stream in waiting:
             stream.is_waiting = False
             self._flush(stream, began)
-        self._joined.clear()
+        self._portions.clear()
         gave_way = self.counts.gave_way
         gave_way[Weight.SMALL], gave_way[Weight.LARGE] = self._drops.small, self._drops.large
         self._interval = FLUSH_INTERVAL if self._clock() - began < BUSY else BUSY_FLUSH_INTERVAL
@@ -158,29 +158,50 @@ class StreamLane(Lane):
         if end is None:
             return
         if pending:
-            if not queue:
-                data = self._join(tuple(pending), [piece.frame for piece in pending])
-                if end.unsent() + len(data) <= MAX_UNSENT:
-                    end.write(data)
-                    self.counts.sent += len(pending)
-                    pending.clear()
-                    return
-            for piece in pending:
+            left = pending if queue else self._write(end, pending)
+            for piece in left:
                 if piece.picture is None:
                     queue.put_small(piece.frame, now)
                 else:
                     queue.put_large(piece.frame, piece.picture, now)
             pending.clear()
+        if not queue:
+            return
         while taken := queue.take(end.unsent(), now):
-            end.write(self._join(tuple(taken), taken))
+            end.write(b"".join(taken))
             self.counts.sent += len(taken)
         if queue and not stream.is_waiting:
             self._wait(stream)
 
-    def _join(self, key: tuple[object, ...], frames: list[bytes]) -> bytes:
-        if len(frames) == 1:
-            return frames[0]
-        data = self._joined.get(key)
-        if data is None:
-            data = self._joined[key] = b"".join(frames)
-        return data
+    def _write(self, end: StreamEnd, pending: list[_Piece]) -> list[_Piece]:
+        """Write what a stream takes that keeps up; return the rest."""
+        portions = self._portions.get(key := tuple(pending))
+        if portions is None:
+            portions = self._portions[key] = _portions(pending)
+        written = 0
+        for data, pieces in portions:
+            unsent = end.unsent()
+            if unsent and unsent + len(data) > MAX_UNSENT:
+                break
+            end.write(data)
+            written += pieces
+        self.counts.sent += written
+        return pending[written:]
+
+
+def _portions(pieces: Sequence[_Piece]) -> list[tuple[bytes, int]]:
+    """Join frames into portions of at most ``MAX_UNSENT`` bytes, to be written at once; return each with its size.
+
+    The size is the number of pieces.
+    """
+    portions: list[tuple[bytes, int]] = []
+    frames: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if frames and size + len(piece.frame) > MAX_UNSENT:
+            portions.append((b"".join(frames), len(frames)))
+            frames, size = [], 0
+        frames.append(piece.frame)
+        size += len(piece.frame)
+    portions.append((b"".join(frames), len(frames)))
+    return portions

@@ -40,7 +40,7 @@ async def guarded(main: Coroutine[Any, Any, Any]) -> Any:
         result = await main
     assert asyncio.all_tasks() == {asyncio.current_task()}
     await asyncio.sleep(0)
-    assert not unseen
+    assert not unseen, unseen
     return result
 
 

@@ -150,6 +150,7 @@ test("a lost connection is tried again for ten minutes, a refusal is not", () =>
   assert.equal(nextWait(lost, 1, 0, 0), 0.3);
   assert.equal(nextWait(lost, 100, 60, 0), 15);
   assert.equal(nextWait(lost, 3, GIVE_UP + 1, 0), undefined);
+  assert.equal(nextWait({ ...lost, code: "room_full" }, 2, 0, 0), 1);
   assert.equal(
     nextWait({ ...lost, code: "shutdown", retryAfter: 5 }, 1, 0, 1),
     6.5,

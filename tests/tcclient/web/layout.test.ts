@@ -28,7 +28,7 @@ test("each participant has a tile, a shared screen has one more, and ours is the
     participant(1, { screen: true }),
     participant(2, { camera: true }),
   ]);
-  const tiles = tilesOf(state);
+  const tiles = tilesOf(state, false);
   assert.deepEqual(keys(tiles), [
     "1:screen",
     "1:camera",
@@ -79,7 +79,7 @@ test("those who are shown of too many are ourselves, screens, hands, speakers, t
   crowd[54] = participant(55, { hand: 7 });
   const state = inside(crowd, { recentSpeakers: [59, 58] });
   const { small, hidden } = arrange(
-    tilesOf(state),
+    tilesOf(state, false),
     { width: 480, height: 186 },
     "grid",
     undefined,
@@ -97,14 +97,14 @@ test("those who are shown of too many are ourselves, screens, hands, speakers, t
 });
 
 test("a tile keeps its place when somebody else speaks", () => {
-  const tiles = tilesOf(inside(people(6)));
+  const tiles = tilesOf(inside(people(6)), false);
   const quiet = arrange(tiles, DESKTOP, "grid", undefined, []);
   const loud = arrange(tiles, DESKTOP, "grid", undefined, [5, 2]);
   assert.deepEqual(keys(loud.small), keys(quiet.small));
 });
 
 test("in speaker view the latest loud one is large, but not ourselves", () => {
-  const tiles = tilesOf(inside(people(4)));
+  const tiles = tilesOf(inside(people(4)), false);
   const { large, small } = arrange(
     tiles,
     DESKTOP,
@@ -124,6 +124,7 @@ test("in speaker view the latest loud one is large, but not ourselves", () => {
 test("in speaker view, while nobody has spoken, the first with a picture is large", () => {
   const tiles = tilesOf(
     inside([participant(1), participant(2, { camera: true })]),
+    false,
   );
   assert.equal(
     arrange(tiles, DESKTOP, "speaker", undefined, []).large?.key,
@@ -134,6 +135,7 @@ test("in speaker view, while nobody has spoken, the first with a picture is larg
 test("a pinned tile goes before a shared screen, and that before the one who speaks", () => {
   const tiles = tilesOf(
     inside([participant(1, { screen: true }), participant(2), participant(3)]),
+    false,
   );
   assert.equal(
     arrange(tiles, DESKTOP, "grid", "3:camera", [2]).large?.key,
@@ -151,7 +153,7 @@ test("a pinned tile goes before a shared screen, and that before the one who spe
 
 test("alone there is one tile, and nothing is large", () => {
   const { large, small, smallSize } = arrange(
-    tilesOf(inside([])),
+    tilesOf(inside([]), false),
     DESKTOP,
     "speaker",
     undefined,
@@ -163,7 +165,7 @@ test("alone there is one tile, and nothing is large", () => {
 });
 
 test("the small tiles are beside a large one on a wide stage and below it on a high one, and all fit", () => {
-  const tiles = tilesOf(inside(people(20)));
+  const tiles = tilesOf(inside(people(20)), false);
   for (const [stage, strip] of [
     [DESKTOP, "beside"],
     [PHONE, "below"],
@@ -192,9 +194,33 @@ test("pictures are wanted of others who have one, with the height in device pixe
     participant(1, { camera: true, screen: true }),
     participant(2),
   ]);
-  const arranged = arrange(tilesOf(state), DESKTOP, "grid", undefined, []);
+  const arranged = arrange(
+    tilesOf(state, false),
+    DESKTOP,
+    "grid",
+    undefined,
+    [],
+  );
   assert.deepEqual(wantedPictures(arranged, 2), [
     { participant: 1, source: "screen", height: arranged.largeSize.height * 2 },
     { participant: 1, source: "camera", height: arranged.smallSize.height * 2 },
   ]);
+});
+
+test("with sound only others have no pictures, and we keep our own", () => {
+  const state = inside([participant(1, { camera: true, screen: true })], {
+    camera: { state: "on", fault: undefined, stream: {} as MediaStream },
+  });
+  const tiles = tilesOf(state, true);
+  assert.deepEqual(
+    tiles.map(({ key, picture }) => [key, picture]),
+    [
+      ["1:camera", false],
+      ["1000:camera", true],
+    ],
+  );
+  assert.deepEqual(
+    wantedPictures(arrange(tiles, DESKTOP, "grid", undefined, []), 1),
+    [],
+  );
 });

@@ -1346,3 +1346,68 @@ test("keys of the media path change, and the old ones are good for ten seconds",
       ),
   );
 });
+
+describe("bytes of nobody's making", () => {
+  /** Return a generator of numbers below a bound, the same in each run. */
+  function random(seed: number): (bound: number) => number {
+    let state = seed;
+    return (bound) => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return Math.floor((state / 2 ** 32) * bound);
+    };
+  }
+
+  test("in datagrams are dropped", () => {
+    const other = new OtherMember(2);
+    const pair = new Pair().seated(other);
+    const next = random(1);
+    const counted = (): number =>
+      [...pair.session.drops.values()].reduce((sum, count) => sum + count, 0);
+    for (let i = 0; i < 500; i++) {
+      const datagram = Uint8Array.from({ length: next(80) }, () => next(256));
+      if (i % 2 === 0 && datagram.length > 6)
+        datagram.set(
+          [
+            [0x12, 0, 0, 0, 0, 77],
+            [0x13, 0, 0, 0, 0, 9],
+          ][(i % 4) >> 1] ?? [],
+        );
+      pair.give(datagram);
+      assert.equal(counted(), i + 1);
+    }
+    assert.equal(pair.session.phase, "room");
+  });
+
+  test("in packets of a sealer who lies are dropped", () => {
+    const other = new OtherMember(2);
+    const pair = new Pair().seated(other);
+    pair.snapshot([pair.ownMember(), other.member], [track(other)], 1n);
+    const next = random(2);
+    for (let i = 0; i < 500; i++) {
+      const packet = Uint8Array.from({ length: next(60) }, () => next(256));
+      if (packet.length > 3)
+        packet.set([
+          [0x10, 0x20, 0x30, 0x90][i % 4] ?? 0,
+          0,
+          [50, 234][i % 2] ?? 0,
+        ]);
+      pair.forward(packet, i);
+    }
+    assert.deepEqual(heard(pair), []);
+    assert.equal(pair.session.phase, "room");
+  });
+
+  test("in a frame of the server end the connection", () => {
+    const next = random(3);
+    for (let i = 0; i < 60; i++) {
+      const pair = new Pair().seated();
+      pair.server.sendBody(
+        Uint8Array.from({ length: 1 + next(40) }, (_, at) =>
+          at === 0 ? 0 : next(256),
+        ),
+      );
+      pair.pump();
+      assert.deepEqual(ending(pair), { code: "bad_message", dishonest: false });
+    }
+  });
+});

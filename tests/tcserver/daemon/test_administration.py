@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver.daemon.administration import Administration
+from tcserver.media.interface import STREAM_HOST
 from tcserver.media.plane.stats import SeatStats
 from tests.support.conference.driver import Driver
 
@@ -38,12 +39,15 @@ def test_rooms_tell_who_is_in_and_on_what_way():
     other.publish(m.Source.CAMERA, muted=True)
     driver.advance(7)
     stats.seats = (SeatStats(chair.media_id, "192.0.2.7", 200, 190), SeatStats(other.media_id, "", 0, 0))
+    third = driver.participant("Hall")
+    stats.seats += (SeatStats(third.media_id, STREAM_HOST, 3, 3),)
     attic, hall = answer(asked(driver, stats), do="rooms")["result"]
     assert (attic["name"], hall["name"], hall["permanent"], hall["e2ee"]) == ("attic", "hall", False, True)
-    first, second = hall["seats"]
+    first, second, last = hall["seats"]
+    assert (last["path"], last["address"], last["sent"]) == ("stream", "", 3)
     assert (first["participant"], first["account"], first["role"]) == (chair.participant, chair.account, "chair")
-    assert (first["udp"], first["address"], first["sent"], first["lost"]) == (True, "192.0.2.7", 200, 10)
-    assert (second["udp"], second["address"], second["lost"]) == (False, "", 0)
+    assert (first["path"], first["address"], first["sent"], first["lost"]) == ("udp", "192.0.2.7", 200, 10)
+    assert (second["path"], second["address"], second["lost"]) == ("", "", 0)
     assert second["publications"] == {"camera": True}
     assert second["seconds"] >= 7
     assert "media_id" not in first
@@ -53,7 +57,7 @@ def test_a_seat_that_no_media_plane_knows_is_on_no_way():
     driver = Driver()
     driver.participant("hall")
     (room,) = answer(asked(driver), do="rooms")["result"]
-    assert (room["seats"][0]["udp"], room["seats"][0]["sent"]) == (False, 0)
+    assert (room["seats"][0]["path"], room["seats"][0]["sent"]) == ("", 0)
 
 
 @pytest.mark.parametrize("by_number", [False, True])

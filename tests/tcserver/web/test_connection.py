@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from tcserver.web import connection
 from tcserver.web.http.message import Arrival, Request, Response
+from tcserver.web.service import Taker
 from tests.support.web_world import SCRIPT, WebWorld, client_context, ended, get, response, until
 from tests.tcserver.web.conftest import Run
 
@@ -65,9 +67,11 @@ def test_the_last_answer_comes_whole_and_then_the_end(run: Run, tmp_path: Path, 
 def test_a_client_that_has_said_all_is_answered(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
         async with WebWorld(tmp_path, plain=True).serving() as world, world.connected() as (reader, writer):
-            writer.write(get("/main-0123456789.js"))
+            writer.write(get("/1") + get("/main-0123456789.js") + get("/2"))
             writer.write_eof()
+            assert (await response(reader))[2] == b"index"
             assert (await response(reader))[2] == SCRIPT
+            assert (await response(reader))[2] == b"index"
             assert await ended(reader)
             await until(lambda: not world.service.connections)
 
@@ -109,6 +113,30 @@ def test_an_error_of_ours_is_told_of_and_ends_nothing(run: Run, tmp_path: Path) 
                 writer.write(get("/"))
                 assert (await response(reader))[0] == 500
             assert [type(error) for error in world.errors] == [RuntimeError] * 2
+            world.expected_errors = world.errors
+
+    run(main)
+
+
+class Unsendable:
+    """A site whose answer is none of HTTP."""
+
+    def answer(self, request: Request, arrival: Arrival) -> Response:
+        return Response(HTTPStatus.OK, (("no name", "x"),))
+
+
+def test_an_answer_that_cannot_be_sent_ends_one_connection(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        async with world.serving(), world.connected(tls=True) as (other, second):
+            world.front._site = Unsendable()
+            async with world.connected() as (reader, writer):
+                writer.write(get("/"))
+                assert await ended(reader)
+            second.write(get("/"))
+            assert (await response(other))[0] == 200
+            assert len(world.errors) == 1
+            world.expected_errors = world.errors
 
     run(main)
 
@@ -294,6 +322,39 @@ def test_what_waits_is_known_and_the_end_of_the_waiting_is_told(run: Run, tmp_pa
                 writer.close()
                 with contextlib.suppress(OSError, ssl.SSLError):
                     await writer.wait_closed()
+
+    run(main)
+
+
+class ByHand:
+    """Turns that a test gives."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Taker] = []
+
+    def want(self, taker: Taker) -> None:
+        self.wanted.append(taker)
+
+    def forget(self, taker: Taker) -> None:
+        """Nothing is kept."""
+
+
+@on_both
+def test_what_comes_before_the_stream_is_open_is_of_the_stream(run: Run, tmp_path: Path, tls: bool) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        async with world.serving(), world.connected(tls=tls) as (reader, writer):
+            if tls:
+                await until(lambda: world.service.counters.handshakes)
+            turns = world.service.turns = ByHand()
+            writer.write(get("/tc", *UPGRADE) + b"early")
+            await until(lambda: turns.wanted)
+            assert turns.wanted[0].take_turn(), "the bytes are taken, and the request waits for the next turn"
+            writer.write(b"later")
+            await until(lambda: len(turns.wanted) == 2)
+            assert not turns.wanted[0].take_turn()
+            assert (await response(reader))[0] == 101
+            assert await reader.readexactly(10) == b"earlylater"
 
     run(main)
 

@@ -331,6 +331,20 @@ def test_more_frames_than_are_taken_wait_in_the_network(monkeypatch: pytest.Monk
     run(main)
 
 
+def test_long_messages_count_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_peer, "MAX_BYTES_BEFORE_LOGIN", 1 << 30)
+
+    async def main(server: Server) -> None:
+        _, writer = await server.raw()
+        began = time.monotonic()
+        writer.write(client_frame(pack_datagram(bytes(12_000))) * 200)
+        await server.wait(lambda: len(server.datagrams) == 200)
+        assert time.monotonic() - began > 0.4, "as many as 2,000 of the usual size"
+        writer.close()
+
+    run(main)
+
+
 def test_pings_are_answered_and_a_client_that_does_not_read_the_answers_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

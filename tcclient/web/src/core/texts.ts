@@ -145,25 +145,13 @@ export class Texts {
    *
    * Throws `Refusal` for a private text to somebody who is not there or not verified.
    */
-  compose({ text, scope, participant, unixMs }: NewText, now: number): Chat {
-    const { room, own, keys, randomBytes } = this.#around;
+  compose(text: NewText, now: number): Chat {
+    const { room, randomBytes } = this.#around;
+    const { scope, participant } = text;
     const messageId = randomBytes(MESSAGE_ID_SIZE);
-    if (scope === "server" || !room.room.e2ee) return Chat.make({ messageId, scope, text, participant });
-    const note = (place: Place): Note => ({ messageId, previous: place.previous, writtenAt: unixMs, text });
-    let [line, place, sealed]: [Line, Place | undefined, Uint8Array | undefined] = [this.#toRoom, undefined, undefined];
-    if (scope === "participant") {
-      const { member, shared } = this.#recipient(participant);
-      line = this.#lineTo(member);
-      place = line.next();
-      const context = this.#context(own, member.party);
-      sealed = sealPrivateText(context, place.sequence, note(place), shared, randomBytes(NONCE_SIZE));
-    } else {
-      const key = keys.forText(now);
-      place = line.next();
-      const header = { number: key.number, generation: key.generation, sequence: place.sequence };
-      sealed = sealRoomText(header, note(place), textKey(key, room.room.life, own));
-    }
-    this.#unanswered.set(hex(messageId), { line, place });
+    if (scope === "server" || !room.room.e2ee) return Chat.make({ messageId, scope, text: text.text, participant });
+    const sealed =
+      scope === "participant" ? this.#sealedForOne(text, messageId) : this.#sealedForRoom(text, messageId, now);
     return Chat.make({ messageId, scope, participant, sealed });
   }
 
@@ -197,6 +185,30 @@ export class Texts {
       else this.#drop("no_key");
     }
     this.#setDeadline();
+  }
+
+  #sealedForOne(text: NewText, messageId: Uint8Array): Uint8Array {
+    const { own, randomBytes } = this.#around;
+    const { member, shared } = this.#recipient(text.participant);
+    const place = this.#placed(this.#lineTo(member), messageId);
+    const context = this.#context(own, member.party);
+    const note = noteOf(text, messageId, place);
+    return sealPrivateText(context, place.sequence, note, shared, randomBytes(NONCE_SIZE));
+  }
+
+  #sealedForRoom(text: NewText, messageId: Uint8Array, now: number): Uint8Array {
+    const { room, own, keys } = this.#around;
+    const key = keys.forText(now);
+    const place = this.#placed(this.#toRoom, messageId);
+    const header = { number: key.number, generation: key.generation, sequence: place.sequence };
+    return sealRoomText(header, noteOf(text, messageId, place), textKey(key, room.room.life, own));
+  }
+
+  /** Return the next place in a line, which is given back if the text is refused. */
+  #placed(line: Line, messageId: Uint8Array): Place {
+    const place = line.next();
+    this.#unanswered.set(hex(messageId), { line, place });
+    return place;
   }
 
   #drop(reason: Drop): true {
@@ -302,6 +314,10 @@ export class Texts {
   #context(sender: Party, recipient: Party): TextContext {
     return { life: this.#around.room.room.life, room: this.#roomHash, sender, recipient };
   }
+}
+
+function noteOf({ text, unixMs }: NewText, messageId: Uint8Array, { previous }: Place): Note {
+  return { messageId, previous, writtenAt: unixMs, text };
 }
 
 interface OpenedText {

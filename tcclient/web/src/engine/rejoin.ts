@@ -20,6 +20,9 @@ const PASSING: ReadonlySet<string> = new Set<Problem["code"]>([
   "server_full",
   "rate_limited",
   "room_changed",
+  // Until the server notices that we are gone, our old seat counts.
+  "room_full",
+  "too_many_sessions",
 ]);
 
 /** Return the seconds to wait before attempt `attempt` (from 1) or undefined to give up; `random` is from 0 to 1. */

@@ -9,6 +9,7 @@ import { DownlinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, WantedPicture } from "./facts.js";
+import { qualityOf } from "./people.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";
@@ -231,7 +232,7 @@ export class Stay {
   private second(connection: Connection, session: Session): void {
     const { received, lost } = this.reception.second();
     if (this.downlink.second(received, lost, this.reception.pictureCount)) this.subscribe();
-    const { rtt, up, down } = session.networkStatistics();
+    const { path, rtt, up, down } = session.networkStatistics();
     const statistics = {
       roundTripMs: Math.round((rtt ?? 0) * 1000),
       lossUp: up.recentLoss,
@@ -240,6 +241,8 @@ export class Stay {
       receivedBitsPerSecond: (connection.received - this.bytes.received) * 8,
     };
     this.bytes = { sent: connection.sent, received: connection.received };
+    const quality = path === "lost" ? 0 : qualityOf(Math.max(up.recentLoss, down.recentLoss));
+    this.reception.qualities.set(session.seat.room.own, quality);
     this.tell({ type: "statistics", statistics, degraded: this.degraded() });
     this.changed();
   }

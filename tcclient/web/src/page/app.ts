@@ -2,7 +2,7 @@
 
 import { html, render, type TemplateResult } from "lit-html";
 
-import type { Meeting, MeetingState, ParticipantId, WantedPicture } from "../engine/meeting.js";
+import type { Meeting, MeetingState, ParticipantId } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import { countUnread } from "./chat.js";
 import { readAddress, withRoom } from "./address.js";
@@ -178,7 +178,7 @@ export class App implements Actions {
     const arranged = arrangement(view);
     const shown = arranged.large ?? arranged.small.find(({ own, picture }) => picture && !own);
     this.#floating.follow(shown?.own === true ? undefined : shown);
-    const wanted: WantedPicture[] = this.#page.preferences.dataSaver ? [] : wantedPictures(arranged, devicePixelRatio);
+    const wanted = wantedPictures(arranged, devicePixelRatio);
     const key = JSON.stringify(wanted);
     if (key === this.#wanted) return;
     this.#wanted = key;

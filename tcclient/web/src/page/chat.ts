@@ -50,7 +50,7 @@ function line({ t, language, state }: View, one: ChatLine): TemplateResult {
   const to = state.participants.find(({ id }) => id === one.to);
   const secret = one.to !== undefined;
   const about = secret && one.own ? t("chat.private_to", { name: to?.name ?? "?" }) : secret ? t("chat.private") : "";
-  const time = new Date(one.at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit" });
+  const time = new Date(one.at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   return html`
     <article class="line ${one.own ? "own" : ""} ${secret ? "private" : ""} ${one.from === undefined ? "notice" : ""}">
       <header>

@@ -46,8 +46,11 @@ export interface Arrangement {
 /** Return the key of a tile. */
 export const tileKey = (participant: ParticipantId, source: "camera" | "screen"): string => `${participant}:${source}`;
 
-/** Return all tiles of a meeting: shared screens, the others in the order of their entry, ourselves. */
-export function tilesOf(state: MeetingState): readonly Tile[] {
+/**
+ * Return all tiles of a meeting: shared screens, the others in the order of their entry, ourselves. With `soundOnly`
+ * others have no pictures.
+ */
+export function tilesOf(state: MeetingState, soundOnly: boolean): readonly Tile[] {
   const tile = (participant: Participant, source: "camera" | "screen", own: boolean, picture: boolean): Tile => ({
     key: tileKey(participant.id, source),
     participant,
@@ -56,8 +59,10 @@ export function tilesOf(state: MeetingState): readonly Tile[] {
     picture,
   });
   const { me, participants } = state;
-  const screens = participants.filter(({ screen }) => screen).map((one) => tile(one, "screen", false, true));
-  const cameras = participants.map((one) => tile(one, "camera", false, one.camera));
+  const screens = participants
+    .filter(({ screen }) => screen && !soundOnly)
+    .map((one) => tile(one, "screen", false, true));
+  const cameras = participants.map((one) => tile(one, "camera", false, one.camera && !soundOnly));
   const own = me === undefined ? [] : [tile(me, "camera", true, state.camera.stream !== undefined)];
   return [...screens, ...cameras, ...own];
 }

@@ -20,8 +20,10 @@ export function lobby(view: View): TemplateResult {
         ${languagePicker(view, "inline-field")}
       </header>
       ${page.missing.length > 0 ? unsupported(view) : nothing}
-      <div class="lobby-columns">${form(view)} ${devices(view)}</div>
-      ${page.preferences.noticeRead ? nothing : notice(view)}
+      <div class="lobby-columns">
+        <div class="lobby-entry">${form(view)} ${page.preferences.noticeRead ? nothing : notice(view)}</div>
+        ${devices(view)}
+      </div>
     </main>
   `;
 }

@@ -18,7 +18,8 @@ import type { View } from "./view.js";
 
 /** Return how the tiles are arranged now. */
 export function arrangement({ state, page }: Pick<View, "state" | "page">): Arrangement {
-  return arrange(tilesOf(state), page.stage, page.preferences.mode, page.pinned, state.recentSpeakers);
+  const { dataSaver, mode } = page.preferences;
+  return arrange(tilesOf(state, dataSaver), page.stage, mode, page.pinned, state.recentSpeakers);
 }
 
 /** Show the meeting. */

@@ -1,6 +1,6 @@
 import pytest
 
-from tcclient.core import PathState, Settings, events
+from tcclient.core import PathState, Settings, Way, events
 from tcclient.core.media.path import MAX_UNANSWERED
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, parse_header
@@ -109,7 +109,7 @@ def test_round_trips_loss_and_clock(server):
         counter = parse_header(ping).counter
         sent = int(now * 1e6) & 0xFFFFFFFF
         pong = PongItem(path._number, sent, sent + 5_000_000 + 25_000 & 0xFFFFFFFF, counter, counter + 1 - i // 2)
-        path.handle_item(ItemType.PONG, pong.pack(), now + 0.05)
+        path.handle_item(ItemType.PONG, pong.pack(), Way.UDP, now + 0.05)
     statistics = a.session.seat.path.statistics
     assert statistics.rtt == pytest.approx(0.05, abs=0.01)
     assert statistics.least_rtt == pytest.approx(0.0)

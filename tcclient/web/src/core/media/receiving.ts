@@ -173,14 +173,14 @@ export class MediaReceiver {
     if (header.version !== VERSION) return this.#drop("version");
     if (header.kind === Kind.ROOM) {
       const opened = opener.open(header, data, now);
-      if (opened === undefined) return undefined;
+      if (opened === undefined) return;
       path.hear();
       return this.#roomDatagram(opened, header.id, now);
     }
     if (header.kind !== Kind.DOWN) return this.#drop("kind");
     if (header.id !== path.mediaId) return this.#drop("unknown_id");
     const plaintext = path.open(header, data, now);
-    return plaintext === undefined ? undefined : this.#downDatagram(plaintext, now);
+    if (plaintext !== undefined) this.#downDatagram(plaintext, now);
   }
 
   /** Deliver what waited for a key of the sender that has come. */
@@ -205,20 +205,21 @@ export class MediaReceiver {
     }
   }
 
-  #roomDatagram(opened: Opened, sealer: number, now: number): void {
-    let [relayTime, items]: [number, Item[]] = [0, []];
+  #roomDatagram({ sealer: from, plaintext, reordered }: Opened, sealer: number, now: number): void {
+    let relayTime: number;
+    let items: Item[];
     try {
-      relayTime = parseRelayTime(opened.plaintext);
-      items = parseItems(opened.plaintext, RELAY_TIME_SIZE);
+      relayTime = parseRelayTime(plaintext);
+      items = parseItems(plaintext, RELAY_TIME_SIZE);
     } catch (error) {
-      return this.#malformed(error, "malformed");
+      this.#malformed(error, "malformed");
+      return;
     }
-    const transit = opened.reordered ? undefined : opened.sealer.clock.transit(relayTime, now);
+    const transit = reordered ? undefined : from.clock.transit(relayTime, now);
     for (const item of items) {
       const sealed = this.#sealedPacket(item, { sealer, relayTime, transit, receivedAt: now });
       if (sealed !== undefined) this.#packet(sealed, now);
     }
-    return undefined;
   }
 
   /** Return the packet in an item; undefined where it has none, or a malformed one. */
@@ -304,7 +305,7 @@ export class MediaReceiver {
       if (!(error instanceof CryptoFailure)) return this.#malformed(error, "packet_malformed");
       if (!sender.lacksKey(header.keyNumber)) this.#drop("packet_refused");
       else if (sender.hold(sealed, publication)) this.#drop("no_key");
-      return undefined;
+      return;
     }
     const lost = this.#lost.get(header.stream) ?? 0;
     const { id: participant } = sender;
@@ -324,7 +325,6 @@ export class MediaReceiver {
       this.#queue.shift();
       this.#drop("queue_full");
     }
-    return undefined;
   }
 
   #beacon(sender: MemberKeys, { header: { sequence }, packet }: SealedPacket): void {
@@ -336,7 +336,6 @@ export class MediaReceiver {
       const first = sender.claims.sequence < 0;
       sender.claims.sequence = sequence;
       this.#beacons.push({ sender, beacon, first });
-      return undefined;
     } catch (error) {
       if (error instanceof CryptoFailure) return this.#drop("packet_refused");
       return this.#malformed(error, "packet_malformed");

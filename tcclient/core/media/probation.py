@@ -1,0 +1,58 @@
+"""Whether UDP works again, while the stream is in use."""
+
+from __future__ import annotations
+
+from tcclient.core.timers import NEVER
+from tcproto.path import CHALLENGE_LIFETIME, PING_INTERVAL_CALL
+
+STEADY = 3.0
+"""Seconds in which each ping by UDP is answered, until UDP is used again: one that comes and goes is left alone."""
+MAX_STEADY = 8.0
+"""The most seconds of it: UDP that works is in use again within 15 s."""
+RELAPSE = 60.0
+"""Seconds after the return to UDP in which a new failure doubles the seconds of steadiness."""
+
+
+class Probation:
+    """Pings by UDP each second. A missing pong begins the count of steady seconds again."""
+
+    def __init__(self) -> None:
+        self.next_deadline = NEVER
+        """When the next ping is due; ``NEVER`` while UDP is in use."""
+        self._steady = STEADY
+        self._ended_at = float("-inf")
+        self._answered_since: float | None = None
+        self._waits_for_pong = False
+        self._challenge = b""
+        self._challenged_at = 0.0
+
+    def begin(self, now: float) -> None:
+        """UDP has failed."""
+        relapsed = now < self._ended_at + RELAPSE
+        self._steady = min(2 * self._steady, MAX_STEADY) if relapsed else STEADY
+        self._answered_since, self._waits_for_pong, self._challenge = None, False, b""
+        self.next_deadline = now + PING_INTERVAL_CALL
+
+    def pinged(self, now: float) -> None:
+        """Take note of a ping."""
+        if self._waits_for_pong:
+            self._answered_since = None
+        self._waits_for_pong = True
+        self.next_deadline = now + PING_INTERVAL_CALL
+
+    def answered(self, now: float) -> bool:
+        """Take note of a pong; return whether UDP is steady."""
+        self._waits_for_pong = False
+        if self._answered_since is None:
+            self._answered_since = now
+        return now - self._answered_since >= self._steady
+
+    def challenged(self, token: bytes, now: float) -> None:
+        """Keep a path challenge that came by UDP. The answer would move the seat there, so it waits for the end."""
+        self._challenge, self._challenged_at = token, now
+
+    def end(self, now: float) -> bytes:
+        """UDP is used again. Return the challenge to answer, if there is one that the server may still know."""
+        self._ended_at = now
+        self.next_deadline = NEVER
+        return self._challenge if now < self._challenged_at + CHALLENGE_LIFETIME else b""

@@ -1,0 +1,101 @@
+"""Whether the way that is in use works: when it is pinged, and what its silence means."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tcclient.core.events import PathState
+from tcproto.path import (
+    PATH_SILENCE,
+    PING_INTERVAL_CALL,
+    PING_INTERVAL_IDLE,
+    PING_INTERVAL_SILENT,
+    PING_PATIENCE,
+)
+
+PROOF_INTERVALS = (0.2, 0.3, 0.5)
+"""Seconds between the first pings. One of them may be lost. The last interval repeats."""
+PROOF_TIMEOUT = 5.0
+"""Seconds without an answer to the first pings after which a way counts as blocked, and pings come as in a call."""
+
+
+class Patience(NamedTuple):
+    """How long a way may be silent until it counts as lost; times in seconds."""
+
+    proof: float
+    """From the first ping, if nothing was ever answered."""
+    silence: float
+    """From the first ping that was not answered, on a way that worked."""
+    needs_answers: bool
+    """Whether silence is the lack of pongs. Otherwise whatever comes ends it."""
+
+
+PATIENT = Patience(PROOF_TIMEOUT, PATH_SILENCE, needs_answers=False)
+"""For a way without another beside it: to give it up gains nothing."""
+IMPATIENT = Patience(1.0, 1.5, needs_answers=True)
+"""For UDP where the stream is there: sound stops for 3 s at most, with the second until the next ping and the round
+trips that prove the stream. Room datagrams show only that the way down works; a pong needs both."""
+
+
+class Proof:
+    """The state of a way, from what was sent and heard there. The first ping is due at ``now``."""
+
+    def __init__(self, patience: Patience, now: float) -> None:
+        self.state = PathState.UNKNOWN
+        self.next_deadline = now
+        """When the next ping is due."""
+        self._patience = patience
+        self._started_at: float | None = None
+        self._pings = 0
+        self._pinged_at = 0.0
+        self._silent_since: float | None = None
+        """When the first ping was sent since anything came."""
+        self._on_call = True
+
+    def expire(self, now: float) -> None:
+        """Notice that the way is lost; to be called before a ping that is due."""
+        if self._started_at is None:
+            self._started_at = now
+        silent = 0.0 if self._silent_since is None else now - self._silent_since
+        if (self.state is PathState.OK and silent >= self._patience.silence) or (
+            self.state is PathState.UNKNOWN and now >= self._started_at + self._patience.proof
+        ):
+            self.state = PathState.LOST
+
+    def pinged(self, on_call: bool, now: float) -> None:
+        """Take note of a ping. ``on_call`` says whether anything is published or subscribed."""
+        self._on_call = on_call
+        self._pings += 1
+        self._pinged_at = now
+        if self._silent_since is None:
+            self._silent_since = now
+        self.next_deadline = now + self._interval()
+
+    def hear(self) -> None:
+        """Take note of a datagram that came this way and opened."""
+        if not self._patience.needs_answers:
+            self._end_silence()
+
+    def prove(self, now: float) -> None:
+        """Take note of an answer: both directions work."""
+        self._end_silence()
+        if self.state is not PathState.OK:
+            self.state = PathState.OK
+            self._silent_since = None
+            self.next_deadline = min(self.next_deadline, now + PING_INTERVAL_CALL)
+
+    def _end_silence(self) -> None:
+        if self._silent_since is not None and self.state is not PathState.UNKNOWN:
+            self.state = PathState.OK
+            self._silent_since = None
+            self.next_deadline = self._pinged_at + self._interval()
+
+    def _interval(self) -> float:
+        """Return the seconds from the latest ping to the next one."""
+        if self.state is PathState.UNKNOWN:
+            return PROOF_INTERVALS[min(self._pings, len(PROOF_INTERVALS)) - 1]
+        if self.state is PathState.LOST:
+            return PING_INTERVAL_CALL
+        if self._silent_since is None:
+            return PING_INTERVAL_CALL if self._on_call else PING_INTERVAL_IDLE
+        return PING_PATIENCE if self._pinged_at < self._silent_since + PING_PATIENCE else PING_INTERVAL_SILENT

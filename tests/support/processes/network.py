@@ -1,0 +1,103 @@
+"""A network between a client and a server on this machine: TCP passes, UDP passes as long as it may."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any, cast
+
+from tcproto.link import Link
+
+
+class Network:
+    """Relays one port to a server. ``up`` and ``down`` say whether UDP passes in these directions."""
+
+    def __init__(self, server: Link) -> None:
+        self.up = self.down = True
+        self.server = server
+        self.connections = 0
+        """TCP connections so far."""
+        self._outer: asyncio.DatagramTransport
+        self._inner: dict[Any, asyncio.DatagramTransport] = {}
+        """The sockets towards the server, by the address of the client."""
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[Link]:
+        """Relay. Gives the server's link with the port of the network in it."""
+        loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(self._connected, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        outer, _ = await loop.create_datagram_endpoint(lambda: _End(self._from_client), ("127.0.0.1", port))
+        self._outer = cast(asyncio.DatagramTransport, outer)
+        try:
+            yield replace(self.server, port=port)
+        finally:
+            server.close()
+            for transport in (self._outer, *self._inner.values()):
+                transport.close()
+            for pump in self._pumps:
+                pump.cancel()
+            await asyncio.gather(*self._pumps, return_exceptions=True)
+            await asyncio.sleep(0)
+
+    def block(self) -> None:
+        """Let no datagram pass."""
+        self.up = self.down = False
+
+    def unblock(self) -> None:
+        """Let all pass."""
+        self.up = self.down = True
+
+    def _from_client(self, data: bytes, client: Any) -> None:
+        if not self.up:
+            return
+        inner = self._inner.get(client)
+        if inner is None:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            sock.setblocking(False)
+            sock.connect((self.server.host, self.server.port))
+            self._pump(self._make_inner(sock, client, data))
+        else:
+            inner.sendto(data)
+
+    async def _make_inner(self, sock: socket.socket, client: Any, first: bytes) -> None:
+        def back(data: bytes, _: Any) -> None:
+            if self.down:
+                self._outer.sendto(data, client)
+
+        inner, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _End(back), sock=sock)
+        self._inner[client] = cast(asyncio.DatagramTransport, inner)
+        self._inner[client].sendto(first)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        near = await asyncio.open_connection(self.server.host, self.server.port)
+        self._pump(_copy(reader, near[1]))
+        self._pump(_copy(near[0], writer))
+
+    def _pump(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._pumps.add(task)
+        task.add_done_callback(self._pumps.discard)
+
+
+class _End(asyncio.DatagramProtocol):
+    def __init__(self, came: Any) -> None:
+        self._came = came
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._came(data, addr)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy bytes until the end, and end the other side."""
+    try:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass  # what is reset ends too
+    finally:
+        writer.close()
