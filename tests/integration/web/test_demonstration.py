@@ -13,17 +13,20 @@ from tests.support.processes.client_process import COMMAND, environment
 from tests.support.processes.world import PATIENCE
 from tests.support.visitor import Arrive
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 MOVES = """() => {
   const canvases = [...document.querySelectorAll(".tile canvas")];
   const sums = canvases.map((canvas) => {
     const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     return data.reduce((sum, part) => sum + part, 0);
   });
+  if (sums.length !== 3 || sums.includes(0)) return false;
   window.seen ??= sums.map(() => new Set());
-  sums.forEach((sum, index) => window.seen[index]?.add(sum));
-  return window.seen.length === 3 && window.seen.every((different) => different.size > 1);
+  sums.forEach((sum, index) => window.seen[index].add(sum));
+  return window.seen.every((different) => different.size > 1);
 }"""
-"""Whether each of three pictures has changed since the first call."""
+"""Whether there are three pictures, and each has changed since the first call."""
 
 
 class Printed(NamedTuple):
