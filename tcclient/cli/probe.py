@@ -15,7 +15,7 @@ def add_command(commands: Any) -> None:
         "probe",
         help="look at a server: versions, fingerprint, round trips, UDP",
         description=(
-            "Looks at a server without logging in, and says whether UDP, which sound and pictures need, gets through.\n"
+            "Looks at a server without logging in, and says whether UDP, the best way for sound, gets through.\n"
             "Exit status: 0 all is well, 1 no server or no UDP, 4 not the fingerprint in the link."
         ),
         epilog="examples:\n  tcclient probe tc://conference.example",

@@ -151,7 +151,7 @@ class MediaPath:
     def handle_timeout(self, now: float) -> None:
         """Send the pings that are due, and notice that a way is lost."""
         if now >= self._proof.next_deadline:
-            self._proof.expire(now)
+            self._proof.expire(self.statistics.rtt, now)
             if self.state is PathState.LOST and self._patience is IMPATIENT and self.way is Way.UDP:
                 self._take(Way.STREAM, now)
                 self._probation.begin(now)

@@ -25,7 +25,7 @@ class Patience(NamedTuple):
     proof: float
     """From the first ping, if nothing was ever answered."""
     silence: float
-    """From the first ping that was not answered, on a way that worked."""
+    """From the first ping that was not answered, on a way that worked; a round trip more where answers are needed."""
     needs_answers: bool
     """Whether silence is the lack of pongs. Otherwise whatever comes ends it."""
 
@@ -52,12 +52,13 @@ class Proof:
         """When the first ping was sent since anything came."""
         self._on_call = True
 
-    def expire(self, now: float) -> None:
-        """Notice that the way is lost; to be called before a ping that is due."""
+    def expire(self, rtt: float | None, now: float) -> None:
+        """Notice that the way is lost; to be called before a ping that is due. ``rtt`` is in seconds, if known."""
         if self._started_at is None:
             self._started_at = now
         silent = 0.0 if self._silent_since is None else now - self._silent_since
-        if (self.state is PathState.OK and silent >= self._patience.silence) or (
+        limit = self._patience.silence + (rtt or 0.0 if self._patience.needs_answers else 0.0)
+        if (self.state is PathState.OK and silent >= limit) or (
             self.state is PathState.UNKNOWN and now >= self._started_at + self._patience.proof
         ):
             self.state = PathState.LOST

@@ -19,7 +19,7 @@ class Network:
         self.connections = 0
         """TCP connections so far."""
         self._outer: asyncio.DatagramTransport
-        self._inner: dict[Any, asyncio.DatagramTransport] = {}
+        self._inner: dict[Any, socket.socket] = {}
         """The sockets towards the server, by the address of the client."""
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -35,8 +35,10 @@ class Network:
             yield replace(self.server, port=port)
         finally:
             server.close()
-            for transport in (self._outer, *self._inner.values()):
-                transport.close()
+            self._outer.close()
+            for inner in self._inner.values():
+                loop.remove_reader(inner.fileno())
+                inner.close()
             for pump in self._pumps:
                 pump.cancel()
             await asyncio.gather(*self._pumps, return_exceptions=True)
@@ -55,21 +57,16 @@ class Network:
             return
         inner = self._inner.get(client)
         if inner is None:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sock.setblocking(False)
-            sock.connect((self.server.host, self.server.port))
-            self._pump(self._make_inner(sock, client, data))
-        else:
-            inner.sendto(data)
+            inner = self._inner[client] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            inner.setblocking(False)
+            inner.connect((self.server.host, self.server.port))
+            asyncio.get_running_loop().add_reader(inner.fileno(), self._from_server, inner, client)
+        inner.send(data)
 
-    async def _make_inner(self, sock: socket.socket, client: Any, first: bytes) -> None:
-        def back(data: bytes, _: Any) -> None:
-            if self.down:
-                self._outer.sendto(data, client)
-
-        inner, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _End(back), sock=sock)
-        self._inner[client] = cast(asyncio.DatagramTransport, inner)
-        self._inner[client].sendto(first)
+    def _from_server(self, inner: socket.socket, client: Any) -> None:
+        data = inner.recv(65_536)
+        if self.down:
+            self._outer.sendto(data, client)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tcclient.core import MediaPacket, PathState, Session, Settings, control_connection, events
+from tcclient.core import MediaPacket, PathState, Session, Settings, Way, control_connection, events
 from tcproto.datagram import Kind as DatagramKind
 from tcproto.datagram import parse_header
 from tcproto.identity import SigningKey
@@ -52,6 +52,7 @@ class Client:
         sources: tuple[Source, ...] = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN),
         offset: float = 0.0,
         drift: float = 0.0,
+        ways: tuple[Way, ...] = (Way.UDP,),
     ) -> None:
         self.world = world
         self.name = name
@@ -71,6 +72,10 @@ class Client:
         """Frames that could not be sent."""
         self.spoken: list[bytes] = []
         """Payloads that were sent."""
+        self.ways = ways
+        """With the stream among them, datagrams may travel beside TCP, whole and in order."""
+        self.stream_unsent = 0
+        """Bytes that the stream has not taken: 4,000 stop it."""
         self.room_losses = 0
         """Room datagrams that the path down lost."""
         self.session: Session
@@ -91,6 +96,9 @@ class Client:
         world, clock, delay = self.world, self.world.clock, self._tcp_delay
         control = control_connection(world.rng.randbytes)
         self.session = session = Session(self._settings, self.device, control, world.rng.randbytes, self.clock.now)
+        session.ways = self.ways
+        if Way.STREAM in self.ways:
+            self._connect_stream()
         self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
         accepted = world.server.accept(self.from_server, self.address[0])
         self.to_server = Stream(clock, accepted.receive, delay)
@@ -162,6 +170,14 @@ class Client:
         self.down.on_loss = self._lost
         world.server.routes[address] = self.down
 
+    def _connect_stream(self) -> None:
+        """Let datagrams travel as in a WebSocket: an address of a lane of its own, for the server."""
+        world, address = self.world, (f"stream of {self.name}", self.address[1])
+        delay, clock = self._tcp_delay, self.world.clock
+        self.stream_up = Stream(clock, lambda data: world.server.receive(data, address), delay)
+        self.stream_down = Stream(clock, lambda data: self.receive_datagram(data, Way.STREAM), delay)
+        world.server.routes[address] = self.stream_down
+
     def _lost(self, data: bytes) -> None:
         self.room_losses += parse_header(data).kind == DatagramKind.ROOM
 
@@ -189,6 +205,9 @@ class Client:
             self.to_server.send(data)
         for datagram in self.session.datagrams_to_send(self.clock.now):
             self.up.send(datagram)
+        if Way.STREAM in self.ways:
+            for datagram in self.session.stream_datagrams_to_send(self.stream_unsent, self.clock.now):
+                self.stream_up.send(datagram)
 
     def _control(self, session: Session, data: bytes) -> None:
         if session is not self.session:
@@ -199,8 +218,8 @@ class Client:
             session.receive_eof()
         self.pump()
 
-    def receive_datagram(self, data: bytes) -> None:
-        self.session.receive_datagram(data, self.clock.now)
+    def receive_datagram(self, data: bytes, way: Way = Way.UDP) -> None:
+        self.session.receive_datagram(data, self.clock.now, way)
         self.pump()
 
     def _due(self) -> None:
@@ -252,8 +271,13 @@ class Client:
 
     @property
     def udp(self) -> PathState:
-        """State of the UDP path."""
+        """State of the way in use, which is UDP unless the client has the stream too."""
         return self.session.seat.path.state if self.session.seated else PathState.UNKNOWN
+
+    @property
+    def way(self) -> Way:
+        """The way in use."""
+        return self.session.seat.path.way
 
     @property
     def in_room(self) -> bool:

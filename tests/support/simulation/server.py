@@ -38,7 +38,7 @@ class Server:
         self.conference = Conference(settings, self.identity, rng.randbytes, self.clock.unix_ms, now=self.clock.now)
         self.planes = Planes(settings.media_workers, rng.randbytes)
         self.accounts: dict[str, Account] = {}
-        self.routes: dict[tuple[str, int], Pipe] = {}
+        self.routes: dict[tuple[str, int], Pipe | Stream] = {}
         self.bytes_in: Counter[Address] = Counter()
         self.bytes_out: Counter[Address] = Counter()
         self.tap: list[tuple[Address, bytes]] | None = None

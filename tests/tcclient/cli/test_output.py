@@ -8,7 +8,7 @@ from tcclient.cli.output import MAX_ROSTER, Output
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcclient.cli.terminal.status_line import Status
 from tcclient.core.events import Participant as Seated
-from tcclient.core.events import PathState
+from tcclient.core.events import PathState, Way
 from tcclient.core.media.statistics import PathStatistics
 from tcclient.participant import Participant
 from tcproto.errors import Action, ErrorCode
@@ -61,6 +61,7 @@ def room(*participants: Participant) -> SimpleNamespace:
         publications={},
         tracks_of=lambda participant: [],
         path=PathState.OK,
+        way=Way.UDP,
         path_statistics=PathStatistics(),
         closed=None,
         me=participants[0],

@@ -4,12 +4,12 @@ import json
 
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.cli.quality import figures, full
-from tcclient.core.events import PathState
+from tcclient.core.events import PathState, Way
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 UP = DirectionStatistics(packets=1_000, lost=50, recent_loss=0.125, jitter_ms=3.44, reordered=2, late=1)
 DOWN = DirectionStatistics(packets=400, lost=4, recent_loss=0.0, jitter_ms=12.0, reordered=7, late=9)
-NETWORK = NetworkStatistics(PathState.OK, 0.0345, 0.002, 0.050, UP, DOWN)
+NETWORK = NetworkStatistics(Way.UDP, PathState.OK, 0.0345, 0.002, 0.050, UP, DOWN)
 NOTHING = DirectionStatistics(0, 0, 0.0, 0.0, 0, 0)
 
 
@@ -17,7 +17,8 @@ def test_all_figures_are_there_and_are_json():
     found = figures(NETWORK)
     assert json.loads(json.dumps(found)) == found
     assert found == {
-        "udp": "ok",
+        "path": "ok",
+        "way": "udp",
         "rtt_ms": 34.5,
         "rtt_jitter_ms": 2.0,
         "control_rtt_ms": 50.0,
@@ -50,6 +51,6 @@ def test_a_line_for_people():
 
 
 def test_nothing_measured_is_no_zero():
-    found = figures(NetworkStatistics(PathState.UNKNOWN, None, 0.0, None, NOTHING, NOTHING))
+    found = figures(NetworkStatistics(Way.STREAM, PathState.UNKNOWN, None, 0.0, None, NOTHING, NOTHING))
     assert (found["rtt_ms"], found["control_rtt_ms"], found["loss_up_percent"]) == (None, None, 0.0)
-    assert full(found).startswith("UDP unknown | RTT -, control - | up: loss 0.0 %")
+    assert full(found).startswith("stream unknown | RTT -, control - | up: loss 0.0 %")

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from tcclient.cli.terminal.columns import cells
 from tcclient.cli.terminal.status_line import Status, status_line
 
-WORST = Status("muted", "muted", "unknown", 100.0, 100.0, 1234.5, 500, ("Kementerian Dalam Negeri / Sekretaris",))
+WORST = Status("muted", "muted", "UDP unknown", 100.0, 100.0, 1234.5, 500, ("Kementerian Dalam Negeri / Sekretaris",))
 
 
 def test_the_usual_line() -> None:
-    status = Status("on", "off", "ok", 0.0, 1.25, 12.3, 3, ("Kantor Dua / Budi",))
+    status = Status("on", "off", "UDP ok", 0.0, 1.25, 12.3, 3, ("Kantor Dua / Budi",))
     assert status_line(status, 79) == (
         "mic on, cam off | UDP ok | loss up 0.0% down 1.2% | speaking: Kantor Dua / Budi"
     )
@@ -35,13 +35,13 @@ def test_what_is_needed_is_there_at_80_columns_whatever_happens() -> None:
     ],
 )
 def test_who_speaks(speaking: tuple[str, ...], end: str) -> None:
-    line = status_line(Status("on", "off", "ok", speaking=speaking), 79)
+    line = status_line(Status("on", "off", "UDP ok", speaking=speaking), 79)
     assert line.endswith(end)
     assert cells(line) <= 79
 
 
 @given(st.lists(st.text(), max_size=4), st.integers(0, 200))
 def test_it_is_never_wider_than_the_terminal(speaking: list[str], columns: int) -> None:
-    line = status_line(Status("on", "muted", "lost", 3.0, 50.0, 12.0, 7, tuple(speaking)), columns)
+    line = status_line(Status("on", "muted", "stream lost", 3.0, 50.0, 12.0, 7, tuple(speaking)), columns)
     assert cells(line) <= columns
     assert "\n" not in line
