@@ -38,6 +38,8 @@ PICTURE = 3
 SAMPLES = 2
 """Members on streams whose datagrams are counted. The others' stay encrypted, and are thrown away."""
 DRAIN_INTERVAL = 0.01
+REST_LIMIT = 3.0
+"""Seconds that the last packets may take."""
 COST, RESIDENT = 2.5, 400.0
 """Bars: µs for each forwarded packet, MiB of the server."""
 SLOW, SLOW_BUFFER = 300_000, 4096
@@ -149,10 +151,10 @@ def _measure(
     pid = server.process.pid
     pin_server(pid)
     clients.run(_play(server, seats, 0.5, PICTURE))
-    clients.rest(SETTLE)
+    _await_rest(clients, arrived)
     before, start, began = arrived(), usage(pid), time.monotonic()
     sent, late = clients.run(_play(server, seats, seconds, PICTURE))
-    clients.rest(SETTLE)
+    _await_rest(clients, arrived)
     wall = time.monotonic() - began
     used = usage(pid).since(start)
     delivered = (arrived() - before) / (sent * receivers)
@@ -161,6 +163,14 @@ def _measure(
     cpu = sum(used.cpu)
     forwarded = sent * (len(seats) - 1) * delivered
     return Cost(cpu * 1e6 / forwarded, cpu / wall, delivered, late, memory(pid) / 2**20, max(used.waited) / wall)
+
+
+def _await_rest(clients: Clients, arrived: Callable[[], int]) -> None:
+    """Wait until nothing more arrives: a stream delivers late what a busy machine has held up."""
+    end, last = time.monotonic() + REST_LIMIT, -1
+    while time.monotonic() < end and arrived() != last:
+        last = arrived()
+        clients.rest(SETTLE)
 
 
 async def _play(
@@ -252,6 +262,7 @@ def _slow(seconds: float) -> tuple[Received, Received]:
         seats = [clients.run(clients.enter("hall", sources)) for sources in publishers]
         slow = clients.run(clients.enter("hall", (), address))
         fast = clients.run(clients.enter("hall"))
+        clients.rest(SETTLE)
         watch = Watch()
         for seat in (slow, fast):
             watch.watch(seat)

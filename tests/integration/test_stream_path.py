@@ -132,6 +132,7 @@ def test_a_slow_stream_loses_video_and_no_audio_and_nobody_else_loses_anything(
     with slow_line(server.address, 300_000) as address:
         slow = clients.run(clients.enter("hall", (), address))
         fast = clients.run(clients.enter("hall"))
+        clients.rest(REST)
         watch = Watch()
         for seat in (slow, fast):
             watch.watch(seat)
