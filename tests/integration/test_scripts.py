@@ -143,6 +143,15 @@ def test_who_is_here_and_what_was_refused(server: Server, tmp_path: Path) -> Non
         assert event(other, "chat", to="ketua / ketua")["text"] == "Please mute your microphone."
 
 
+@pytest.mark.parametrize(("path", "way"), [("auto", "udp"), ("udp", "udp"), ("stream", "stream")])
+def test_which_way_sound_and_pictures_take(server: Server, tmp_path: Path, path: str, way: str) -> None:
+    done = join(server.room("Hall"), tmp_path, "--path", path, "--seconds", "1.5")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(line["state"], line["way"]) for line in told if line["event"] == "path"] == [("ok", way)]
+    last = [line for line in told if line["event"] == "quality"][-1]
+    assert (last["path"], last["way"]) == ("ok", way)
+
+
 @pytest.mark.parametrize("stalled", ["stdout", "stderr"])
 def test_a_reader_that_stops_holds_up_nothing(server: Server, tmp_path: Path, stalled: str) -> None:
     link = server.room("Hall")
