@@ -178,8 +178,12 @@ def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: 
 def test_a_connection_that_is_lost_before_the_seat_is_no_refusal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    def end_each() -> None:
+        for _ in ("the stream path", "a plain connection"):
+            listening.accept()[0].close()
+
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        ending = threading.Thread(target=lambda: listening.accept()[0].close())
+        ending = threading.Thread(target=end_each)
         ending.start()
         options = ["--user", "kantor-1", "--password-stdin", "--data", str(tmp_path / "client")]
         link = Link("127.0.0.1", listening.getsockname()[1], "Hall", bytes(20))
