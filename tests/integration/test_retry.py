@@ -26,7 +26,10 @@ def _no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Threshold:
-    """A proxy in front of a server: it closes the first connections, and passes the others on."""
+    """A proxy in front of a server: it closes the first connections, and passes the others on.
+
+    A client that may use the stream makes two connections to a server that has none. So these clients may not.
+    """
 
     def __init__(self, link: Link, closes: int) -> None:
         self.link = link
@@ -69,7 +72,7 @@ def test_an_entry_is_tried_until_it_succeeds_and_each_attempt_is_told(run: Run, 
         told: list[Retry] = []
         async with world.serving() as running:
             threshold = Threshold(running.room("Hall"), 2)
-            async with threshold as link, world.client(link, retry=told.append) as room:
+            async with threshold as link, world.client(link, retry=told.append, path="udp") as room:
                 assert room.info.name == "hall"
         assert [(retry.attempt, str(retry.error)) for retry in told] == [
             (2, "the connection was lost"),
@@ -87,7 +90,7 @@ def test_without_being_asked_to_nothing_is_tried_again(run: Run, world: World) -
             threshold = Threshold(running.room("Hall"), 1)
             async with threshold as link:
                 with pytest.raises(RoomClosed):
-                    async with world.client(link):
+                    async with world.client(link, path="udp"):
                         pass
             assert threshold.came == 1
 
@@ -152,7 +155,8 @@ def test_the_command_line_tells_each_attempt_and_stops_when_told_to(server: Serv
     async def main() -> list[dict[str, object]]:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tcclient", "join", str(link), "--user", "kantor-1", "--password-stdin", "--json",
-            "--data", str(tmp_path / "client"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            "--path", "udp", "--data", str(tmp_path / "client"),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
