@@ -20,6 +20,7 @@ from tcproto.foreign import visible
 
 _EXAMPLES = """\
 examples:
+  tcclient demo --web                                     a meeting on this machine, with your browser in it
   tcclient demo                                           a whole conference on this machine, in half a minute
   tcclient join tc://HOST/rapat --user dinkes --listen    hear a room, see who speaks
   tcclient join tc://HOST/rapat --user dinkes --audio speech.wav --video clip.mp4 --record DIR

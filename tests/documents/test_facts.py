@@ -17,6 +17,9 @@ from tcserver.conference.dispatch import COMMANDS
 from tests.documents import settings_table
 from tests.documents.reader import DOCUMENTS, GUIDE, OPERATING, PROTOCOL, README, ROOT, text_of
 
+MOST_OF_A_PICTURE = 250_000
+"""Bytes: everybody who clones the repository gets it, in each version."""
+
 
 def test_links_lead_somewhere() -> None:
     for document in DOCUMENTS:
@@ -32,6 +35,14 @@ def test_links_lead_somewhere() -> None:
 def test_the_readme_leads_to_the_other_documents() -> None:
     targets = set(re.findall(r"\]\((.*?)\)", text_of(README)))
     assert {document.relative_to(ROOT).as_posix() for document in (GUIDE, OPERATING, PROTOCOL)} <= targets
+
+
+def test_the_picture_of_the_readme_is_small_and_can_be_made_again() -> None:
+    made_by = re.compile(r"<!-- Made by: PAGE_SCREENSHOTS=DIR pytest (\S+), which writes (\w+)\.png -->")
+    ((command, file),) = made_by.findall(text_of(README))
+    assert f'visitor.keep("{file}")' in text_of(ROOT / command)
+    (picture,) = re.findall(r"\]\((\S+\.png)\)", text_of(README))
+    assert 0 < (ROOT / picture).stat().st_size <= MOST_OF_A_PICTURE
 
 
 def test_the_tables_of_settings_are_current() -> None:

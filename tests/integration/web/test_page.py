@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.support.processes.world import Server
+from tests.support.processes.world import PASSWORD, Server
 from tests.support.visitor import Arrive, address
 
 
@@ -222,3 +222,37 @@ def test_without_a_room_in_the_address_it_is_asked_for(web_server: Server, arriv
     siti.button("Join").click()
     expect(siti.button("Leave")).to_be_visible()
     assert "/Asked#fp=" in siti.page.url
+
+
+def test_the_data_saver_leaves_the_sound(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Saver")
+    siti, budi = arrive(), arrive()
+    siti.join(link, "kantor-1", "Siti")
+    budi.join(link, "kantor-2", "Budi")
+    expect(siti.tile("Budi").locator("canvas")).to_be_visible()
+    siti.button("Settings").click()
+    siti.field("Data saver").check()
+    siti.page.keyboard.press("Escape")
+    expect(siti.tile("Budi").locator("canvas")).to_have_count(0)
+    expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
+
+
+def test_an_agency_changes_the_password_that_it_was_given(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Password")
+    siti = arrive()
+    siti.join(link, "single", "Siti")
+    siti.button("Settings").click()
+    siti.button("Change password").click()
+    dialog = siti.page.get_by_role("dialog")
+    for current in ("not this one", PASSWORD):
+        dialog.get_by_label("Present password", exact=True).fill(current)
+        dialog.get_by_label("New password", exact=True).fill("a longer one of our own")
+        dialog.get_by_role("button", name="Change password", exact=True).click()
+        if current != PASSWORD:
+            expect(siti.alert()).to_be_visible()
+    expect(siti.page.get_by_text("The password was changed.")).to_be_visible()
+    siti.button("Leave").click()
+    siti.button("Join again").click()
+    siti.fill_in("single", "Siti", "a longer one of our own")
+    siti.button("Join").click()
+    expect(siti.button("Leave")).to_be_visible()

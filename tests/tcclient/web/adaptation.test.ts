@@ -138,6 +138,15 @@ test("pictures of others are halved when the way down loses them, and come back"
   assert.equal(adaptation.allowed, Infinity);
 });
 
+test("a second in which no picture comes says nothing of the way down", () => {
+  const adaptation = new DownlinkAdaptation();
+  for (let n = 0; n < BAD_SECONDS; n++) adaptation.second(80, 20, 4);
+  assert.equal(adaptation.allowed, 2);
+  for (let n = 0; n < 10 * GOOD_SECONDS; n++)
+    assert.equal(adaptation.second(0, 0, 2), false);
+  assert.equal(adaptation.allowed, 2);
+});
+
 test("a way down that is good holds nothing back", () => {
   const adaptation = new DownlinkAdaptation();
   for (let n = 0; n < 10 * GOOD_SECONDS; n++)

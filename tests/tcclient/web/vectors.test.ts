@@ -47,6 +47,12 @@ import {
   sharedKey,
   verifyDetached,
 } from "../../../tcclient/web/src/protocol/sodium.js";
+import {
+  MAX_CONTROL_BYTES,
+  packControl,
+  packDatagram,
+  parseMessage,
+} from "../../../tcclient/web/src/protocol/stream-path.js";
 import * as texts from "../../../tcclient/web/src/protocol/text.js";
 import beacons from "../../vectors/beacons.json";
 import datagrams from "../../vectors/datagrams.json";
@@ -60,6 +66,7 @@ import messages from "../../vectors/messages.json";
 import namesVectors from "../../vectors/names.json";
 import packets from "../../vectors/packets.json";
 import refusals from "../../vectors/refusals.json";
+import stream from "../../vectors/stream.json";
 import textVectors from "../../vectors/texts.json";
 import windows from "../../vectors/windows.json";
 
@@ -592,5 +599,40 @@ test("generations", () => {
       if (step.opens === true) assert.doesNotThrow(open, `step ${i}`);
       else assert.throws(open, CryptoFailure, `step ${i}`);
     }
+  });
+});
+
+describe("stream path", () => {
+  for (const vector of stream.messages) {
+    test(vector.name, () => {
+      const message = fromHex(vector.message);
+      if (vector.close !== undefined) {
+        assert.throws(() => parseMessage(message), {
+          name: "StreamPathError",
+          code: vector.close,
+        });
+        return;
+      }
+      const { kind, rest } = parseMessage(message);
+      assert.deepEqual(
+        [kind, hex(rest)],
+        [["control", "datagram"][vector.kind ?? -1], vector.rest],
+      );
+      assert.deepEqual(
+        kind === "control" ? packControl(rest) : [packDatagram(rest)],
+        [message],
+      );
+    });
+  }
+
+  test("long bytes of the control connection are cut, and longer messages refused", () => {
+    const pieces = packControl(new Uint8Array(2 * MAX_CONTROL_BYTES + 5));
+    assert.deepEqual(
+      pieces.map(({ length }) => length),
+      [MAX_CONTROL_BYTES + 1, MAX_CONTROL_BYTES + 1, 6],
+    );
+    assert.throws(() => parseMessage(new Uint8Array(MAX_CONTROL_BYTES + 2)), {
+      code: 1009,
+    });
   });
 });

@@ -100,7 +100,9 @@ export class DownlinkAdaptation {
    * `allowed` changed.
    */
   second(received: number, lost: number, pictures: number): boolean {
-    const isBad = received + lost > 0 && lost / (received + lost) > BAD_LOSS;
+    // Loss shows only when something comes: a second in which nothing does is neither good nor bad.
+    if (received === 0 && pictures > 0) return false;
+    const isBad = lost / (received + lost) > BAD_LOSS;
     this.bad = isBad ? this.bad + 1 : 0;
     this.good = isBad ? 0 : this.good + 1;
     if (this.bad >= BAD_SECONDS && pictures > 0) {

@@ -3,14 +3,9 @@
 import type { Event } from "../core/events.js";
 import type { MediaPacket } from "../core/media/packet.js";
 import type { Session } from "../core/session.js";
+import { packControl, packDatagram, parseMessage, StreamPathError, SUBPROTOCOL } from "../protocol/stream-path.js";
 import { Uplink } from "./uplink.js";
 
-/** The WebSocket subprotocol of the stream path (PROTOCOL.md). */
-const SUBPROTOCOL = "tc.1";
-const CONTROL = 0;
-const DATAGRAM = 1;
-/** Most bytes of the control connection in one message. */
-const MAX_CONTROL = 16_384;
 /** Milliseconds until the socket is asked again whether what waits may be written. */
 const UPLINK_POLL = 4;
 /** Milliseconds of a timer at least, so that a deadline that has just passed does not spin. */
@@ -58,7 +53,8 @@ export class Connection {
       this.pump();
     };
     this.socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
-      if (typeof event.data !== "string") this.take(new Uint8Array(event.data));
+      if (typeof event.data === "string") this.fail();
+      else this.take(new Uint8Array(event.data));
     };
     this.socket.onclose = () => this.fail();
   }
@@ -86,9 +82,15 @@ export class Connection {
   private take(message: Uint8Array): void {
     if (this.ended) return;
     this.received += message.length;
-    const [kind, rest] = [message[0], message.subarray(1)];
-    if (kind === CONTROL) this.session.receiveControl(rest, monotonic());
-    else if (kind === DATAGRAM) this.session.receiveDatagram(rest, monotonic());
+    try {
+      const { kind, rest } = parseMessage(message);
+      if (kind === "control") this.session.receiveControl(rest, monotonic());
+      else this.session.receiveDatagram(rest, monotonic());
+    } catch (error) {
+      if (!(error instanceof StreamPathError)) throw error;
+      this.fail(); // a page cannot close with the code of a protocol error
+      return;
+    }
     this.pump();
   }
 
@@ -117,17 +119,14 @@ export class Connection {
 
   private send(): void {
     if (!this.opened || this.socket.readyState !== WebSocket.OPEN) return;
-    const control = this.session.controlToSend();
-    for (let at = 0; at < control.length; at += MAX_CONTROL) {
-      this.write(CONTROL, control.subarray(at, at + MAX_CONTROL));
-    }
+    for (const message of packControl(this.session.controlToSend())) this.write(message);
     for (const datagram of this.session.datagramsToSend(monotonic())) this.uplink.push(datagram, monotonic());
     this.flush();
   }
 
   private flush(): void {
     if (this.ended) return;
-    for (const datagram of this.uplink.take(this.unsent, monotonic())) this.write(DATAGRAM, datagram);
+    for (const datagram of this.uplink.take(this.unsent, monotonic())) this.write(packDatagram(datagram));
     if (this.uplink.waiting > 0) {
       this.poll ??= setTimeout(() => {
         this.poll = undefined;
@@ -136,10 +135,7 @@ export class Connection {
     }
   }
 
-  private write(kind: number, bytes: Uint8Array): void {
-    const message = new Uint8Array(bytes.length + 1);
-    message[0] = kind;
-    message.set(bytes, 1);
+  private write(message: Uint8Array<ArrayBuffer>): void {
     this.socket.send(message);
     this.sent += message.length;
   }

@@ -29,7 +29,7 @@ export class OpusSender<Note> {
 
   /** Encode a frame. A codec that is stuck is begun anew, and what waited in it is lost. */
   encode(pcm: Float32Array<ArrayBuffer>, note: Note): void {
-    if (this.notes.length >= MAX_PENDING) this.close();
+    if (this.notes.length >= MAX_PENDING || this.encoder?.state === "closed") this.close();
     this.encoder ??= this.open();
     this.notes.push(note);
     const data = new AudioData({
@@ -78,8 +78,6 @@ export class OpusSender<Note> {
  * of it. An empty packet is silence. A packet that breaks the decoder is lost, with those that wait in it.
  */
 export class OpusReceiver<Note> {
-  /** Packets that could not be decoded. */
-  corrupt = 0;
   private readonly pending: { readonly note: Note; readonly silence: number | undefined }[] = [];
   private decoder: AudioDecoder | undefined;
   private decoded = 0;
@@ -91,7 +89,8 @@ export class OpusReceiver<Note> {
 
   /** Decode a packet of `samples`. */
   decode(packet: Uint8Array, samples: number, note: Note): void {
-    if (this.pending.length >= MAX_PENDING) this.broken();
+    // A codec that failed is closed before it says so.
+    if (this.pending.length >= MAX_PENDING || this.decoder?.state === "closed") this.close();
     if (packet.length === 0) {
       this.pending.push({ note, silence: samples });
       this.giveSilence();
@@ -121,16 +120,11 @@ export class OpusReceiver<Note> {
         this.giveSilence();
       },
       error: () => {
-        if (decoder === this.decoder) this.broken();
+        if (decoder === this.decoder) this.close();
       },
     });
     decoder.configure({ codec: "opus", sampleRate: SAMPLE_RATE, numberOfChannels: 1 });
     return decoder;
-  }
-
-  private broken(): void {
-    this.corrupt += this.pending.length;
-    this.close();
   }
 
   /** Give the silence at the head of what waits: nothing comes out of the decoder for it. */

@@ -1,6 +1,6 @@
 /** What goes between the worker and the processors of the sound thread, by message ports. */
 
-import type { JitterStatistics, SoundFrame } from "./jitter.js";
+import type { SoundFrame } from "./jitter.js";
 
 /** Samples of a captured frame: 20 ms at 48 kHz, mono. */
 export const CAPTURE_FRAME = 960;
@@ -28,6 +28,5 @@ export interface PlayoutReport {
     readonly stream: number;
     /** Media time of the sample that leaves the play-out now, u32; undefined in silence. */
     readonly timestamp: number | undefined;
-    readonly statistics: JitterStatistics;
   }[];
 }

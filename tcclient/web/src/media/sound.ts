@@ -10,11 +10,6 @@ export class Sound {
   private readonly loaded = this.context.audioWorklet.addModule(workletUrl);
   private microphone: { readonly source: MediaStreamAudioSourceNode; readonly capture: AudioWorkletNode } | undefined;
 
-  /** Seconds from what the play-out gives to what is heard. */
-  get outputLatency(): number {
-    return this.context.outputLatency || this.context.baseLatency || 0;
-  }
-
   /** Begin to play what the worker sends; return the port for it. */
   async playout(): Promise<MessagePort> {
     await this.loaded;

@@ -1,7 +1,7 @@
 /** From the frames of one speaker to a steady stream of sound: jitter buffer, stretching and concealment. */
 
 import { Concealer } from "./conceal.js";
-import { JitterBuffer, type JitterStatistics, type SoundFrame } from "./jitter.js";
+import { JitterBuffer, type SoundFrame } from "./jitter.js";
 import { lengthen, shorten } from "./stretch.js";
 
 /** Samples, 5 ms: long enough not to click, short enough to keep the onset of a word. */
@@ -15,10 +15,6 @@ export class Speaker {
   /** Rendered and not yet asked for. */
   private rest: Float32Array = new Float32Array(0);
   private mute = true;
-
-  get statistics(): JitterStatistics {
-    return this.buffer.statistics;
-  }
 
   /** Take a frame that arrived at `now`, in seconds. */
   put(frame: SoundFrame, now: number): void {

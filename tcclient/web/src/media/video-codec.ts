@@ -34,8 +34,6 @@ export interface EncodedPicture {
 
 /** Encodes the pictures of one camera or screen; times are monotonic seconds. */
 export class PictureSender {
-  /** Pictures that were left out because the codec or the network does not keep up. */
-  skipped = 0;
   private encoder: VideoEncoder | undefined;
   private configured = "";
   private startedAt: number | undefined;
@@ -80,10 +78,8 @@ export class PictureSender {
   private encodeOnce(frame: VideoFrame, quality: PictureQuality, now: number): void {
     try {
       if (now < this.encodedAt + 1 / (quality.framesPerSecond * RATE_TOLERANCE)) return;
-      if ((this.encoder?.encodeQueueSize ?? 0) >= MAX_ENCODING) {
-        this.skipped += 1;
-        return;
-      }
+      if ((this.encoder?.encodeQueueSize ?? 0) >= MAX_ENCODING) return;
+      if (this.encoder?.state === "closed") this.close();
       this.startedAt ??= now;
       const encoder = this.prepare(frame, quality);
       const asked = this.keyframeWanted && now >= this.keyframeAt + KEYFRAME_INTERVAL;
@@ -171,7 +167,6 @@ function even(length: number): number {
  * whatever breaks ends in a request for a keyframe, never in a broken picture.
  */
 export class PictureReceiver {
-  readonly statistics = { decoded: 0, broken: 0, overrun: 0 };
   private readonly assembler = new FrameAssembler();
   private readonly references = new References();
   private decoder: VideoDecoder | undefined;
@@ -209,10 +204,11 @@ export class PictureReceiver {
   private decode({ header, data }: Picture): void {
     if ((this.decoder?.decodeQueueSize ?? 0) >= MAX_DECODING) {
       // The machine does not keep up: begin again at a keyframe, rather than late.
-      this.statistics.overrun += 1;
       this.references.broken();
       return;
     }
+    // A codec that failed is closed before it says so.
+    if (this.decoder?.state === "closed") this.fail();
     if (!this.references.admit(header)) return;
     const decoder = this.decoder ?? (header.keyframe ? this.open(data) : undefined);
     if (decoder === undefined) {
@@ -224,6 +220,12 @@ export class PictureReceiver {
     decoder.decode(new EncodedVideoChunk({ type, timestamp: Math.round(header.timestamp / 0.09), data }));
   }
 
+  /** Begin anew, at the next keyframe. */
+  private fail(): void {
+    this.close();
+    this.references.broken();
+  }
+
   private open(keyframe: Uint8Array): VideoDecoder {
     const decoder = new VideoDecoder({
       output: (frame) => {
@@ -232,14 +234,10 @@ export class PictureReceiver {
           frame.close();
           return;
         }
-        this.statistics.decoded += 1;
         this.output(frame, timestamp);
       },
       error: () => {
-        if (decoder !== this.decoder) return;
-        this.statistics.broken += 1;
-        this.close();
-        this.references.broken();
+        if (decoder === this.decoder) this.fail();
       },
     });
     const codec = this.codec === "vp8" ? "vp8" : h264Codec(keyframe);

@@ -104,7 +104,6 @@ class Playout extends AudioWorkletProcessor {
     const streams = [...this.voices].map(([stream, { speaker }]) => ({
       stream,
       timestamp: speaker.timestamp,
-      statistics: speaker.statistics,
     }));
     const report: PlayoutReport = { streams };
     this.worker?.postMessage(report);

@@ -15,7 +15,7 @@ export function textOf(data: Uint8Array): string {
   return decoder.decode(data);
 }
 
-export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+export function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   let size = 0;
   for (const part of parts) size += part.length;
   const whole = new Uint8Array(size);

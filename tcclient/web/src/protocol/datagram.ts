@@ -6,9 +6,9 @@
  * there is no length, and the item runs to the end. Items of an unknown type are skipped. PROTOCOL.md, section 6.
  */
 
-import { concat, Reader, Writer, zeroPadded } from "./bytes.js";
+import { concat, Reader, Writer } from "./bytes.js";
 import { CryptoFailure } from "./errors.js";
-import { NONCE_SIZE, openSecretbox, secretbox, TAG_SIZE } from "./sodium.js";
+import { openSecretbox, secretbox, TAG_SIZE } from "./sodium.js";
 
 export const VERSION = 1;
 export const HEADER_SIZE = 12;
@@ -84,13 +84,13 @@ export function parseDatagramHeader(data: Uint8Array): DatagramHeader {
 
 /** Return the datagram. The caller must never use a header twice under a key. */
 export function sealDatagram(header: Uint8Array, plaintext: Uint8Array, key: Uint8Array): Uint8Array {
-  return concat(header, secretbox(plaintext, zeroPadded(header, NONCE_SIZE), key));
+  return concat(header, secretbox(plaintext, header, key));
 }
 
 /** Return the plaintext of a datagram. Throws `CryptoFailure` where it is too short or the box does not open. */
 export function openDatagram(data: Uint8Array, key: Uint8Array): Uint8Array {
   if (data.length < MIN_DATAGRAM) throw new CryptoFailure("the datagram is shorter than a header and a tag");
-  return openSecretbox(data.subarray(HEADER_SIZE), zeroPadded(data.subarray(0, HEADER_SIZE), NONCE_SIZE), key);
+  return openSecretbox(data.subarray(HEADER_SIZE), data.subarray(0, HEADER_SIZE), key);
 }
 
 /** Return the items in a row. The last one has no length if `openEnd`. Throws `RangeError` for a value over 65,535 bytes. */

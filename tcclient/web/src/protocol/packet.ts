@@ -7,8 +7,8 @@
  * byte that counts the padding, the payload, and so many zeros. PROTOCOL.md, section 7, has the bytes of the headers.
  */
 
-import { concat, Reader, Writer, zeroPadded } from "./bytes.js";
-import { NONCE_SIZE, openSecretbox, secretbox, TAG_SIZE } from "./sodium.js";
+import { concat, Reader, Writer } from "./bytes.js";
+import { openSecretbox, secretbox, TAG_SIZE } from "./sodium.js";
 
 /** The plaintext of audio is padded to a multiple of this: sizes of speech tell something about the words. */
 export const AUDIO_PADDING_STEP = 16;
@@ -148,31 +148,41 @@ function common(size: number, first: number, header: CommonHeader): Writer {
 export function parseHeader(packet: Uint8Array): Header {
   const reader = new Reader(packet);
   const first = reader.u8();
-  const [stream, keyNumber, generation] = [reader.u16(), reader.u8(), reader.u8()];
-  const [sequence, timestamp] = [reader.u32(), reader.u32()];
-  const fields = { stream, keyNumber, generation, sequence, timestamp };
+  const stream = reader.u16();
+  const keyNumber = reader.u8();
+  const generation = reader.u8();
+  const sequence = reader.u32();
+  const timestamp = reader.u32();
   const type = first >> 4;
-  if (type === PacketType.AUDIO) return parseAudio(fields, first, reader.u8());
-  return type === PacketType.VIDEO ? parseVideo(fields, first, reader) : { ...fields, type };
-}
-
-function parseAudio(fields: CommonHeader, first: number, level: number): AudioHeader {
-  return {
-    ...fields,
-    type: PacketType.AUDIO,
-    durationMs: DURATIONS_MS[(first & 3) as 0 | 1 | 2 | 3],
-    level: level & 127,
-    voice: level >= 128,
-    endOfTalk: (first & END_OF_TALK) !== 0,
-    comfort: (first & COMFORT) !== 0,
-  };
+  if (type === PacketType.AUDIO) {
+    const level = reader.u8();
+    return {
+      type,
+      stream,
+      keyNumber,
+      generation,
+      sequence,
+      timestamp,
+      durationMs: DURATIONS_MS[(first & 3) as 0 | 1 | 2 | 3],
+      level: level & 127,
+      voice: level >= 128,
+      endOfTalk: (first & END_OF_TALK) !== 0,
+      comfort: (first & COMFORT) !== 0,
+    };
+  }
+  const fields = { type, stream, keyNumber, generation, sequence, timestamp };
+  return type === PacketType.VIDEO ? parseVideo(fields, first, reader) : fields;
 }
 
 function parseVideo(fields: CommonHeader, first: number, reader: Reader): VideoHeader {
   const layer = reader.u8();
   const header: VideoHeader = {
-    ...fields,
     type: PacketType.VIDEO,
+    stream: fields.stream,
+    keyNumber: fields.keyNumber,
+    generation: fields.generation,
+    sequence: fields.sequence,
+    timestamp: fields.timestamp,
     frameId: reader.u16(),
     packetIndex: reader.u16(),
     packetCount: reader.u16(),
@@ -244,7 +254,7 @@ export function unpadded(plaintext: Uint8Array): Uint8Array {
 export function sealPacket(header: Header, payload: Uint8Array, key: Uint8Array | undefined, step = 1): Uint8Array {
   const clear = packHeader(header);
   const plaintext = padded(payload, step);
-  return concat(clear, key === undefined ? plaintext : secretbox(plaintext, zeroPadded(clear, NONCE_SIZE), key));
+  return concat(clear, key === undefined ? plaintext : secretbox(plaintext, clear, key));
 }
 
 /**
@@ -256,7 +266,7 @@ export function openPacket(packet: Uint8Array, key: Uint8Array | undefined): Uin
   const size = headerSize(packet);
   const body = packet.subarray(size);
   if (key === undefined) return unpadded(body);
-  return unpadded(openSecretbox(body, zeroPadded(packet.subarray(0, size), NONCE_SIZE), key));
+  return unpadded(openSecretbox(body, packet.subarray(0, size), key));
 }
 
 /** What one run of forward numbers counts: a stream, a spatial layer, a temporal layer and a variant. */

@@ -93,7 +93,11 @@ export function blake2b(size: number, data: Uint8Array, { key, person = "" }: Pe
   return raw.HEAPU8.slice(output, output + size);
 }
 
-/** Return the box of NaCl's crypto_secretbox: tag, then cipher text. Throws `RangeError` for wrong sizes. */
+/**
+ * Return the box of NaCl's crypto_secretbox: tag, then cipher text. Throws `RangeError` for wrong sizes.
+ *
+ * A nonce of fewer than 24 bytes has zeros behind it, as the protocol makes nonces of headers.
+ */
 export function secretbox(plaintext: Uint8Array, nonce: Uint8Array, key: Uint8Array): Uint8Array {
   const { raw, input, output, nonce: nonceAt, key: keyAt } = placed(plaintext, nonce, key);
   raw._crypto_secretbox_easy(output, input, plaintext.length, 0, nonceAt, keyAt);
@@ -112,12 +116,13 @@ export function openSecretbox(data: Uint8Array, nonce: Uint8Array, key: Uint8Arr
 
 /** Copy what a box needs into the memory of libsodium. */
 function placed(data: Uint8Array, nonce: Uint8Array, key: Uint8Array): Memory {
-  if (nonce.length !== NONCE_SIZE) throw new RangeError(`a nonce has ${NONCE_SIZE} bytes, not ${nonce.length}`);
+  if (nonce.length > NONCE_SIZE) throw new RangeError(`a nonce has at most ${NONCE_SIZE} bytes, not ${nonce.length}`);
   if (key.length !== KEY_SIZE) throw new RangeError(`a key has ${KEY_SIZE} bytes, not ${key.length}`);
   if (data.length > MAX_BOX) throw new RangeError(`a box has at most ${MAX_BOX} bytes`);
   const found = loaded();
   const { HEAPU8 } = found.raw;
   HEAPU8.set(data, found.input);
+  HEAPU8.fill(0, found.nonce, found.nonce + NONCE_SIZE);
   HEAPU8.set(nonce, found.nonce);
   HEAPU8.set(key, found.key);
   return found;

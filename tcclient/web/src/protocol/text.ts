@@ -7,7 +7,7 @@
  * - private: form 1, nonce 24, crypto_box
  */
 
-import { concat, equal, Reader, textOf, utf8, Writer, zeroPadded } from "./bytes.js";
+import { concat, equal, Reader, textOf, utf8, Writer } from "./bytes.js";
 import { CryptoFailure } from "./errors.js";
 import { CHAT_TEXT, MAX_TEXT_BYTES, MAX_TEXT_CHARS } from "./messages/types.js";
 import type { Party, SenderKey } from "./sender-key.js";
@@ -77,7 +77,7 @@ export function textKey(key: SenderKey, life: Uint8Array, sender: Party): Uint8A
 export function sealRoomText(header: TextHeader, note: Note, key: Uint8Array): Uint8Array {
   const { number, generation, sequence } = header;
   const data = new Writer(HEADER_SIZE).u8(ROOM_FORM).u32(number).u8(generation).u32(sequence).bytes;
-  return concat(data, secretbox(packed(note), zeroPadded(data, NONCE_SIZE), key));
+  return concat(data, secretbox(packed(note), data, key));
 }
 
 /** Return the header of a text to the room. Throws `CryptoFailure` where it has another form or is cut off. */
@@ -90,8 +90,7 @@ export function parseTextHeader(sealed: Uint8Array): TextHeader {
 /** Open a text to the room. Throws `CryptoFailure` where it does not open, or its content is malformed. */
 export function openRoomText(sealed: Uint8Array, key: Uint8Array): Note {
   parseTextHeader(sealed);
-  const nonce = zeroPadded(sealed.subarray(0, HEADER_SIZE), NONCE_SIZE);
-  return unpacked(openSecretbox(sealed.subarray(HEADER_SIZE), nonce, key));
+  return unpacked(openSecretbox(sealed.subarray(HEADER_SIZE), sealed.subarray(0, HEADER_SIZE), key));
 }
 
 /**

@@ -223,7 +223,7 @@ export class MediaReceiver {
   }
 
   /** Return the packet in an item; undefined where it has none, or a malformed one. */
-  #sealedPacket({ type, value }: Item, { transit, ...arrival }: Arrival): SealedPacket | undefined {
+  #sealedPacket({ type, value }: Item, arrival: Arrival): SealedPacket | undefined {
     const form = PACKET_ITEMS.get(type);
     if (form === undefined) return undefined;
     try {
@@ -231,14 +231,16 @@ export class MediaReceiver {
       const [forward, heldMs] = [reader.u16(), form.isHeld ? reader.u16() : 0];
       const packet = value.subarray(reader.at);
       return {
-        ...arrival,
         header: parseHeader(packet),
         packet,
+        sealer: arrival.sealer,
         forward,
         redundant: form.redundant,
+        relayTime: arrival.relayTime,
         heldMs,
-        transit: form.isHeld ? undefined : transit?.transit,
-        delay: transit?.delay ?? 0,
+        transit: form.isHeld ? undefined : arrival.transit?.transit,
+        delay: arrival.transit?.delay ?? 0,
+        receivedAt: arrival.receivedAt,
       };
     } catch (error) {
       this.#malformed(error, "packet_malformed");

@@ -1,0 +1,163 @@
+"""Sound and pictures between the page in a real browser and the native client, both ways."""
+
+import contextlib
+import shutil
+import subprocess
+import sys
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+import tcclient
+from tcproto.link import Link
+from tests.integration.web.conftest import FLAGS
+from tests.support.processes.world import PASSWORD, PATIENCE, Server
+from tests.support.visitor import JOIN_PATIENCE_MS, Arrive
+
+SPEECH = Path(tcclient.__file__).parent / "capture" / "assets" / "speech.flac"
+RATE = 48_000
+SECONDS = 12
+"""Of a recording: long enough for a machine that is busy with other tests."""
+ALIKE = 0.7
+"""Correlation of what was said and what was recorded; Opus at 31.6 kbit/s has 0.9, noise and other words below 0.3."""
+TAP = """
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (target, ...more) {
+  if (target instanceof AudioDestinationNode) {
+    window.meter = new AnalyserNode(this.context);
+    connect.call(this, window.meter);
+  }
+  return connect.call(this, target, ...more);
+};
+"""
+"""Puts a meter in front of the loudspeaker."""
+LOUDEST = """
+() => {
+  const samples = new Float32Array(2048);
+  window.meter?.getFloatTimeDomainData(samples);
+  return Math.max(...samples.map(Math.abs));
+}
+"""
+
+
+def read_sound(path: Path) -> npt.NDArray[np.float32]:
+    """Decode a file to mono at 48 kHz, -1 to 1."""
+    resampler = av.AudioResampler("fltp", "mono", RATE)
+    with av.open(path) as container:
+        pieces = [piece.to_ndarray()[0] for frame in container.decode(audio=0) for piece in resampler.resample(frame)]
+    return np.concatenate(pieces)
+
+
+def likeness(piece: npt.NDArray[np.float32], whole: npt.NDArray[np.float32]) -> float:
+    """The best correlation of a piece with any stretch of a recording."""
+    size = 1 << (len(piece) + len(whole)).bit_length()
+    product = np.fft.irfft(np.fft.rfft(whole, size) * np.conj(np.fft.rfft(piece, size)), size)[
+        : len(whole) - len(piece)
+    ]
+    energy = np.cumsum(np.concatenate(([0.0], whole.astype(np.float64) ** 2)))
+    stretches = energy[len(piece) : len(piece) + len(product)] - energy[: len(product)]
+    return float(np.max(product / np.sqrt(np.maximum(stretches, 1e-3) * np.sum(piece.astype(np.float64) ** 2))))
+
+
+@pytest.fixture(scope="module")
+def speech() -> npt.NDArray[np.float32]:
+    return read_sound(SPEECH)
+
+
+@pytest.fixture(scope="module")
+def speech_file(speech: npt.NDArray[np.float32], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The speech as Chromium takes it for its microphone."""
+    path = tmp_path_factory.mktemp("speech") / "speech.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((speech * 32_767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(speech_file: Path) -> Iterator[Browser]:
+    """A browser whose microphone says the speech again and again, and that plays without a click."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        pytest.skip("there is no Chromium: `apt install chromium` brings it")
+    expect.set_options(timeout=PATIENCE * 1000)
+    more = [f"--use-file-for-fake-audio-capture={speech_file}", "--autoplay-policy=no-user-gesture-required"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *more])
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def native_client(link: Link, data: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """``tcclient join`` in a process of its own."""
+    command = [sys.executable, "-m", "tcclient", "join", str(link), "--user", "kantor-2", "--name", "Native"]
+    process = subprocess.Popen(
+        [*command, "--password-stdin", "--data", str(data), *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(f"{PASSWORD}\n")
+        process.stdin.flush()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_recording_has_the_speech_and_the_pictures_of_the_page(
+    web_server: Server, arrive: Arrive, speech: npt.NDArray[np.float32], tmp_path: Path
+) -> None:
+    link = web_server.room("Recorded")
+    siti = arrive()
+    siti.try_to_join(link.on_the_web(link.port).replace("#", "?processing=off#"), "kantor-1", "Siti")
+    siti.button("Leave").wait_for(timeout=JOIN_PATIENCE_MS)
+    records = tmp_path / "records"
+    options = ("--listen", "--record", str(records), "--seconds", str(SECONDS))
+    with native_client(link, tmp_path / "client", *options) as recorder:
+        # The page has to be looked after while it works: a wait in Python alone would stop its events.
+        siti.page.wait_for_timeout(SECONDS * 1000)
+        said, _ = recorder.communicate(timeout=PATIENCE)
+    assert recorder.returncode == 0, said
+    recorded = read_sound(next(records.rglob("*.ogg")))
+    words = speech[RATE : 2 * RATE]
+    assert likeness(words, recorded) > ALIKE
+    with av.open(next(records.rglob("*.mkv"))) as film:
+        pictures = list(film.decode(video=0))
+    assert len(pictures) > SECONDS
+    assert len({picture.to_ndarray().tobytes() for picture in pictures}) > len(pictures) // 2
+
+
+def test_the_page_plays_and_shows_a_native_client(
+    web_server: Server, arrive: Arrive, speech_file: Path, tmp_path: Path
+) -> None:
+    link = web_server.room("Played")
+    siti = arrive()
+    siti.page.add_init_script(TAP)
+    siti.join(link, "kantor-1", "Siti")
+    sources = ("--audio", str(speech_file), "--video", "test", "--loop")
+    with native_client(link, tmp_path / "client", *sources):
+        picture = siti.tile("Native").locator("canvas")
+        expect(picture).to_be_visible()
+        shown: set[str] = set()
+        loudest = 0.0
+        for _ in range(int(PATIENCE * 10)):
+            shown.add(picture.evaluate("canvas => canvas.toDataURL('image/jpeg', 0.5)"))
+            loudest = max(loudest, siti.page.evaluate(LOUDEST))
+            if len(shown) > 10 and loudest > 0.05:
+                break
+            siti.page.wait_for_timeout(100)
+    assert len(shown) > 10
+    assert 0.05 < loudest <= 1.0
