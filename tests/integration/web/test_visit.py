@@ -19,15 +19,17 @@ pytestmark = pytest.mark.usefixtures("measured", "page_files")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left() -> Iterator[None]:
-    before = children(os.getpid())
-    yield
-    assert children(os.getpid()) == before
+def others() -> Iterator[set[int]]:
+    """The processes that were there before the test. No other may be left by it."""
+    before = set(children(os.getpid()))
+    yield before
+    assert set(children(os.getpid())) == before
 
 
-def server() -> int:
-    """The process of the server that this process has started."""
-    (found,) = (child for child in children(os.getpid()) if b"tcserver" in Path(f"/proc/{child}/cmdline").read_bytes())
+def server(others: set[int]) -> int:
+    """The process of the server that the test has started."""
+    started = set(children(os.getpid())) - others
+    (found,) = (child for child in started if b"tcserver" in Path(f"/proc/{child}/cmdline").read_bytes())
     return found
 
 
@@ -58,9 +60,9 @@ def test_the_visitor_closes_the_meeting(tmp_path: Path, capsys: pytest.CaptureFi
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
 
 
-def test_a_server_that_ends_before_the_visit_is_told(tmp_path: Path) -> None:
+def test_a_server_that_ends_before_the_visit_is_told(others: set[int], tmp_path: Path) -> None:
     async def kill(invitation: Invitation) -> None:
-        os.kill(server(), signal.SIGKILL)
+        os.kill(server(others), signal.SIGKILL)
 
     with pytest.raises(DemoError, match=r"^the server ended early: "):
         asyncio.run(visit(tmp_path, kill))
