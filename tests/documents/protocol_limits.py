@@ -11,6 +11,7 @@ from tcclient.core import control as client_control
 from tcclient.core import texts
 from tcclient.core.keys import key_inbox, own_key
 from tcclient.core.media import path as client_path
+from tcclient.core.media import proof as client_proof
 from tcclient.core.membership import snapshots
 from tcclient.video import assembly
 from tcproto import (
@@ -117,7 +118,7 @@ def _room() -> list[_Row]:
 
 
 def _media() -> list[_Row]:
-    proof = ", ".join(_number(sum(client_path.PROOF_INTERVALS[:i])) for i in range(3))
+    proof = ", ".join(_number(sum(client_proof.PROOF_INTERVALS[:i])) for i in range(3))
     return [
         ("datagram", f"{datagram.MIN_DATAGRAM} to {_number(datagram.MAX_DATAGRAM)} bytes"),
         ("items of an up datagram", _number(datagram.MAX_UP_ITEMS)),
@@ -135,9 +136,9 @@ def _media() -> list[_Row]:
         ("a key that was replaced is accepted for", _seconds(datagram.KEY_OVERLAP)),
         (
             "first pings, after `joined`",
-            f"{proof} s, then every {_seconds(client_path.PROOF_INTERVALS[-1])}",
+            f"{proof} s, then every {_seconds(client_proof.PROOF_INTERVALS[-1])}",
         ),
-        ("the path counts as lost without a first answer after", _seconds(client_path.PROOF_TIMEOUT)),
+        ("the path counts as lost without a first answer after", _seconds(client_proof.PROOF_TIMEOUT)),
         (
             "ping while the client publishes or subscribes, or the path is lost, every",
             _seconds(path.PING_INTERVAL_CALL),

@@ -336,7 +336,8 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
             for listener in server.daemon.control.listeners:
                 listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # accepted sockets have it, too
             link = server.room("Hall")
-            async with world.client(link) as a, world.client(link, "kantor-2") as deaf, watching(a) as told:
+            deaf_client = world.client(link, "kantor-2", path="udp")  # its transport can be paused
+            async with world.client(link) as a, deaf_client as deaf, watching(a) as told:
                 await until(lambda: len(a.participants) == 1)
                 deaf.connection._transport.pause_reading()
                 text = "x" * 2000
