@@ -6,7 +6,7 @@ import pytest
 from hypothesis import settings
 
 # A busy machine is no failure: there are no deadlines.
-settings.register_profile("usual", deadline=None, max_examples=50)
+settings.register_profile("usual", deadline=None, max_examples=40)
 settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("long", deadline=None, max_examples=500)
 settings.load_profile("usual")

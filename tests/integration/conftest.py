@@ -1,4 +1,7 @@
-"""A real server and real clients on real sockets, on both event loops."""
+"""A real server and real clients on real sockets, half of the tests on each event loop.
+
+With ``BOTH_LOOPS=1`` in the environment all tests that can run on both do so.
+"""
 
 import asyncio
 import gc
@@ -6,6 +9,8 @@ import io
 import os
 import shutil
 import threading
+import zlib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +23,22 @@ from tests.support.processes.raw import derived_once
 from tests.support.processes.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave each test one of the two loops, always the same one."""
+    if os.environ.get("BOTH_LOOPS"):
+        return
+    variants: dict[str, dict[str, pytest.Item]] = defaultdict(dict)
+    for item in items:
+        loop = getattr(item, "callspec", None) and item.callspec.params.get("run")
+        if loop in LOOPS:
+            variants[item.nodeid.replace(loop, "")][loop] = item
+    left_out = {
+        both[LOOPS[zlib.crc32(name.encode()) % 2]] for name, both in variants.items() if len(both) == len(LOOPS)
+    }
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

@@ -25,8 +25,9 @@ def findings(visitor: Visitor) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [{"width": 1280, "height": 800}, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("scheme", "size"), [("light", {"width": 1280, "height": 800}), ("dark", PHONE)], ids=["desktop", "phone"]
+)
 def test_axe_finds_nothing_serious(web_server: Server, arrive: Arrive, scheme: str, size: dict[str, Any]) -> None:
     name = f"{scheme} {size['width']}"
     link = web_server.room(f"Axe {name}")

@@ -52,16 +52,10 @@ def without_node(place: Path) -> str:
     return str(place)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed here")
-def test_the_wheel_has_the_page(checkout: Path) -> None:
-    page, printed = wheel(checkout)
-    assert "tcserver/web/page/index.html" in page, printed
-    assert not any("node_modules" in name or name.endswith(".ts") for name in page)
-
-
 def test_the_page_needs_no_node_on_the_machine(checkout: Path, tmp_path: Path) -> None:
     page, printed = wheel(checkout, PATH=without_node(tmp_path / "path"))
     assert "tcserver/web/page/index.html" in page, printed
+    assert not any("node_modules" in name or name.endswith(".ts") for name in page)
 
 
 def test_a_wheel_without_the_page_is_built_where_npm_packages_cannot_be_had(checkout: Path) -> None:

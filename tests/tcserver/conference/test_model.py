@@ -213,5 +213,5 @@ class Meeting(RuleBasedStateMachine):
 
 TestMeeting = Meeting.TestCase
 TestMeeting.settings = settings(
-    max_examples=80, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
 )
