@@ -164,6 +164,10 @@ class Seat:
         self._now = now
         self.snapshots.handle_timeout(now)
         self.keys.handle_timeout(now)
+        received, self.media.beacons = self.media.beacons, []
+        for member, beacon, first in received:
+            if self.member_keys.get(member.id) is member:
+                self.presence.receive(member, beacon, first, now)
         boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
         for start in range(0, len(boxes), MAX_KEY_BOXES):
             self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
@@ -171,10 +175,6 @@ class Seat:
             self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
-        received, self.media.beacons = self.media.beacons, []
-        for member, beacon, first in received:
-            if self.member_keys.get(member.id) is member:
-                self.presence.receive(member, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
         for number in self.publications.take_ready():
