@@ -28,16 +28,14 @@ if TYPE_CHECKING:
     from tcclient.audio.libopus import (
         OpusUnavailable as OpusUnavailable,
     )
-    from tcclient.core.events import (
-        PathState as PathState,
-    )
-    from tcclient.core.events import (
-        Way as Way,
-    )
     from tcclient.core.media.packet import (
         AudioPacket as AudioPacket,
         MediaPacket as MediaPacket,
         VideoPacket as VideoPacket,
+    )
+    from tcclient.core.media.proof import (
+        PathState as PathState,
+        Way as Way,
     )
     from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
@@ -171,8 +169,8 @@ _PUBLIC = {
     "tcclient.audio.gate": ("GateMode",),
     "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
-    "tcclient.core.events": ("PathState", "Way"),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
+    "tcclient.core.media.proof": ("PathState", "Way"),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (

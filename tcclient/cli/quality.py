@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from tcclient.audio.jitter_statistics import JitterStatistics
-from tcclient.core.events import Way
+from tcclient.core.media.proof import Way
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 Figures = dict[str, Any]

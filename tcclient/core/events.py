@@ -7,9 +7,9 @@ roster. A room gives the same event to programs, with its own object in that pla
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from tcclient.core.media.proof import PathState, Way
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo, Source
 
@@ -17,25 +17,6 @@ Who = TypeVar("Who")
 """What stands for a participant."""
 What = TypeVar("What")
 """What stands for a track."""
-
-
-class Way(StrEnum):
-    """How datagrams travel."""
-
-    UDP = "udp"
-    STREAM = "stream"
-    """In the WebSocket of the control connection, where UDP is blocked."""
-
-
-class PathState(StrEnum):
-    """State of the way in use."""
-
-    UNKNOWN = "unknown"
-    """Being proved."""
-    OK = "ok"
-    """Proved in both directions."""
-    LOST = "lost"
-    """No answer; pings go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +281,10 @@ class KeyframeRequested:
 
     number: int
     spatial: int
+
+
+PublicationEvent = Published | PublishFailed | HoldChanged | KeyframeRequested
+"""What is told of our publications, by ``number``, besides that they are ready."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tcclient.core import events
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event, Way
+from tcclient.core.events import Event
 from tcclient.core.joining import Place
 from tcclient.core.keys.key_inbox import KeyInbox
 from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
@@ -19,6 +19,7 @@ from tcclient.core.media.egress import Egress
 from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.path import MediaPath
+from tcclient.core.media.proof import Way
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.media.stream_uplink import StreamUplink
