@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  readAddress,
-  withRoom,
-} from "../../../tcclient/web/src/page/address.js";
+import { readAddress, withRoom } from "../../../tcclient/web/src/page/address.js";
 
 test("an address names a room and the fingerprint of the server", () => {
   const read = (text: string) => readAddress(new URL(text));
@@ -27,14 +24,9 @@ test("an address names a room and the fingerprint of the server", () => {
 });
 
 test("an address with another room says all else as before", () => {
-  const url = new URL(
-    "https://conference.example:7433/?processing=off#fp=ABCD-2345",
-  );
+  const url = new URL("https://conference.example:7433/?processing=off#fp=ABCD-2345");
   const changed = withRoom(url, "rapat besar/2?#");
-  assert.equal(
-    changed.href,
-    "https://conference.example:7433/rapat%20besar%2F2%3F%23?processing=off#fp=ABCD-2345",
-  );
+  assert.equal(changed.href, "https://conference.example:7433/rapat%20besar%2F2%3F%23?processing=off#fp=ABCD-2345");
   assert.deepEqual(readAddress(changed), {
     room: "rapat besar/2?#",
     fingerprint: "ABCD-2345",

@@ -20,20 +20,13 @@ test("initials are the first letters of the first and the last word", () => {
 });
 
 test("the colour of a name is one of six, and always the same", () => {
-  const colours = new Set(
-    Array.from({ length: 200 }, (_, index) => colourOf(`name ${index}`)),
-  );
+  const colours = new Set(Array.from({ length: 200 }, (_, index) => colourOf(`name ${index}`)));
   assert.deepEqual([...colours].sort(), [0, 1, 2, 3, 4, 5]);
   assert.equal(colourOf("Siti"), colourOf("Siti"));
 });
 
 test("raised hands come first, the earliest at the top", () => {
-  const list = [
-    participant(1),
-    participant(2, { hand: 30 }),
-    participant(3, { hand: 20 }),
-    participant(4),
-  ];
+  const list = [participant(1), participant(2, { hand: 30 }), participant(3, { hand: 20 }), participant(4)];
   assert.deepEqual(
     handsFirst(list).map(({ id }) => id),
     [3, 2, 1, 4],
@@ -41,11 +34,7 @@ test("raised hands come first, the earliest at the top", () => {
 });
 
 test("each role may do what the server lets it do", () => {
-  const may = (role: Parameters<typeof mayChair>[0]) => [
-    mayChair(role),
-    mayPublish(role),
-    mayWrite(role),
-  ];
+  const may = (role: Parameters<typeof mayChair>[0]) => [mayChair(role), mayPublish(role), mayWrite(role)];
   assert.deepEqual(may("chair"), [true, true, true]);
   assert.deepEqual(may("speaker"), [false, true, true]);
   assert.deepEqual(may("listener"), [false, false, true]);

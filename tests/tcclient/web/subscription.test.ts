@@ -1,23 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  keep,
-  keepAll,
-  qualityOf,
-  RECENT_SPEAKERS,
-  RecentSpeakers,
-} from "../../../tcclient/web/src/engine/people.js";
-import {
-  choicesOf,
-  wantedStreams,
-} from "../../../tcclient/web/src/engine/subscription.js";
+import { keep, keepAll, qualityOf, RECENT_SPEAKERS, RecentSpeakers } from "../../../tcclient/web/src/engine/people.js";
+import { choicesOf, wantedStreams } from "../../../tcclient/web/src/engine/subscription.js";
 import type { PublicationInfo } from "../../../tcclient/web/src/protocol/messages.js";
 
-function camera(
-  participant: number,
-  more: Partial<PublicationInfo> = {},
-): PublicationInfo {
+function camera(participant: number, more: Partial<PublicationInfo> = {}): PublicationInfo {
   return {
     participant,
     number: 1,
@@ -34,30 +22,17 @@ function camera(
   };
 }
 
-const want = (participant: number, height = 360) =>
-  ({ participant, source: "camera", height }) as const;
+const want = (participant: number, height = 360) => ({ participant, source: "camera", height }) as const;
 
 test("what is wanted is subscribed, the most wanted first, and as much as is allowed", () => {
-  const known = [
-    camera(1),
-    camera(2),
-    camera(3, { muted: true }),
-    camera(4, { codec: "av1" }),
-  ];
-  const streams = wantedStreams(
-    [want(2), want(9), want(3), want(4), want(1), want(1)],
-    known,
-    Infinity,
-    720,
-  );
+  const known = [camera(1), camera(2), camera(3, { muted: true }), camera(4, { codec: "av1" })];
+  const streams = wantedStreams([want(2), want(9), want(3), want(4), want(1), want(1)], known, Infinity, 720);
   assert.deepEqual(
     choicesOf(streams).map((choice) => choice.stream),
     [102, 101],
   );
   assert.deepEqual(
-    wantedStreams([want(2), want(1)], known, 1, 720).map(
-      (stream) => stream.info.stream,
-    ),
+    wantedStreams([want(2), want(1)], known, 1, 720).map((stream) => stream.info.stream),
     [102],
   );
   assert.deepEqual(wantedStreams([want(2)], known, 0, 720), []);
@@ -67,10 +42,7 @@ test("the lowest layer that fills the tile is received", () => {
   const known = [camera(1, { layers: 3, width: 1280, height: 720 })];
   const layer = (height: number, most = 720): number | undefined =>
     wantedStreams([want(1, height)], known, 9, most)[0]?.spatial;
-  assert.deepEqual(
-    [layer(100), layer(180), layer(181), layer(361), layer(2_000)],
-    [0, 0, 1, 2, 2],
-  );
+  assert.deepEqual([layer(100), layer(180), layer(181), layer(361), layer(2_000)], [0, 0, 1, 2, 2]);
   assert.equal(layer(2_000, 180), 0);
   assert.equal(wantedStreams([want(1)], [camera(1)], 9, 180)[0]?.spatial, 0);
 });
