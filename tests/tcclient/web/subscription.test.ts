@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { keep, keepAll, qualityOf, RECENT_SPEAKERS, RecentSpeakers } from "../../../tcclient/web/src/engine/people.js";
 import { choicesOf, wantedStreams } from "../../../tcclient/web/src/engine/subscription.js";
 import type { PublicationInfo } from "../../../tcclient/web/src/protocol/messages.js";
 
@@ -45,38 +44,4 @@ test("the lowest layer that fills the tile is received", () => {
   assert.deepEqual([layer(100), layer(180), layer(181), layer(361), layer(2_000)], [0, 0, 1, 2, 2]);
   assert.equal(layer(2_000, 180), 0);
   assert.equal(wantedStreams([want(1)], [camera(1)], 9, 180)[0]?.spatial, 0);
-});
-
-test("connection bars fall with the loss", () => {
-  assert.deepEqual([0, 0.02, 0.05, 0.2, 0.5].map(qualityOf), [3, 3, 2, 1, 0]);
-});
-
-test("recent speakers are bounded, the latest first", () => {
-  const recent = new RecentSpeakers();
-  for (let n = 1; n <= RECENT_SPEAKERS + 4; n++) recent.spoke(n);
-  recent.spoke(10);
-  recent.left(12);
-  assert.deepEqual(recent.list.slice(0, 2), [10, RECENT_SPEAKERS + 4]);
-  assert.equal(recent.list.length, RECENT_SPEAKERS - 1);
-});
-
-test("parts that say the same keep their identity", () => {
-  const before = [
-    { id: 1, name: "a" },
-    { id: 2, name: "b" },
-  ];
-  assert.equal(
-    keepAll(before, [
-      { id: 1, name: "a" },
-      { id: 2, name: "b" },
-    ]),
-    before,
-  );
-  const after = keepAll(before, [
-    { id: 2, name: "b" },
-    { id: 1, name: "c" },
-  ]);
-  assert.equal(after[0], before[1]);
-  assert.deepEqual(after[1], { id: 1, name: "c" });
-  assert.equal(keep<{ x: number; y?: number }>({ x: 1 }, { x: 1, y: 2 }).y, 2);
 });

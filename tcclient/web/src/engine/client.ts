@@ -7,7 +7,7 @@ import type { Command, PictureSource, Report, Request } from "./commands.js";
 import type { ChatLine, Happening, ParticipantId, Problem, WantedPicture } from "./facts.js";
 import type { EngineOptions, JoinOptions, Meeting, MeetingState, OwnSource } from "./meeting.js";
 import { OwnMediaDesk } from "./own-media.js";
-import { keep, keepAll } from "./people.js";
+import { keep, keepAll } from "./participant.js";
 import workerUrl from "./worker.js?url";
 
 /** Lines of chat that are kept; the oldest go first. */

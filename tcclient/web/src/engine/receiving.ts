@@ -11,7 +11,7 @@ import { AUDIO_CLOCK, isAudio, isVideo, VIDEO_CLOCK } from "../protocol/packet.j
 import type { PictureSource } from "./commands.js";
 import { monotonic } from "./connection.js";
 import type { ParticipantId, Quality } from "./facts.js";
-import { qualityOf } from "./people.js";
+import { qualityOf } from "./participant.js";
 import type { WantedStream } from "./subscription.js";
 
 /** Pictures of one source that the page has and has not drawn yet; of more, the newest are closed. */

@@ -9,7 +9,7 @@ import { DownlinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, WantedPicture } from "./facts.js";
-import { qualityOf } from "./people.js";
+import { qualityOf } from "./participant.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";

@@ -8,7 +8,7 @@ import type { Participant } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import { icon } from "./icons.js";
 import { tileKey } from "./layout.js";
-import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials, mayChair, mayWrite } from "./person.js";
+import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials, mayChair, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
 
 /** Show the participants. */

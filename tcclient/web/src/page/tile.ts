@@ -7,7 +7,7 @@ import { keyed } from "lit-html/directives/keyed.js";
 import { picture, stream } from "./directives.js";
 import { icon } from "./icons.js";
 import type { Size, Tile } from "./layout.js";
-import { colourOf, initials } from "./person.js";
+import { colourOf, initials } from "./participant.js";
 import type { View } from "./view.js";
 
 /** Show a tile in a size. */

@@ -2,13 +2,20 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  keep,
+  keepAll,
+  qualityOf,
+  RECENT_SPEAKERS,
+  RecentSpeakers,
+} from "../../../tcclient/web/src/engine/participant.js";
+import {
   colourOf,
   handsFirst,
   initials,
   mayChair,
   mayPublish,
   mayWrite,
-} from "../../../tcclient/web/src/page/person.js";
+} from "../../../tcclient/web/src/page/participant.js";
 import { participant } from "./meeting-state.js";
 
 test("initials are the first letters of the first and the last word", () => {
@@ -40,4 +47,38 @@ test("each role may do what the server lets it do", () => {
   assert.deepEqual(may("listener"), [false, false, true]);
   assert.deepEqual(may("observer"), [false, false, false]);
   assert.deepEqual(may(undefined), [false, false, false]);
+});
+
+test("connection bars fall with the loss", () => {
+  assert.deepEqual([0, 0.02, 0.05, 0.2, 0.5].map(qualityOf), [3, 3, 2, 1, 0]);
+});
+
+test("recent speakers are bounded, the latest first", () => {
+  const recent = new RecentSpeakers();
+  for (let n = 1; n <= RECENT_SPEAKERS + 4; n++) recent.spoke(n);
+  recent.spoke(10);
+  recent.left(12);
+  assert.deepEqual(recent.list.slice(0, 2), [10, RECENT_SPEAKERS + 4]);
+  assert.equal(recent.list.length, RECENT_SPEAKERS - 1);
+});
+
+test("parts that say the same keep their identity", () => {
+  const before = [
+    { id: 1, name: "a" },
+    { id: 2, name: "b" },
+  ];
+  assert.equal(
+    keepAll(before, [
+      { id: 1, name: "a" },
+      { id: 2, name: "b" },
+    ]),
+    before,
+  );
+  const after = keepAll(before, [
+    { id: 2, name: "b" },
+    { id: 1, name: "c" },
+  ]);
+  assert.equal(after[0], before[1]);
+  assert.deepEqual(after[1], { id: 1, name: "c" });
+  assert.equal(keep<{ x: number; y?: number }>({ x: 1 }, { x: 1, y: 2 }).y, 2);
 });
