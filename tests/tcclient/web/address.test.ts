@@ -8,19 +8,29 @@ test("an address names a room and the fingerprint of the server", () => {
   assert.deepEqual(read("https://conference.example/rapat#fp=ABCD-2345"), {
     room: "rapat",
     fingerprint: "ABCD-2345",
+    e2ee: true,
   });
   assert.deepEqual(read("https://conference.example:7433/"), {
     room: "",
     fingerprint: "",
+    e2ee: true,
   });
   assert.deepEqual(read("https://conference.example/rapat%20besar/"), {
     room: "rapat besar",
     fingerprint: "",
+    e2ee: true,
   });
   assert.deepEqual(read("https://conference.example/%E0%A4%A"), {
     room: "",
     fingerprint: "",
+    e2ee: true,
   });
+});
+
+test("only a link that says so leads to a room without end-to-end encryption", () => {
+  const read = (words: string) => readAddress(new URL(`https://conference.example/rapat#${words}`)).e2ee;
+  assert.deepEqual(["", "fp=ABCD-2345", "e2ee=on", "e2ee=of", "e2ee"].map(read), [true, true, true, true, true]);
+  assert.deepEqual(["e2ee=off", "fp=ABCD-2345&e2ee=off"].map(read), [false, false]);
 });
 
 test("an address with another room says all else as before", () => {
@@ -30,5 +40,6 @@ test("an address with another room says all else as before", () => {
   assert.deepEqual(readAddress(changed), {
     room: "rapat besar/2?#",
     fingerprint: "ABCD-2345",
+    e2ee: true,
   });
 });

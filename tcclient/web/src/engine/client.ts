@@ -91,11 +91,11 @@ class Client implements Meeting {
   }
 
   join(options: JoinOptions): Promise<void> {
-    const { account, password, name, room, dataSaver } = options;
+    const { account, password, name, room, e2ee, dataSaver } = options;
     if (!isCapable()) {
       return Promise.reject<void>({ code: "no_webcodecs", detail: "", retryAfter: 0 } satisfies Problem);
     }
-    const entry = { socket: this.options.socket, account, password, name, room, dataSaver };
+    const entry = { socket: this.options.socket, account, password, name, room, e2ee, dataSaver };
     this.update({ chat: [], room: undefined, me: undefined, participants: [], recentSpeakers: [] });
     return new Promise((resolve, reject) => {
       this.entering = { resolve, reject };

@@ -43,6 +43,7 @@ export interface Entry {
   readonly name: string;
   readonly room: string;
   readonly fingerprint: string | undefined;
+  readonly e2ee: boolean;
   readonly dataSaver: boolean;
 }
 

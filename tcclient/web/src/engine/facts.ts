@@ -13,6 +13,8 @@ export interface JoinOptions {
   readonly room: string;
   /** From the web link (`#fp=`), as text; it is checked before the password is used. */
   readonly fingerprint?: string;
+  /** The mode of the room, as the link tells it: without end-to-end encryption only with the consent of the person. */
+  readonly e2ee: boolean;
   /** Whether only sound is received. */
   readonly dataSaver: boolean;
 }
@@ -85,6 +87,8 @@ export interface RoomState {
   readonly limit: number;
   readonly locked: boolean;
   readonly permanent: boolean;
+  /** Whether the room is end-to-end encrypted. */
+  readonly e2ee: boolean;
   /** The safety code, in its groups of digits; equal to that of the native client. */
   readonly safetyCode: string;
 }

@@ -218,9 +218,9 @@ export class App implements Actions {
     this.prefer({ account, name });
     this.#set({ problem: undefined });
     this.#room = room;
-    const { fingerprint } = this.#page.invitation;
+    const { fingerprint, e2ee } = this.#page.invitation;
     const { dataSaver } = this.#page.preferences;
-    const options = { account, password, name, room, dataSaver };
+    const options = { account, password, name, room, e2ee, dataSaver };
     void this.#try(this.#meeting.resumeSound());
     this.#meeting.join(fingerprint === "" ? options : { ...options, fingerprint }).catch((reason: unknown) => {
       this.#set({ problem: asProblem(reason) });

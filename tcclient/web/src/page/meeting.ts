@@ -48,6 +48,7 @@ function top(view: View): TemplateResult {
   return html`
     <header class="top">
       <h1>${room?.title || room?.name || page.invitation.room}</h1>
+      ${room?.e2ee === false ? html`<span class="chip">${icon("warning")}${t("top.not_encrypted")}</span>` : nothing}
       ${room?.locked ? html`<span class="chip">${icon("lock")}${t("top.locked")}</span>` : nothing}
       <span class="speakers">${speakersText(view)}</span>
       <div class="top-buttons">
