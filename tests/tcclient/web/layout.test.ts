@@ -8,6 +8,7 @@ import {
   gridTile,
   MAX_TILES,
   MIN_TILE_WIDTH,
+  pinnedKey,
   tilesOf,
   wantedPictures,
 } from "../../../tcclient/web/src/page/layout.js";
@@ -87,6 +88,18 @@ test("a pinned tile goes before a shared screen, and that before the one who spe
   assert.equal(arrange(tiles, DESKTOP, "grid", "3:camera", [2]).large?.key, "3:camera");
   assert.equal(arrange(tiles, DESKTOP, "speaker", undefined, [2]).large?.key, "1:screen");
   assert.equal(arrange(tiles, DESKTOP, "grid", "gone", [2]).large?.key, "1:screen");
+});
+
+test("a pin stays with the person who comes back with another id", () => {
+  const pin = { participant: participant(3, { account: "dinkes", name: "Siti" }), source: "screen" } as const;
+  const siti = (id: number) => participant(id, { account: "dinkes", name: "Siti" });
+  const key = (others: readonly ReturnType<typeof participant>[]) => pinnedKey(pin, inside(others));
+  assert.equal(key([siti(2), siti(3)]), "3:screen");
+  assert.equal(key([participant(3), siti(9)]), "9:screen");
+  assert.equal(key([participant(3), participant(4, { account: "dinkes", name: "Budi" })]), undefined);
+  assert.equal(pinnedKey(undefined, inside([siti(3)])), undefined);
+  const own = { participant: participant(1000), source: "camera" } as const;
+  assert.equal(pinnedKey(own, inside([], { me: { ...own.participant, id: 1001 } })), "1001:camera");
 });
 
 test("alone there is one tile, and nothing is large", () => {

@@ -7,6 +7,8 @@ import {
   qualityOf,
   RECENT_SPEAKERS,
   RecentSpeakers,
+  REMEMBERED_VOLUMES,
+  Volumes,
 } from "../../../tcclient/web/src/engine/participant.js";
 import {
   colourOf,
@@ -81,4 +83,23 @@ test("parts that say the same keep their identity", () => {
   assert.equal(after[0], before[1]);
   assert.deepEqual(after[1], { id: 1, name: "c" });
   assert.equal(keep<{ x: number; y?: number }>({ x: 1 }, { x: 1, y: 2 }).y, 2);
+});
+
+test("a volume is that of the person, whichever id it has, and not of another one of the same account", () => {
+  const volumes = new Volumes();
+  const siti = (id: number, account = "dinkes", name = "Siti") => participant(id, { account, name });
+  volumes.choose(siti(1), 0.5);
+  volumes.choose(siti(1), 0.25);
+  assert.equal(volumes.of(siti(7)), 0.25);
+  assert.equal(volumes.of(siti(1, "dinkes", "Budi")), 1);
+  assert.equal(volumes.of(siti(1, "bappeda")), 1);
+});
+
+test("as many volumes are remembered as the limit says, the latest", () => {
+  const volumes = new Volumes();
+  for (let id = 0; id <= REMEMBERED_VOLUMES; id++) volumes.choose(participant(id), 2);
+  assert.deepEqual(
+    [0, 1, REMEMBERED_VOLUMES].map((id) => volumes.of(participant(id))),
+    [1, 2, 2],
+  );
 });

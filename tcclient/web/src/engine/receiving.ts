@@ -67,7 +67,7 @@ interface PictureTrack {
 export class Reception {
   /** Connection bars of those from whom something came. */
   readonly qualities = new Map<ParticipantId, Quality>();
-  readonly volumes = new Map<ParticipantId, number>();
+  private readonly volumes = new Map<ParticipantId, number>();
   private readonly sounds = new Map<string, SoundTrack>();
   private readonly pictures = new Map<string, PictureTrack>();
   private readonly lips = new Map<ParticipantId, LipSync>();
@@ -181,6 +181,7 @@ export class Reception {
     for (const track of [...this.sounds.values()]) this.unpublished(track.info);
     for (const key of [...this.pictures.keys()]) this.endPicture(key);
     this.lips.clear();
+    this.volumes.clear();
     this.qualities.clear();
   }
 

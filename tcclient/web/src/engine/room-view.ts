@@ -7,14 +7,14 @@ import { hex } from "../protocol/bytes.js";
 import type { PublicationInfo } from "../protocol/messages.js";
 import type { Report } from "./commands.js";
 import type { ChatLine, Participant, ParticipantId, Quality } from "./facts.js";
-import { describe, type Findings, RecentSpeakers } from "./participant.js";
+import { describe, type Findings, RecentSpeakers, type Volumes } from "./participant.js";
 
 /** Texts of ours whose fate is still open: far more than anybody writes at once. */
 const MAX_OPEN_TEXTS = 64;
 
 export interface Sources {
   readonly qualities: ReadonlyMap<ParticipantId, Quality>;
-  readonly volumes: ReadonlyMap<ParticipantId, number>;
+  readonly volumes: Volumes;
 }
 
 /** Follows one seat in the room. */

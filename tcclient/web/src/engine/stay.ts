@@ -9,7 +9,7 @@ import { DownlinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, WantedPicture } from "./facts.js";
-import { qualityOf } from "./participant.js";
+import { qualityOf, Volumes } from "./participant.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";
@@ -41,6 +41,7 @@ export class Stay {
   private downlink = new DownlinkAdaptation();
   private wanted: readonly WantedPicture[] = [];
   private subscribed = "";
+  private readonly volumes = new Volumes();
   private dataSaver = false;
   private mostLines = 720;
   private droppedPictures = 0;
@@ -77,7 +78,9 @@ export class Stay {
   /** A seat was taken, the first one or again. */
   entered(session: Session, connection: Connection, pins: DevicePins): void {
     const { seat } = session;
-    this.place = { session, connection, view: new RoomView(seat.room, pins, this.reception, this.tell) };
+    const sources = { qualities: this.reception.qualities, volumes: this.volumes };
+    const view = new RoomView(seat.room, pins, sources, this.tell);
+    this.place = { session, connection, view };
     this.subscribed = "";
     this.downlink = new DownlinkAdaptation();
     this.droppedPictures = 0;
@@ -114,6 +117,11 @@ export class Stay {
         this.reception.unpublished(event.track);
         this.subscribe();
         break;
+      case "participantJoined": {
+        const { member } = event.participant;
+        this.reception.setVolume(member.participant, this.volumes.of(member));
+        break;
+      }
       case "participantLeft":
         this.reception.left(event.participant.member.participant);
         break;
@@ -175,6 +183,9 @@ export class Stay {
   }
 
   setVolume(participant: ParticipantId, volume: number): void {
+    const found = this.place?.session.seat.room.members.get(participant);
+    if (found === undefined) return;
+    this.volumes.choose(found.member, volume);
     this.reception.setVolume(participant, volume);
     this.changed();
   }

@@ -46,6 +46,29 @@ export interface Arrangement {
 /** Return the key of a tile. */
 export const tileKey = (participant: ParticipantId, source: "camera" | "screen"): string => `${participant}:${source}`;
 
+/** Whose camera or screen is kept large. */
+export interface Pin {
+  readonly participant: Participant;
+  readonly source: "camera" | "screen";
+}
+
+/**
+ * Return the key of the pinned tile; undefined while its participant is not here. Who comes back has another id, but the
+ * same account and name.
+ */
+export function pinnedKey(
+  pin: Pin | undefined,
+  { me, participants }: Pick<MeetingState, "me" | "participants">,
+): string | undefined {
+  if (pin === undefined) return undefined;
+  const { id, account, name } = pin.participant;
+  const same = [...participants, ...(me === undefined ? [] : [me])].filter(
+    (one) => one.account === account && one.name === name,
+  );
+  const found = same.find((one) => one.id === id) ?? same[0];
+  return found && tileKey(found.id, pin.source);
+}
+
 /**
  * Return all tiles of a meeting: shared screens, the others in the order of their entry, ourselves. With `soundOnly`
  * others have no pictures.

@@ -6,7 +6,7 @@ import { keyed } from "lit-html/directives/keyed.js";
 
 import { picture, stream } from "./directives.js";
 import { icon } from "./icons.js";
-import type { Size, Tile } from "./layout.js";
+import { pinnedKey, type Size, type Tile } from "./layout.js";
 import { colourOf, initials } from "./participant.js";
 import type { View } from "./view.js";
 
@@ -14,7 +14,7 @@ import type { View } from "./view.js";
 export function tile(view: View, shown: Tile, { width, height }: Size): TemplateResult {
   const { t, page, act } = view;
   const { participant, source, own } = shown;
-  const pinned = page.pinned === shown.key;
+  const pinned = pinnedKey(page.pinned, view.state) === shown.key;
   const name = own ? t("tile.you", { name: participant.name }) : participant.name;
   const pin = t(pinned ? "tile.unpin" : "tile.pin", { name });
   const classes = {
@@ -46,7 +46,7 @@ export function tile(view: View, shown: Tile, { width, height }: Size): Template
         aria-label=${pin}
         title=${pin}
         aria-pressed=${pinned}
-        @click=${() => act.togglePin(shown.key)}
+        @click=${() => act.togglePin(shown)}
       >
         ${icon("pin")}
       </button>
