@@ -260,6 +260,7 @@ def test_the_data_saver_leaves_the_sound(web_server: Server, arrive: Arrive) -> 
     siti.field("Data saver").check()
     siti.page.keyboard.press("Escape")
     expect(siti.tile("Budi").locator("canvas")).to_have_count(0)
+    expect(siti.tile("Budi")).to_contain_text("Data saver: no picture")
     expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
 
 

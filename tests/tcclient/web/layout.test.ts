@@ -140,16 +140,35 @@ test("pictures are wanted of others who have one, with the height in device pixe
   ]);
 });
 
-test("with sound only others have no pictures, and we keep our own", () => {
+test("a picture that does not come is still wanted, and its tile says why", () => {
+  const paused = [{ participant: 2, source: "camera", cause: "slow_connection" }] as const;
+  const own = { state: "paused", fault: undefined, stream: {} as MediaStream } as const;
+  const tiles = tilesOf(inside(people(2), { paused, camera: own }), false);
+  assert.deepEqual(
+    tiles.map((tile) => [tile.key, tile.picture, tile.paused]),
+    [
+      ["1:camera", true, undefined],
+      ["2:camera", true, "slow_connection"],
+      ["1000:camera", true, "slow_connection"],
+    ],
+  );
+  const wanted = wantedPictures(arrange(tiles, DESKTOP, "grid", undefined, []), 1);
+  assert.deepEqual(
+    wanted.map(({ participant: id }) => id),
+    [1, 2],
+  );
+});
+
+test("with sound only the pictures of others pause and are not wanted, and we keep our own", () => {
   const state = inside([participant(1, { camera: true, screen: true })], {
     camera: { state: "on", fault: undefined, stream: {} as MediaStream },
   });
   const tiles = tilesOf(state, true);
   assert.deepEqual(
-    tiles.map(({ key, picture }) => [key, picture]),
+    tiles.map(({ key, picture, paused }) => [key, picture, paused]),
     [
-      ["1:camera", false],
-      ["1000:camera", true],
+      ["1:camera", true, "data_saver"],
+      ["1000:camera", true, undefined],
     ],
   );
   assert.deepEqual(wantedPictures(arrange(tiles, DESKTOP, "grid", undefined, []), 1), []);

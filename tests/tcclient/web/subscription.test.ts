@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choicesOf, wantedStreams } from "../../../tcclient/web/src/engine/subscription.js";
+import { choicesOf, isShown, pausedPictures, wantedStreams } from "../../../tcclient/web/src/engine/subscription.js";
 import type { PublicationInfo } from "../../../tcclient/web/src/protocol/messages.js";
 
 function camera(participant: number, more: Partial<PublicationInfo> = {}): PublicationInfo {
@@ -44,4 +44,22 @@ test("the lowest layer that fills the tile is received", () => {
   assert.deepEqual([layer(100), layer(180), layer(181), layer(361), layer(2_000)], [0, 0, 1, 2, 2]);
   assert.equal(layer(2_000, 180), 0);
   assert.equal(wantedStreams([want(1)], [camera(1)], 9, 180)[0]?.spatial, 0);
+});
+
+test("a wanted picture that does not come has a cause", () => {
+  const known = [camera(1), camera(2), camera(3)];
+  const wanted = [want(1), want(2), want(3)];
+  const streams = wantedStreams(wanted, known, 2, 720);
+  assert.deepEqual(pausedPictures(wanted, streams, new Set([102])), [
+    { participant: 2, source: "camera", cause: "no_picture" },
+    { participant: 3, source: "camera", cause: "slow_connection" },
+  ]);
+  assert.deepEqual(pausedPictures(wanted, wantedStreams(wanted, known, 3, 720), new Set()), []);
+});
+
+test("a muted picture, and one of a codec that is not known, is not shown", () => {
+  assert.deepEqual(
+    [camera(1), camera(1, { codec: "h264" }), camera(1, { muted: true }), camera(1, { codec: "av1" })].map(isShown),
+    [true, true, false, false],
+  );
 });

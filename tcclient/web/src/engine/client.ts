@@ -32,6 +32,7 @@ const OUTSIDE: MeetingState = {
   screen: OFF,
   speakingWhileMuted: false,
   degraded: "no",
+  paused: [],
   statistics: undefined,
 };
 
@@ -96,7 +97,7 @@ class Client implements Meeting {
       return Promise.reject<void>({ code: "no_webcodecs", detail: "", retryAfter: 0 } satisfies Problem);
     }
     const entry = { socket: this.options.socket, account, password, name, room, e2ee, dataSaver };
-    this.update({ chat: [], room: undefined, me: undefined, participants: [], recentSpeakers: [] });
+    this.update({ chat: [], room: undefined, me: undefined, participants: [], recentSpeakers: [], paused: [] });
     return new Promise((resolve, reject) => {
       this.entering = { resolve, reject };
       this.command({ type: "join", entry: { ...entry, fingerprint: options.fingerprint } });
@@ -252,6 +253,9 @@ class Client implements Meeting {
         break;
       case "statistics":
         this.update({ statistics: report.statistics, degraded: report.degraded });
+        break;
+      case "paused":
+        this.update({ paused: report.pictures });
         break;
       case "happening":
         this.happen(report.happening);

@@ -7,6 +7,7 @@ import type {
   Degraded,
   Participant,
   ParticipantId,
+  PausedPicture,
   Phase,
   Problem,
   RoomState,
@@ -88,6 +89,8 @@ export type Report =
   | { readonly type: "publishing"; readonly media: OwnMedia; readonly state: Publishing }
   | { readonly type: "speakingWhileMuted"; readonly on: boolean }
   | { readonly type: "statistics"; readonly statistics: Statistics; readonly degraded: Degraded }
+  /** All wanted pictures that do not come. */
+  | { readonly type: "paused"; readonly pictures: readonly PausedPicture[] }
   | { readonly type: "happening"; readonly happening: Happening }
   /** A picture of somebody, to be closed by the page. */
   | {

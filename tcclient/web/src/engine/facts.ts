@@ -116,6 +116,16 @@ export type Happening =
   | { readonly type: "device_changed"; readonly source: Source; readonly label: string }
   | { readonly type: "notice"; readonly text: string };
 
+/** Why a picture that the page wants does not come: our connection is too slow for it, or its sender sends none. */
+export type PauseCause = "slow_connection" | "no_picture";
+
+/** A picture that the page wants, and that does not come now. */
+export interface PausedPicture {
+  readonly participant: ParticipantId;
+  readonly source: "camera" | "screen";
+  readonly cause: PauseCause;
+}
+
 /** A picture that the page wants to show. */
 export interface WantedPicture {
   readonly participant: ParticipantId;

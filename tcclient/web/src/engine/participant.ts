@@ -3,6 +3,7 @@
 import type { Participant as Member } from "../core/events.js";
 import type { PublicationInfo } from "../protocol/messages.js";
 import type { Participant, ParticipantId, Quality, Trust } from "./facts.js";
+import { isShown } from "./subscription.js";
 
 /** Speakers that are remembered, so that the loudest stay in view when they pause. */
 export const RECENT_SPEAKERS = 16;
@@ -40,8 +41,8 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     hand: Number(hand),
     speaking: findings.speaking.has(id),
     microphone: microphone === undefined ? "none" : microphone.muted ? "muted" : "live",
-    camera: publications.some((info) => info.source === "camera" && !info.muted),
-    screen: publications.some((info) => info.source === "screen" && !info.muted),
+    camera: publications.some((info) => info.source === "camera" && isShown(info)),
+    screen: publications.some((info) => info.source === "screen" && isShown(info)),
     quality: findings.silent.has(id) ? 0 : (findings.qualities.get(id) ?? 3),
     volume: findings.volumes.of(member.member),
   };

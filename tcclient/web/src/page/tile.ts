@@ -54,11 +54,13 @@ export function tile(view: View, shown: Tile, { width, height }: Size): Template
   `;
 }
 
-function content(view: View, { participant, source, own, picture: seen }: Tile): TemplateResult {
-  if (!seen) {
+function content(view: View, { participant, source, own, picture: seen, paused }: Tile): TemplateResult {
+  if (!seen || paused !== undefined) {
+    const why = seen && paused !== undefined ? view.t(`paused.${paused}`) : undefined;
     return html`<div class="initials colour-${colourOf(participant.account + participant.name)}" aria-hidden="true">
-      <span>${initials(participant.name)}</span>
-    </div>`;
+        <span>${initials(participant.name)}</span>
+      </div>
+      ${why === undefined ? nothing : html`<p class="paused">${why}</p>`}`;
   }
   if (own) {
     return html`<video
