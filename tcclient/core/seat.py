@@ -18,10 +18,12 @@ from tcclient.core.media.audible import Audible
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
+from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
+from tcclient.core.media.speaking import is_speech
 from tcclient.core.media.stream_uplink import StreamUplink
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
@@ -34,7 +36,7 @@ from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Kind, Source, StreamChoice
 from tcproto.messages.types import MAX_KEY_BOXES
-from tcproto.packet import AudioHeader
+from tcproto.packet import AudioHeader, Header
 from tcproto.sender_key import Party
 
 PURGE_INTERVAL = 1.0
@@ -77,7 +79,7 @@ class Seat:
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._audible.received, drops)
+        self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._opened, drops)
         recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
@@ -121,6 +123,7 @@ class Seat:
             messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
+            messages.Speakers: self._speakers,
             messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
@@ -285,6 +288,11 @@ class Seat:
     def _spoke(self, header: AudioHeader, now: float) -> None:
         self._audible.heard(self.room.own, header, now)
 
+    def _opened(self, packet: MediaPacket[Header], now: float) -> None:
+        self._audible.received(packet, now)
+        if isinstance(packet.header, AudioHeader):
+            self.path.expect(is_speech(packet.header) and not packet.header.end_of_talk)
+
     def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
         return self.keys.sealing_key(publication) if self.room.room.e2ee else BARE
 
@@ -352,6 +360,11 @@ class Seat:
 
     def _media_move(self, message: messages.MediaMove, now: float) -> None:
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
+
+    def _speakers(self, message: messages.Speakers, now: float) -> None:
+        """Expect to hear those who begin to speak. Who speaks is not taken from the server, see ``Audible``."""
+        if self._wants_media and any(i != self.room.own for i in message.started):
+            self.path.expect(speech=True)
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:

@@ -148,12 +148,14 @@ def _media() -> list[_Row]:
             "ping when nothing came for so long after a ping; then every",
             f"{_seconds(path.PING_PATIENCE)}; {_seconds(path.PING_INTERVAL_SILENT)}",
         ),
+        ("ping when nothing came for so long while somebody speaks", _seconds(path.SPEECH_PATIENCE)),
         ("the path counts as lost, for the client, when nothing came for", _seconds(path.PATH_SILENCE)),
         (
             "the path counts as lost, for the server, after so long without a datagram",
             _seconds(server_path.PATH_TIMEOUT),
         ),
         ("a path challenge can be answered for", _seconds(path.CHALLENGE_LIFETIME)),
+        ("a path moves from one proved address to another at most every", _seconds(server_path.MOVE_INTERVAL)),
         ("to an address that has not proved itself goes at most, times what came", _number(server_path.AMPLIFICATION)),
         ("pings out of turn, for a datagram above the ceiling, at most every", _seconds(client_path.POSITION_INTERVAL)),
     ]

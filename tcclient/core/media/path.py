@@ -117,16 +117,24 @@ class MediaPath:
             self._drops[Drop.NOT_OPENED] += 1
             return None
         self._down_count += 1
-        self.hear(header.counter < held.window.highest, way)
+        self.hear(header.counter < held.window.highest, way, now)
         held.window.commit(header.counter)
         return plaintext
 
-    def hear(self, reordered: bool, way: Way) -> None:
+    def hear(self, reordered: bool, way: Way, now: float) -> None:
         """Take note of a datagram of either kind that opened: this way down works."""
         self.statistics.down_received += 1
         self.statistics.down_reordered += reordered
         if way is self.way:
-            self._proof.hear()
+            self._proof.hear(now)
+
+    def expect(self, speech: bool) -> None:
+        """Take note of whether somebody speaks. If nothing comes then, UDP is pinged at once.
+
+        So a server finds the address of a silent client again that a NAT has changed. A stream has no such address.
+        """
+        if self.way is Way.UDP:
+            self._proof.expect(speech)
 
     def handle_item(self, type_: int, value: bytes, way: Way, now: float) -> None:
         """Act on an item of a down datagram; raises ``ValueError`` where it is malformed."""

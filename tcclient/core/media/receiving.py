@@ -130,7 +130,7 @@ class MediaReceiver:
         elif header.kind == Kind.ROOM:
             opened = self._opener.open(header, data, now)
             if opened is not None:
-                self._path.hear(opened.reordered, way)
+                self._path.hear(opened.reordered, way, now)
                 self._room_datagram(opened, header.id, now)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1

@@ -13,6 +13,8 @@ AMPLIFICATION = 3
 """An unproven address is sent at most so many times the bytes that came from it (RFC 9000, section 8.1)."""
 CHALLENGE_INTERVAL = 0.2
 """Seconds between two challenges to a seat: one round trip of most networks."""
+MOVE_INTERVAL = 2.0
+"""Seconds between two moves of a seat from address to address: each changes the forwarding of its whole room."""
 PATH_TIMEOUT = 3 * PING_INTERVAL_IDLE
 """Seconds without a datagram after which a path is lost: clients ping at least every ``PING_INTERVAL_IDLE``.
 
@@ -122,6 +124,8 @@ class Path:
         self.address = address
         self.heard_at = now
         self._candidate = None
+        if change is PathChange.MOVED:
+            self._next_challenge = now + MOVE_INTERVAL
         # The answer does not tell which of several challenges it is for.
         return Proof(change, now - candidate.challenged if candidate.challenges == 1 else None)
 

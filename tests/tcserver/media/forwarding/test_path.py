@@ -5,7 +5,7 @@ import pytest
 from tcproto.datagram import Item, ItemType, Kind, open_datagram, pack_header, parse_items, seal
 from tcproto.path import PingItem, Position, parse_pong, parse_positions
 from tcserver.media import Drop
-from tcserver.media.forwarding.path import PATH_TIMEOUT, PathState
+from tcserver.media.forwarding.path import MOVE_INTERVAL, PATH_TIMEOUT, PathState
 from tcserver.media.interface import Address, CloseSeat, OpenTicket, PathLost, PathProven, SealerState, SeatOpened
 from tcserver.media.plane.directory import MAX_TICKETS
 from tests.support.media.world import ROOM_KEY, SEALER, MediaClient, World, audio, forwarded, packet_item
@@ -176,6 +176,23 @@ def test_a_publisher_that_moves_is_forwarded_and_does_not_hear_itself():
         world.prove(a, address)
         assert set(forwarded(world.receive(a, a.up(packet_item(audio(7, a.counter)))))) == {b.address}
         assert set(forwarded(world.receive(b, b.up(packet_item(audio(8, b.counter)))))) == {address}
+
+
+def test_a_seat_moves_at_most_every_two_seconds_and_is_taken_in_from_everywhere():
+    world = World(2)
+    a, b = world.clients
+    world.publish(a, 7, to=[b])
+    home = a.address
+    world.prove(a, ELSEWHERE)
+    a.address = home
+    for sequence in range(19):
+        world.now += MOVE_INTERVAL / 20
+        assert world.challenge(a, a.ping()) is None
+        assert forwarded(world.receive(a, a.up(packet_item(audio(7, sequence)))))
+    world.now += MOVE_INTERVAL / 19
+    token = world.challenge(a, a.ping())
+    world.receive(a, a.up(response(token)))
+    assert world.plane.take_events()[-1] == PathProven(a.media_id, home)
 
 
 def test_an_old_datagram_from_elsewhere_moves_nothing():
