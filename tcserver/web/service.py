@@ -61,7 +61,7 @@ class WebService:
         self.open_stream = open_stream
         self.counters = WebCounters()
         self.buffer = bytearray(BUFFER_BYTES)
-        """Where each connection reads into: an event loop calls for the buffer and tells what is in it at once."""
+        """All connections read into this buffer: the event loop asks for it, fills it and hands it over in one step."""
         self._crowd: Crowd[OpenConnection] = Crowd(most, most_of_network)
 
     @property

@@ -59,7 +59,7 @@ class UpKey:
         self.received = 0
         """Datagrams that opened."""
         self.reordered = 0
-        """Of these, those that a later one overtook."""
+        """Datagrams that opened, and that a later one had overtaken."""
         self._flushed = (0, 0, 0)
         self._skipped = 0
         """Counters that were not used, as far as can be told."""
