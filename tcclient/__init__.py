@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         OpusUnavailable as OpusUnavailable,
     )
     from tcclient.core.events import (
+        Advice as Advice,
+    )
+    from tcclient.core.events import (
         PathState as PathState,
     )
     from tcclient.core.events import (
@@ -71,6 +74,8 @@ if TYPE_CHECKING:
         ChatReceived as ChatReceived,
         Closed as Closed,
         CommitmentMismatch as CommitmentMismatch,
+        ConnectionAdvice as ConnectionAdvice,
+        ConnectionQuality as ConnectionQuality,
         HandChanged as HandChanged,
         MemberHeard as MemberHeard,
         MembershipAgreed as MembershipAgreed,
@@ -153,6 +158,7 @@ if TYPE_CHECKING:
         LockRoom as LockRoom,
         LowerHand as LowerHand,
         MuteOther as MuteOther,
+        Quality as Quality,
         RaiseHand as RaiseHand,
         Role as Role,
         RoomInfo as RoomInfo,
@@ -171,7 +177,7 @@ _PUBLIC = {
     "tcclient.audio.gate": ("GateMode",),
     "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
-    "tcclient.core.events": ("PathState", "Way"),
+    "tcclient.core.events": ("Advice", "PathState", "Way"),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
@@ -199,6 +205,8 @@ _PUBLIC = {
         "ChatReceived",
         "Closed",
         "CommitmentMismatch",
+        "ConnectionAdvice",
+        "ConnectionQuality",
         "HandChanged",
         "MemberHeard",
         "MemberSilent",
@@ -256,6 +264,7 @@ _PUBLIC = {
         "LockRoom",
         "LowerHand",
         "MuteOther",
+        "Quality",
         "RaiseHand",
         "Role",
         "RoomInfo",

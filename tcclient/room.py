@@ -74,6 +74,8 @@ class Room(RoomVerbs):
         """State of the way that datagrams take."""
         self.way = core.Way.UDP
         """The way that datagrams take."""
+        self.advice: core.Advice | None = None
+        """What could be done about our connection, if it is poor."""
         self.permissions = 0
         super().__init__(Connection(session, self._event, self._receive, receive_interval, path))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
@@ -314,6 +316,9 @@ class Room(RoomVerbs):
                 self._tell(event)
             case core.RoomUpdated(info):
                 self._info = info
+                self._tell(event)
+            case core.ConnectionAdvice(advice):
+                self.advice = advice
                 self._tell(event)
             case core.Evicted(code, text):
                 self._end(Closed(code, text or CODES[code].text, CODES[code].action))

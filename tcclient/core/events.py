@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo, Source
+from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Quality, Role, RoomInfo, Source
 
 Who = TypeVar("Who")
 """What stands for a participant."""
@@ -36,6 +36,21 @@ class PathState(StrEnum):
     """Proved in both directions."""
     LOST = "lost"
     """No answer; pings go on."""
+
+
+class Advice(StrEnum):
+    """What could be done about a poor connection."""
+
+    CAMERA_OFF = "camera_off"
+    """The way to the server is poor, and we send pictures: without them there is more room for our sound."""
+    UPLINK = "uplink"
+    """The way to the server is poor, though we send no pictures: others hear us badly."""
+    FEWER_PICTURES = "fewer_pictures"
+    """The way from the server is poor, and pictures come: with fewer of them there is more room for sound."""
+    DOWNLINK = "downlink"
+    """The way from the server is poor, though no pictures come: we hear others badly."""
+    DELAY = "delay"
+    """Little is lost, but it takes long: people begin to speak at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +218,20 @@ class MuteAsked(ParticipantEvent[Who]):
 
     source: Source
     muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionQuality(ParticipantEvent[Who]):
+    """The connection of a participant, perhaps ourselves, has become better or worse. Others tell it of themselves."""
+
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAdvice:
+    """What could be done about our own connection, which is poor; None: nothing has to be done any more."""
+
+    advice: Advice | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +418,8 @@ Event = (
     | TrackUpdated[PublicationInfo]
     | TrackUnpublished[PublicationInfo]
     | MuteAsked[int]
+    | ConnectionQuality[int]
+    | ConnectionAdvice
     | RoomUpdated
     | Speakers
     | ChatReceived[int]
