@@ -31,6 +31,7 @@ BENCHMARKS = {
     "ablation": "What does each part of the fan-out save: one seal, system calls, trains, uvloop, loudest-N?",
     "client": "What does one client cost that hears voices and sees pictures?",
     "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",
+    "speech": "How does speech sound after a bad line, and what does its repair cost in bytes?",
     "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",
 }
@@ -40,7 +41,7 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 """
 
 
-NOTHING_TO_DRAW = ("attack", "meeting", "quality", "speakers", "stream", "room")
+NOTHING_TO_DRAW = ("attack", "meeting", "quality", "speakers", "speech", "stream", "room")
 """Benchmarks whose reports have no plots."""
 OURS = ("benchmarks", "tcclient", "tcproto", "tcserver")
 INSTALL = "pip install -e '.[bench]'"

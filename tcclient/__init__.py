@@ -28,19 +28,17 @@ if TYPE_CHECKING:
     from tcclient.audio.libopus import (
         OpusUnavailable as OpusUnavailable,
     )
-    from tcclient.core.events import (
-        Advice as Advice,
-    )
-    from tcclient.core.events import (
-        PathState as PathState,
-    )
-    from tcclient.core.events import (
-        Way as Way,
-    )
     from tcclient.core.media.packet import (
         AudioPacket as AudioPacket,
         MediaPacket as MediaPacket,
         VideoPacket as VideoPacket,
+    )
+    from tcclient.core.media.proof import (
+        PathState as PathState,
+        Way as Way,
+    )
+    from tcclient.core.media.quality import (
+        Advice as Advice,
     )
     from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
@@ -177,8 +175,9 @@ _PUBLIC = {
     "tcclient.audio.gate": ("GateMode",),
     "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
-    "tcclient.core.events": ("Advice", "PathState", "Way"),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
+    "tcclient.core.media.proof": ("PathState", "Way"),
+    "tcclient.core.media.quality": ("Advice",),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (

@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from tcclient.audio.jitter_statistics import JitterStatistics
-from tcclient.core.events import Advice, Way
+from tcclient.core.media.proof import Way
+from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 Figures = dict[str, Any]

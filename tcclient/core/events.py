@@ -7,9 +7,10 @@ roster. A room gives the same event to programs, with its own object in that pla
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Quality, Role, RoomInfo, Source
 
@@ -17,40 +18,6 @@ Who = TypeVar("Who")
 """What stands for a participant."""
 What = TypeVar("What")
 """What stands for a track."""
-
-
-class Way(StrEnum):
-    """How datagrams travel."""
-
-    UDP = "udp"
-    STREAM = "stream"
-    """In the WebSocket of the control connection, where UDP is blocked."""
-
-
-class PathState(StrEnum):
-    """State of the way in use."""
-
-    UNKNOWN = "unknown"
-    """Being proved."""
-    OK = "ok"
-    """Proved in both directions."""
-    LOST = "lost"
-    """No answer; pings go on."""
-
-
-class Advice(StrEnum):
-    """What could be done about a poor connection."""
-
-    CAMERA_OFF = "camera_off"
-    """The way to the server is poor, and we send pictures: without them there is more room for our sound."""
-    UPLINK = "uplink"
-    """The way to the server is poor, though we send no pictures: others hear us badly."""
-    FEWER_PICTURES = "fewer_pictures"
-    """The way from the server is poor, and pictures come: with fewer of them there is more room for sound."""
-    DOWNLINK = "downlink"
-    """The way from the server is poor, though no pictures come: we hear others badly."""
-    DELAY = "delay"
-    """Little is lost, but it takes long: people begin to speak at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +296,10 @@ class KeyframeRequested:
 
     number: int
     spatial: int
+
+
+PublicationEvent = Published | PublishFailed | HoldChanged | KeyframeRequested
+"""What is told of our publications, by ``number``, besides that they are ready."""
 
 
 @dataclass(frozen=True, slots=True)

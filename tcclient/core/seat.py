@@ -8,7 +8,7 @@ from typing import Any
 
 from tcclient.core import events
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event, Way
+from tcclient.core.events import Event
 from tcclient.core.joining import Place
 from tcclient.core.keys.key_inbox import KeyInbox
 from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
@@ -21,6 +21,7 @@ from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.path import MediaPath
+from tcclient.core.media.proof import Way
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.media.speaking import is_speech
@@ -171,6 +172,10 @@ class Seat:
         self._now = now
         self.snapshots.handle_timeout(now)
         self.keys.handle_timeout(now)
+        received, self.media.beacons = self.media.beacons, []
+        for member, beacon, first in received:
+            if self.member_keys.get(member.id) is member:
+                self.presence.receive(member, beacon, first, now)
         boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
         for start in range(0, len(boxes), MAX_KEY_BOXES):
             self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
@@ -178,10 +183,6 @@ class Seat:
             self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
-        received, self.media.beacons = self.media.beacons, []
-        for member, beacon, first in received:
-            if self.member_keys.get(member.id) is member:
-                self.presence.receive(member, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
         for number in self.publications.take_ready():

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, cast
 
-from tcclient.core.events import Closed, Event, PathChanged, PathState, Way
+from tcclient.core.events import Closed, Event, PathChanged
 from tcclient.core.media.packet import MediaPacket
+from tcclient.core.media.proof import PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, closed_error
 from tcclient.transport.loop import shut_down

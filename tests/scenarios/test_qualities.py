@@ -1,7 +1,7 @@
 """Everybody sees how good everybody's connection is, and each is told what could be done about its own."""
 
 from tcclient.core import events
-from tcclient.core.events import Advice
+from tcclient.core.media.quality import Advice
 from tcproto.messages import Kind, Quality, Source
 from tests.support.simulation.client import Client
 from tests.support.simulation.world import World

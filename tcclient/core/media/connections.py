@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tcclient.core import events
-from tcclient.core.events import Advice, Event
+from tcclient.core.events import Event
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
-from tcclient.core.media.quality import LOOK_INTERVAL, Figures, QualityMeter, Use
+from tcclient.core.media.quality import LOOK_INTERVAL, Advice, Figures, QualityMeter, Use
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.membership.roster import RoomState
 from tcproto.control import ControlConnection

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcclient.core.events import PathState, Way
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.probation import Probation
-from tcclient.core.media.proof import IMPATIENT, PATIENT, Proof
+from tcclient.core.media.proof import IMPATIENT, PATIENT, PathState, Proof, Way
 from tcclient.core.media.statistics import PathStatistics
 from tcproto.datagram import KEY_OVERLAP, Header, Item, ItemType, open_datagram
 from tcproto.errors import CryptoFailure

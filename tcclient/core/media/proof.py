@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
-from tcclient.core.events import PathState
 from tcproto.path import (
     PATH_SILENCE,
     PING_INTERVAL_CALL,
@@ -18,6 +18,25 @@ PROOF_INTERVALS = (0.2, 0.3, 0.5)
 """Seconds between the first pings. One of them may be lost. The last interval repeats."""
 PROOF_TIMEOUT = 5.0
 """Seconds without an answer to the first pings after which a way counts as blocked, and pings come as in a call."""
+
+
+class Way(StrEnum):
+    """How datagrams travel."""
+
+    UDP = "udp"
+    STREAM = "stream"
+    """In the WebSocket of the control connection, where UDP is blocked."""
+
+
+class PathState(StrEnum):
+    """State of the way in use."""
+
+    UNKNOWN = "unknown"
+    """Being proved."""
+    OK = "ok"
+    """Proved in both directions."""
+    LOST = "lost"
+    """No answer; pings go on."""
 
 
 class Patience(NamedTuple):

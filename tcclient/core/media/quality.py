@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from enum import StrEnum
 from typing import NamedTuple
 
-from tcclient.core.events import Advice, PathState
+from tcclient.core.media.proof import PathState
 from tcclient.core.media.statistics import DirectionStatistics
 from tcclient.core.timers import NEVER
 from tcproto.messages import Quality
@@ -26,6 +27,21 @@ _OWN_DELAY = 60.0
 """ms of a frame and of the least jitter buffer."""
 _ROBUSTNESS = 10.0
 """How well a codec stands packet loss: ITU-T G.113 has 4.3 for one without concealment, and 25.1 for the best."""
+
+
+class Advice(StrEnum):
+    """What could be done about a poor connection."""
+
+    CAMERA_OFF = "camera_off"
+    """The way to the server is poor, and we send pictures: without them there is more room for our sound."""
+    UPLINK = "uplink"
+    """The way to the server is poor, though we send no pictures: others hear us badly."""
+    FEWER_PICTURES = "fewer_pictures"
+    """The way from the server is poor, and pictures come: with fewer of them there is more room for sound."""
+    DOWNLINK = "downlink"
+    """The way from the server is poor, though no pictures come: we hear others badly."""
+    DELAY = "delay"
+    """Little is lost, but it takes long: people begin to speak at the same time."""
 
 
 class Figures(NamedTuple):

@@ -6,11 +6,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from tcclient.core.drops import Drop
-from tcclient.core.events import Way
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
+from tcclient.core.media.proof import Way
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcproto.beacon import Beacon, BeaconContext, open_beacon

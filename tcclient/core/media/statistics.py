@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tcclient.core.events import PathState, Way
+from tcclient.core.media.proof import PathState, Way
 from tcproto.datagram import FORWARD_BITS
 from tcproto.serial import Unwrapper, difference, wrapped
 from tcproto.transit import LATE, TransitClock

@@ -39,7 +39,7 @@ class Stream:
     """Receivers by media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
     beyond_last_n: bool = False
-    """Whether it is a camera that only receivers get that have chosen it: enough others spoke later (``LastN``)."""
+    """Whether it is a camera that goes only to receivers that have chosen it: enough others spoke later (``LastN``)."""
     reply: Callable[[], None] | None = None
     """Answers the request to publish, until that is done."""
 
@@ -199,7 +199,7 @@ class Seat:
         """Return how the seat wants to receive a stream of another seat; None: not at all."""
         info = stream.info
         if info is None:
-            # Beacons carry the view of the member set. Who could refuse them would not see a member that was added.
+            # A beacon carries the view of the member set. A client that refused beacons would not see an added member.
             return Receiver(self.media_id)
         if not self.may_subscribe:
             return None

@@ -88,7 +88,7 @@ class Fault(StrEnum):
     DATAGRAM = "datagram"
     """it was dropped"""
     COMMAND = "command"
-    """it was not carried out, or in part; its room begins anew"""
+    """it was carried out in part or not at all; its room begins anew"""
     ROOM = "room"
     """what was due in a room, such as the decision who speaks, was not done this time"""
     SEAT = "seat"
@@ -117,11 +117,11 @@ class Counters:
     uplink_received: int = 0
     """How many of them arrived."""
     uplink_reordered: int = 0
-    """Of these, those that a later one overtook. All three are as of the last ``MediaSeat.flush_counters``."""
+    """Those of them that a later one had overtaken. All three are as of the last ``MediaSeat.flush_counters``."""
     uplink_pings: int = 0
     """Pings of seats."""
     uplink_late: int = 0
-    """Of these, those that took at least ``LATE`` longer to come than the quickest of their seat."""
+    """Pings that took at least ``LATE`` longer to come than the quickest of their seat."""
     forwarded: int = 0
     """Packets that went to at least one receiver, counted once for each variant."""
     held: int = 0
@@ -138,7 +138,7 @@ class Counters:
     packets_received: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
     """Packets of open streams, without copies."""
     packets_forwarded: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
-    """As ``forwarded``, by kind. What open streams count comes to both with ``MediaStream.flush_counters``."""
+    """``forwarded`` by kind. The counts of open streams come to both with ``MediaStream.flush_counters``."""
     paths: dict[PathChange, int] = field(default_factory=lambda: dict.fromkeys(PathChange, 0))
     drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
     faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))

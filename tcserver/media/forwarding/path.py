@@ -94,7 +94,7 @@ class Path:
     def hear(self, address: Address, size: int, newest: bool, now: float) -> None:
         """Note an authentic datagram of ``size`` bytes; only the ``newest`` one may bring another address."""
         if address == self.address:
-            self.address = address  # the same object is found sooner next time; readers may have made another
+            self.address = address  # readers may have made an equal object; the same one is found sooner
             self.heard_at = now
             return
         candidate = self._candidate

@@ -58,14 +58,14 @@ class Handover:
         self, number: int, room: int, members: Mapping[int, tuple[int, ...]], peers: ReceiverSet, head: bytes
     ) -> None:
         self.number = number
-        """Of the audience, by which the other workers know it."""
+        """Number of the audience, by which the other workers know it."""
         self.room = room
         self.members = members
         """Media ids, by worker."""
         self.peers = peers
         """The addresses of those workers."""
         self.head = head
-        """What stands before each datagram that is handed on."""
+        """Bytes in front of each datagram that is handed on."""
         self.told_at = float("-inf")
         """When the workers were told which seats these are."""
 

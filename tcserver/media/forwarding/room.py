@@ -152,7 +152,7 @@ class MediaRoom:
                 audience.receivers = None
 
     def suppressed(self, since: float) -> Iterator[int]:
-        """Return the media ids of seats that sent nothing but sound since then, all of which was kept back."""
+        """Return the media ids of seats that have sent only sound since then, and of which all sound was kept back."""
         if self.speakers.limit:
             for media_id in {stream.publisher for stream in self.streams.values() if stream.kept_back(since)}:
                 streams = self.seats[media_id].streams.values()

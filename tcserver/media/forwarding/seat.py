@@ -181,7 +181,7 @@ class MediaSeat:
         self._asks = RateCap(KEYFRAME_ASKS, now)
         self._pings = RateCap(ANSWERED_PINGS, now)
         self.cap = RateCap(SEAT_CAPS, now)
-        """For all that comes from the proven address, before it is opened."""
+        """Rate cap of all that comes from the proven address, before it is opened."""
 
     def may_ask(self, now: float) -> bool:
         """Return whether a request for a keyframe of a stream that is not known here is passed on."""

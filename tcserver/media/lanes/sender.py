@@ -58,10 +58,7 @@ class Sender:
 
 
 def _runs(count: int, left_out: Sequence[int]) -> list[tuple[int, int]]:
-    """Return what stays of ``count`` indices without those left out, as (start, stop) of indices that go round.
-
-    ``left_out`` is in ascending order.
-    """
+    """Return the ranges (start, stop) of ``count`` indices without ``left_out``, which ascends. Indices go round."""
     if not left_out:
         return [(0, count)]
     ends = (*left_out[1:], left_out[0] + count)

@@ -14,7 +14,7 @@ from tcserver.media.lanes.lane import Lane, Weight
 FLUSH_INTERVAL = 0.004
 """Seconds for which datagrams are collected. Sound plays out 60 ms later at the earliest, and a write costs 10 µs."""
 BUSY_FLUSH_INTERVAL = 0.01
-"""The same where writing takes long: half as many writes for the same datagrams."""
+"""Seconds for which datagrams are collected where writing takes long: half as many writes for as many datagrams."""
 BUSY = 0.0005
 """Seconds of writing after which the next interval is the longer one: an eighth of the shorter."""
 MAX_PENDING = 32
@@ -51,7 +51,7 @@ class _Stream:
         """None: it has ended."""
         self.queue = DatagramQueue(drops)
         self.pending: list[_Piece] = []
-        """What came since it was written to last."""
+        """Datagrams that came after the last write."""
         self.is_waiting = False
 
 
@@ -76,7 +76,7 @@ class StreamLane(Lane):
         self._is_due = False
         self._interval = FLUSH_INTERVAL
         self._portions: dict[tuple[_Piece, ...], list[tuple[bytes, int]]] = {}
-        """What was joined since the last flush: most streams get the same."""
+        """Portions that were joined in this flush, by their pieces: most streams get the same."""
 
     def __len__(self) -> int:
         """Return the number of streams."""

@@ -34,11 +34,11 @@ from tcserver.media.speakers.suppressed import LOOK_BACK, Suppression
 from tcserver.monitoring.histogram import Histogram
 
 DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Seconds: from a quiet line to a delay with which nobody can talk."""
+"""Bounds of a histogram in seconds: from a quiet line to a delay with which nobody can talk."""
 LONGEST_DELAY = 2.0
-"""Seconds that a longer delay counts as. The client sets the clock in a ping, and must not rule the sum."""
+"""Seconds: a longer delay counts as this. The client sets the clock in a ping, which must not decide the sum."""
 RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds: from the same building to a satellite link. A challenge is good for a few seconds."""
+"""Bounds of a histogram in seconds: from the same building to a satellite link."""
 SWEEP_INTERVAL = 1.0
 """Seconds between two searches for lost paths, keys that are due, and tickets that are over."""
 # Looked up once: on the packet path the look-up of an enum member costs more than the comparison.

@@ -62,7 +62,7 @@ class MediaStats:
     errors: Mapping[str, int]
     """Datagrams lost in sending, by the name of the error."""
     gave_way: Mapping[Weight, int]
-    """Datagrams lost since they waited for a socket when too many did."""
+    """Datagrams dropped because too many waited for a socket."""
     refused_trains: int
     """Trains that had to be taken apart for a receiver."""
     waiting: int

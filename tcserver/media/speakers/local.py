@@ -137,7 +137,7 @@ class LocalSelection(SpeakerSelection):
         self._contest.forget(stream)
 
     def forget_lost(self, since: float, known: Collection[int]) -> None:
-        """Forget the streams of which nothing has come since then, but those that are ``known``."""
+        """Forget the streams that have sent nothing since then, except those that are ``known``."""
         for stream in [stream for stream, talk in self._talks.items() if talk.arrived < since and stream not in known]:
             self.forget(stream)
 

@@ -30,7 +30,7 @@ class News(NamedTuple):
     levels: Sequence[Level] = ()
     """For the home: what was heard elsewhere."""
     holders: Collection[int] | None = None
-    """From the home: the streams that hold a place; None: no others than it has told before."""
+    """From the home: the streams that hold a place; None: they have not changed."""
 
 
 class SpeakerSelection(ABC):
@@ -82,7 +82,7 @@ class SpeakerSelection(ABC):
 
     @abstractmethod
     def forget_lost(self, since: float, known: Collection[int]) -> None:
-        """Forget the streams of which nothing has come since then, but those that are ``known``."""
+        """Forget the streams that have sent nothing since then, except those that are ``known``."""
 
     @abstractmethod
     def decide(self, room: int, now: float) -> SpeakersChanged | None:

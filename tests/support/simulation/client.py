@@ -10,6 +10,7 @@ from tcproto.datagram import Kind as DatagramKind
 from tcproto.datagram import parse_header
 from tcproto.identity import SigningKey
 from tcproto.messages import Kind, Source
+from tcproto.packet import Header
 from tests.support.simulation.clock import HostClock, Timer
 from tests.support.simulation.network import Conditions, Pipe, Stream
 from tests.support.simulation.server import ACCOUNT_KEY
@@ -25,7 +26,7 @@ class Heard(NamedTuple):
     at: float
     """Virtual time."""
     speaker: str
-    packet: MediaPacket
+    packet: MediaPacket[Header]
 
 
 class Client:
@@ -250,7 +251,7 @@ class Client:
             self.session.begin_login(self.account, self.name)
             self.pump()
 
-    def _hear(self, packet: MediaPacket) -> None:
+    def _hear(self, packet: MediaPacket[Header]) -> None:
         speaker = self.world.names[packet.participant]
         assert speaker != self.name, "nobody gets own media"
         header = packet.header
@@ -305,15 +306,17 @@ class Client:
         self.pump()
         return number
 
-    def say(self, payload: bytes | None = None, **fields: Any) -> bool:
-        """Send one frame of sound. By default its payload names the sender and the frame."""
+    def say(self, payload: bytes | None = None, *, timestamp: int | None = None, **fields: Any) -> bool:
+        """Send one frame of sound. By default its payload names the sender and the frame, and it lasts 20 ms."""
         number = self.spoken_frames
         self.spoken_frames += 1
+        if timestamp is None:
+            timestamp = number * 960
         if payload is None:
             payload = f"{self.name} {number}".encode().ljust(40, b".")
         fields = {"level": 30, "voice": True} | fields
         sent = self.session.seated and self.session.seat.publications.send_audio(
-            self.microphone, payload, number * 960, self.clock.now, **fields
+            self.microphone, payload, timestamp, self.clock.now, **fields
         )
         if sent:
             seat = self.session.seat

@@ -7,8 +7,9 @@ from tcclient import events
 from tcclient.cli.output import MAX_ROSTER, Output
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcclient.cli.terminal.status_line import Status
-from tcclient.core.events import Advice, PathState, Way
 from tcclient.core.events import Participant as Seated
+from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import PathStatistics
 from tcclient.participant import Participant
 from tcproto.errors import Action, ErrorCode

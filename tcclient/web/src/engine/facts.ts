@@ -13,6 +13,8 @@ export interface JoinOptions {
   readonly room: string;
   /** From the web link (`#fp=`), as text; it is checked before the password is used. */
   readonly fingerprint?: string;
+  /** The mode of the room, as the link tells it: without end-to-end encryption only with the consent of the person. */
+  readonly e2ee: boolean;
   /** Whether only sound is received. */
   readonly dataSaver: boolean;
 }
@@ -85,6 +87,8 @@ export interface RoomState {
   readonly limit: number;
   readonly locked: boolean;
   readonly permanent: boolean;
+  /** Whether the room is end-to-end encrypted. */
+  readonly e2ee: boolean;
   /** The safety code, in its groups of digits; equal to that of the native client. */
   readonly safetyCode: string;
 }
@@ -111,6 +115,16 @@ export type Happening =
   | { readonly type: "held_muted" | "hold_ended"; readonly source: Source }
   | { readonly type: "device_changed"; readonly source: Source; readonly label: string }
   | { readonly type: "notice"; readonly text: string };
+
+/** Why a picture that the page wants does not come: our connection is too slow for it, or its sender sends none. */
+export type PauseCause = "slow_connection" | "no_picture";
+
+/** A picture that the page wants, and that does not come now. */
+export interface PausedPicture {
+  readonly participant: ParticipantId;
+  readonly source: "camera" | "screen";
+  readonly cause: PauseCause;
+}
 
 /** A picture that the page wants to show. */
 export interface WantedPicture {

@@ -11,11 +11,13 @@ import { AUDIO_CLOCK, isAudio, isVideo, VIDEO_CLOCK } from "../protocol/packet.j
 import type { PictureSource } from "./commands.js";
 import { monotonic } from "./connection.js";
 import type { ParticipantId, Quality } from "./facts.js";
-import { qualityOf } from "./people.js";
+import { qualityOf } from "./participant.js";
 import type { WantedStream } from "./subscription.js";
 
 /** Pictures of one source that the page has and has not drawn yet; of more, the newest are closed. */
 const MAX_UNDRAWN = 8;
+/** Seconds without a picture after which a camera counts as stalled; a screen may stand still. */
+const STALLED = 3;
 /** Packets in a while, below which loss says nothing. */
 const ENOUGH_PACKETS = 10;
 
@@ -62,12 +64,14 @@ interface PictureTrack {
   readonly receiver: PictureReceiver;
   readonly loss: Loss;
   undrawn: number;
+  /** Monotonic seconds of the last picture, or of the beginning. */
+  pictureAt: number;
 }
 
 export class Reception {
   /** Connection bars of those from whom something came. */
   readonly qualities = new Map<ParticipantId, Quality>();
-  readonly volumes = new Map<ParticipantId, number>();
+  private readonly volumes = new Map<ParticipantId, number>();
   private readonly sounds = new Map<string, SoundTrack>();
   private readonly pictures = new Map<string, PictureTrack>();
   private readonly lips = new Map<ParticipantId, LipSync>();
@@ -92,6 +96,15 @@ export class Reception {
   /** How many pictures are received. */
   get pictureCount(): number {
     return this.pictures.size;
+  }
+
+  /** Ids of the streams of cameras from which no picture has come for a while. */
+  get stalled(): ReadonlySet<number> {
+    const since = monotonic() - STALLED;
+    const tracks = [...this.pictures.values()].filter(
+      ({ info, pictureAt }) => info.source === "camera" && pictureAt < since,
+    );
+    return new Set(tracks.map(({ info }) => info.stream));
   }
 
   /** A publication of another participant appeared. */
@@ -181,6 +194,7 @@ export class Reception {
     for (const track of [...this.sounds.values()]) this.unpublished(track.info);
     for (const key of [...this.pictures.keys()]) this.endPicture(key);
     this.lips.clear();
+    this.volumes.clear();
     this.qualities.clear();
   }
 
@@ -210,6 +224,7 @@ export class Reception {
       info.codec === "h264" ? "h264" : "vp8",
       (frame, timestamp) => {
         const track = this.pictures.get(key);
+        if (track !== undefined) track.pictureAt = monotonic();
         if (track === undefined || track.undrawn >= MAX_UNDRAWN) {
           frame.close();
           return;
@@ -219,7 +234,7 @@ export class Reception {
       },
       () => this.owner.askKeyframe(info.stream, spatial),
     );
-    this.pictures.set(key, { info, spatial, receiver, loss: new Loss(), undrawn: 0 });
+    this.pictures.set(key, { info, spatial, receiver, loss: new Loss(), undrawn: 0, pictureAt: monotonic() });
   }
 
   private endPicture(key: string): void {

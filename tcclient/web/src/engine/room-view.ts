@@ -7,14 +7,14 @@ import { hex } from "../protocol/bytes.js";
 import type { PublicationInfo } from "../protocol/messages.js";
 import type { Report } from "./commands.js";
 import type { ChatLine, Participant, ParticipantId, Quality } from "./facts.js";
-import { describe, type Findings, RecentSpeakers } from "./people.js";
+import { describe, type Findings, RecentSpeakers, type Volumes } from "./participant.js";
 
 /** Texts of ours whose fate is still open: far more than anybody writes at once. */
 const MAX_OPEN_TEXTS = 64;
 
 export interface Sources {
   readonly qualities: ReadonlyMap<ParticipantId, Quality>;
-  readonly volumes: ReadonlyMap<ParticipantId, number>;
+  readonly volumes: Volumes;
 }
 
 /** Follows one seat in the room. */
@@ -87,11 +87,11 @@ export class RoomView {
   /** Tell the page who is here and what the room is. */
   tell(): void {
     this.settled = true;
-    const { name, title, maxParticipants, permanent, locked } = this.room.room;
+    const { name, title, maxParticipants, permanent, locked, e2ee } = this.room.room;
     const safetyCode = this.room.safetyCode();
     this.report({
       type: "room",
-      room: { name, title, limit: maxParticipants, locked, permanent, safetyCode },
+      room: { name, title, limit: maxParticipants, locked, permanent, e2ee, safetyCode },
     });
     const publications = new Map<ParticipantId, PublicationInfo[]>();
     for (const info of this.room.publications.values()) {

@@ -3,8 +3,17 @@ from itertools import pairwise
 import pytest
 
 from tcclient.core import PathState
-from tcclient.core.events import Advice
-from tcclient.core.media.quality import BETTER_AFTER, ENOUGH, MAX_WINDOW, WINDOW, Figures, QualityMeter, Use, score
+from tcclient.core.media.quality import (
+    BETTER_AFTER,
+    ENOUGH,
+    MAX_WINDOW,
+    WINDOW,
+    Advice,
+    Figures,
+    QualityMeter,
+    Use,
+    score,
+)
 from tcclient.core.media.statistics import DirectionStatistics
 from tcproto.messages import Quality
 
