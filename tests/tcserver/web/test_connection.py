@@ -108,7 +108,7 @@ class Broken:
 def test_an_error_of_ours_is_told_of_and_ends_nothing(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
         world = WebWorld(tmp_path, plain=True)
-        world.front._site = Broken()
+        world.site = Broken()
         async with world.serving(), world.connected() as (reader, writer):
             for _ in range(2):
                 writer.write(get("/"))
@@ -130,10 +130,11 @@ def test_an_answer_that_cannot_be_sent_ends_one_connection(run: Run, tmp_path: P
     async def main() -> None:
         world = WebWorld(tmp_path, plain=True)
         async with world.serving(), world.connected(tls=True) as (other, second):
-            world.front._site = Unsendable()
+            site, world.site = world.site, Unsendable()
             async with world.connected() as (reader, writer):
                 writer.write(get("/"))
                 assert await ended(reader)
+            world.site = site
             second.write(get("/"))
             assert (await response(other))[0] == 200
             assert len(world.errors) == 1
