@@ -15,6 +15,7 @@ from tcclient.audio.gate import GateMode
 from tcclient.core import events as core
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.session import Session
 from tcclient.errors import RoomClosed, SourceError
@@ -72,6 +73,8 @@ class Room(RoomVerbs):
         """State of the way that datagrams take."""
         self.way = Way.UDP
         """The way that datagrams take."""
+        self.advice: Advice | None = None
+        """What could be done about our connection, if it is poor."""
         self.permissions = 0
         super().__init__(Connection(session, self._event, self._receive, receive_interval, path))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
@@ -302,6 +305,9 @@ class Room(RoomVerbs):
                 self._tell(event)
             case core.RoomUpdated(info):
                 self._info = info
+                self._tell(event)
+            case core.ConnectionAdvice(advice):
+                self.advice = advice
                 self._tell(event)
             case core.Evicted(code, text):
                 self._end(Closed(code, text or CODES[code].text, CODES[code].action))

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo, Source
+from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Quality, Role, RoomInfo, Source
 
 Who = TypeVar("Who")
 """What stands for a participant."""
@@ -184,6 +185,20 @@ class MuteAsked(ParticipantEvent[Who]):
 
     source: Source
     muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionQuality(ParticipantEvent[Who]):
+    """The connection of a participant, perhaps ourselves, has become better or worse. Others tell it of themselves."""
+
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAdvice:
+    """What could be done about our own connection, which is poor; None: nothing has to be done any more."""
+
+    advice: Advice | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +389,8 @@ Event = (
     | TrackUpdated[PublicationInfo]
     | TrackUnpublished[PublicationInfo]
     | MuteAsked[int]
+    | ConnectionQuality[int]
+    | ConnectionAdvice
     | RoomUpdated
     | Speakers
     | ChatReceived[int]

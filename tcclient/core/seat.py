@@ -15,6 +15,7 @@ from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
+from tcclient.core.media.connections import PICTURES, Connections
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
@@ -102,6 +103,7 @@ class Seat:
         self.texts = Texts(
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
+        self.connections = Connections(self.path, self.media, self.publications, self.room, control, emit)
         self._control = control
         self._emit = emit
         self._path_told = events.PathChanged(self.path.state, self.path.way)
@@ -124,6 +126,7 @@ class Seat:
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
             messages.Speakers: self._speakers,
+            messages.MemberQualities: self.connections.receive,
             messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
@@ -134,11 +137,13 @@ class Seat:
             ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
+            ("repair", lambda: self.media.repair.next_deadline, self.media.repair.handle_timeout),
             ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
             ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
+            ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
             ("purge", lambda: self._purge_at, self._purge),
         ):
             self.timers.follow(name, deadline, action)
@@ -207,6 +212,7 @@ class Seat:
         self._generation += 1
         self.media.wants_changed()
         self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
+        self.connections.gets_pictures = bool(PICTURES.intersection(sources) or choices)
         return self._control.request(messages.Subscribe(self._generation, sources, choices))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:

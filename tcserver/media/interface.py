@@ -257,6 +257,14 @@ class PathLost:
 
 
 @dataclass(frozen=True, slots=True)
+class SeatSilent:
+    """Nothing came from the proven address of the seat for some seconds, or something came again."""
+
+    media_id: int
+    silent: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SeatRekeyDue:
     """A seat's keys come near their limit of datagrams or age: new ones are due."""
 
@@ -328,6 +336,7 @@ Event = (
     | SealerTold
     | PathProven
     | PathLost
+    | SeatSilent
     | SeatRekeyDue
     | SealerRekeyDue
     | SpeakersChanged
