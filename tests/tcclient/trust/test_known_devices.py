@@ -121,9 +121,8 @@ def test_the_first_device_of_an_account_with_too_many_goes(tmp_path: Path) -> No
     assert known["dinkes"] == [key(number) for number in range(2, MAX_DEVICES + 2)]
 
 
-def test_a_full_file_is_told_and_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.trust.known_devices.MAX_PINS", 2)
-    book = KnownDevices(tmp_path)
+def test_a_full_file_is_told_and_forgets_nothing(tmp_path: Path) -> None:
+    book = KnownDevices(tmp_path, most=2)
     with pytest.raises(TrustFileError, match="full with 2 devices"):
         book.add(SERVER, [DevicePin(name, key(1)) for name in "abc"], DAY)
     assert KnownDevices(tmp_path).devices(SERVER) == {"a": [key(1)], "b": [key(1)]}
