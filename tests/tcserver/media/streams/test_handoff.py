@@ -16,7 +16,7 @@ import uvloop
 from tcproto.datagram import Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as MediaKind
 from tcserver.media import ReceiverSet, Transmission
-from tcserver.media.forwarding.path import CHALLENGE_INTERVAL
+from tcserver.media.forwarding.path import CHALLENGE_INTERVAL, MOVE_INTERVAL
 from tcserver.media.interface import (
     STREAM_HOST,
     Address,
@@ -140,8 +140,8 @@ def test_a_seat_of_a_worker_moves_from_udp_to_a_stream_and_back() -> None:
     async def main() -> None:
         async with running(2) as world:
             client = await world.seat(1, 30)
-            for _ in range(2):
-                await asyncio.sleep(CHALLENGE_INTERVAL)
+            for pause in (CHALLENGE_INTERVAL, MOVE_INTERVAL):
+                await asyncio.sleep(pause)
                 challenge = await world.answer(client, ItemType.PATH_CHALLENGE)
                 response = client.up(Item(ItemType.PATH_RESPONSE, challenge.value))
                 world.client.sendto(response, world.pool.local_addresses()[0])
