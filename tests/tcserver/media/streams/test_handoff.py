@@ -140,20 +140,15 @@ def test_a_seat_of_a_worker_moves_from_udp_to_a_stream_and_back() -> None:
     async def main() -> None:
         async with running(2) as world:
             client = await world.seat(1, 30)
-
-            async def prove_udp() -> None:
-                await asyncio.sleep(CHALLENGE_INTERVAL)
+            for pause in (CHALLENGE_INTERVAL, MOVE_INTERVAL):
+                await asyncio.sleep(pause)
                 challenge = await world.answer(client, ItemType.PATH_CHALLENGE)
                 response = client.up(Item(ItemType.PATH_RESPONSE, challenge.value))
                 world.client.sendto(response, world.pool.local_addresses()[0])
                 proven = await world.event(PathProven)
                 assert proven.address[1:] == world.client.getsockname()
-
-            await prove_udp()
-            await asyncio.sleep(MOVE_INTERVAL)
-            await Seated(world, client).prove()
-            await asyncio.sleep(MOVE_INTERVAL)
-            await prove_udp()
+                if pause < MOVE_INTERVAL:
+                    await Seated(world, client).prove()
 
     run(main())
 
