@@ -871,6 +871,22 @@ describe("a seat ends", () => {
   });
 });
 
+test("the connections of others are told, ours is told to the server", () => {
+  const pair = new Pair().seated(new OtherMember(2));
+  const members = ([1, 2, 9] as const).map((participant) => ({ participant, quality: "poor" as const }));
+  pair.say(messages.MemberQualities.make({ members }));
+  assert.deepEqual(
+    pair.of("connectionQuality").map(({ participant, quality }) => [participant, quality]),
+    [[2, "poor"]],
+  );
+  pair.session.seat.tellQuality("good");
+  pair.pump();
+  assert.deepEqual(
+    pair.server.requests.filter(({ message }) => message.t === "own_quality").map(({ message }) => message),
+    [messages.OwnQuality.make({ quality: "good" })],
+  );
+});
+
 describe("what a chair does", () => {
   test("reaches us as a wish, a hold and a hand", () => {
     const other = new OtherMember(2);
