@@ -34,17 +34,18 @@ MAX_HELD = 65_536
 PIECE_BYTES = 65_536
 """Bytes of a response that are given to the kernel at once; the next ones follow when it has taken them."""
 STREAM_LOWAT = 4096
-"""Unsent bytes of a stream below which the kernel asks for more (``TCP_NOTSENT_LOWAT``): what waits can be dropped."""
+"""Unsent bytes of a stream below which the kernel asks for more (``TCP_NOTSENT_LOWAT``). Few, since what
+has left our buffers can no more be dropped."""
 _SIOCOUTQNSD = 0x894B
-"""Bytes of a TCP socket that were not sent once. Linux, since 2.6.38."""
+"""The ``ioctl`` that returns the bytes of a TCP socket that were never sent. Linux, since 2.6.38."""
 _unsent = array("i", (0,))
 """Where the kernel writes the number of these bytes."""
 
 
 class WebConnection(asyncio.BufferedProtocol):
-    """One connection. It is the ``ByteStream`` of who uses it after an upgrade.
+    """One connection. After an upgrade it is a ``ByteStream``.
 
-    ``client`` is where it comes from, None for the other end of the socket. ``tls`` is None without encryption.
+    ``client`` is the address of the client; None: the other end of the socket. ``tls`` is None without encryption.
     """
 
     def __init__(
@@ -130,7 +131,7 @@ class WebConnection(asyncio.BufferedProtocol):
         elif self._body:
             self._write_body()
 
-    # Called by who makes connections, and by turns
+    # Called by the maker of connections, and by turns
 
     def take(self, data: bytes) -> None:
         """Take bytes of the client."""

@@ -231,24 +231,6 @@ def test_tls_12_and_the_protocol_that_is_spoken(run: Run, tmp_path: Path) -> Non
     run(main)
 
 
-def test_the_one_that_is_idle_for_the_longest_makes_room(run: Run, tmp_path: Path) -> None:
-    async def main() -> None:
-        world = WebWorld(tmp_path, plain=True, most=3)
-        async with world.serving(), contextlib.AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(world.connected()) for _ in range(3)]
-            for number in (1, 0, 2):
-                reader, writer = clients[number]
-                writer.write(get("/"))
-                assert (await response(reader))[0] == 200
-            reader, writer = await stack.enter_async_context(world.connected())
-            writer.write(get("/"))
-            assert (await response(reader))[0] == 200
-            assert await ended(clients[1][0])
-            assert (world.service.connections, world.service.counters.crowded) == (3, 1)
-
-    run(main)
-
-
 # The stream
 
 
