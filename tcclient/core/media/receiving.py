@@ -27,7 +27,7 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import PublicationId
-from tcproto.packet import Header, PacketType, Series, VideoHeader, parse_series
+from tcproto.packet import AudioHeader, Header, PacketType, Series, VideoHeader, parse_series
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
 
@@ -68,6 +68,8 @@ class MediaReceiver:
     ) -> None:
         self.beacons: list[tuple[MemberKeys, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
+        self.sound_at = float("-inf")
+        """When a packet of sound came last, whether or not it opened."""
         self._path = path
         self._opener = opener
         self._room = room
@@ -221,6 +223,8 @@ class MediaReceiver:
 
     def _count(self, sealed: SealedPacket) -> None:
         header = sealed.header
+        if isinstance(header, AudioHeader):
+            self.sound_at = sealed.received_at
         layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
         slot = (sealed.sealer, header.stream, sealed.redundant << 7 | layer)
         counts = self._series.get(slot)
