@@ -140,6 +140,7 @@ class Seat:
             ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
+            ("repair", lambda: self.media.repair.next_deadline, self.media.repair.handle_timeout),
             ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
             ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),

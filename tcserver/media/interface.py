@@ -193,7 +193,7 @@ class SetSpeakers:
     room: int
     limit: int
     always: tuple[int, ...] = ()
-    """Media ids of seats that are forwarded whatever their level, and take nobody's place."""
+    """Media ids of seats that are forwarded at any level, and take nobody's place."""
 
 
 Command = (
@@ -226,7 +226,7 @@ class SealerState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatOpened:
-    """The seat is open. ``sealer`` is that of its room and media worker; a key that waits for its turn is one more."""
+    """The seat is open. ``sealer`` has the key in use, then the keys that wait, of its room and worker."""
 
     media_id: int
     sealer: tuple[SealerState, ...]

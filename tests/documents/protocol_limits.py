@@ -21,6 +21,7 @@ from tcproto import (
     control,
     copies,
     datagram,
+    feedback,
     fields,
     framing,
     keyring,
@@ -42,6 +43,7 @@ from tcserver.conference.room import change_log, kicks, qualities, sealer, strea
 from tcserver.conference.settings import Settings
 from tcserver.daemon.control_peer import MAX_BYTES_BEFORE_LOGIN
 from tcserver.media.forwarding import path as server_path
+from tcserver.media.forwarding import repeats
 from tcserver.media.forwarding import seat as media_seat
 from tcserver.media.speakers import preroll
 
@@ -160,6 +162,8 @@ def _media() -> list[_Row]:
         ("a path moves from one proved address to another at most every", _seconds(server_path.MOVE_INTERVAL)),
         ("to an address that has not proved itself goes at most, times what came", _number(server_path.AMPLIFICATION)),
         ("pings out of turn, for a datagram above the ceiling, at most every", _seconds(client_path.POSITION_INTERVAL)),
+        ("a packet is sent again at most every", _seconds(feedback.REPEAT_INTERVAL)),
+        ("requests for a packet, at most", _number(feedback.MAX_TRIES)),
     ]
 
 
@@ -251,6 +255,7 @@ def _server() -> list[_Row]:
     default = _DEFAULT
     challenge, failed = default.challenge_delay, default.failed_login_delay
     seat_caps, pings = media_seat.SEAT_CAPS, media_seat.ANSWERED_PINGS
+    asked = repeats.ASKED.packets_per_second
     return [
         (
             "handshake; login after it",
@@ -287,6 +292,8 @@ def _server() -> list[_Row]:
             "what a seat may send beside the caps of what it publishes",
             _caps(seat_caps.bitrate, seat_caps.packets_per_second),
         ),
+        ("packets that a receiver may ask for again, per second; at once", "; ".join(2 * [_number(asked)])),
+        ("what a receiver is sent again, at most", f"{_number(repeats.REPEATED.bitrate // 1000)} kbit/s"),
         ("pings of a seat that are answered; at once", f"{pings.packets_per_second} per second; as many more"),
         ("talkers that are forwarded in a room of more than eight", _number(default.rooms.loudest)),
     ]

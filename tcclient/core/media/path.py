@@ -80,6 +80,15 @@ class MediaPath:
         """When ``handle_timeout`` is due: at once, at first."""
         return min(self._proof.next_deadline, self._probation.next_deadline)
 
+    @property
+    def round_trip(self) -> tuple[float | None, float]:
+        """Seconds of a round trip by the way in use, None until measured, and their mean deviation."""
+        return self.statistics.rtt, self.statistics.rtt_jitter
+
+    def send(self, *items: Item) -> None:
+        """Send items in a datagram of their own."""
+        self._egress.send(*items)
+
     def rekey(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Use new keys. The old down key is good for the overlap; an epoch that is still known changes nothing."""
         if epoch in self._down and now < self._down[epoch].until:

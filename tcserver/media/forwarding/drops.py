@@ -68,6 +68,10 @@ class Drop(StrEnum):
     """packet: silence, sent more often than needed"""
     NO_RECEIVER = "no_receiver"
     """packet: nobody with a proven path wants it"""
+    NOT_KEPT = "not_kept"
+    """request: for a packet that is not kept, or not for the asker"""
+    REPEAT_RATE = "repeat_rate"
+    """request, or the datagram it is for: asked for a moment ago, or more than the share of one receiver"""
     PROBE_SPENT = "probe_spent"
     """probe: the ticket is over, in time or in datagrams"""
     PROBE_SHORT = "probe_short"
@@ -131,6 +135,8 @@ class Counters:
     sent: int = 0
     """Datagrams handed out for sending, counted once for each receiver."""
     sent_bytes: int = 0
+    repeated: int = 0
+    """Room datagrams that were sent again to a receiver that asked for them; they count as sent, too."""
     relayed_out: int = 0
     """Room datagrams handed on to another media worker, counted once for each worker."""
     relayed_in: int = 0

@@ -53,6 +53,10 @@ class RoomShare:
                 by_worker.setdefault(worker, []).append(media_id)
         return self._make(self._room, {worker: tuple(ids) for worker, ids in by_worker.items()}) if by_worker else None
 
+    def worker_of(self, sealer: int) -> int | None:
+        """Return the other worker that has a sealer; None: none that is known."""
+        return next((worker for worker, position in self.positions.items() if position.sealer == sealer), None)
+
     def reach(self, worker: int, sealer: int, counter: int) -> None:
         """Note the position of a sealer of another worker. It never goes back, but another sealer may follow."""
         known = self.positions.get(worker)

@@ -1,4 +1,4 @@
-"""A lane in front of byte streams: each has a bounded queue, and what leaves for all of them is the same bytes."""
+"""A lane in front of byte streams: each stream has a bounded queue, and all of them get the same bytes."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class StreamLane(Lane):
         self._put(payload, size, (source, size), map(self._find, numbers))
 
     def flush(self) -> None:
-        """Write what was collected, and what may leave of what waits; to be called when it is due."""
+        """Write the datagrams that were collected, and those that wait and may leave; to be called when it is due."""
         began = self._clock()
         self._is_due = False
         waiting, self._waiting = self._waiting, []
@@ -124,7 +124,7 @@ class StreamLane(Lane):
         self._interval = FLUSH_INTERVAL if self._clock() - began < BUSY else BUSY_FLUSH_INTERVAL
 
     def resume(self, number: int) -> None:
-        """Write what waits for a stream, as far as it may leave: the stream has taken what was written before."""
+        """Write the datagrams that wait and may leave: the stream has taken all that was written before."""
         stream = self._find(number)
         if stream.queue:
             self._flush(stream, self._clock())

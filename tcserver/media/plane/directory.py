@@ -133,7 +133,7 @@ class Directory:
             self.rooms[command.room] = MediaRoom(command.room, sealer, self._counters)
         elif room.sealer.ident != command.sealer:
             # To open the same sealer again would use counters again under the same key.
-            room.sealer = sealer
+            room.change_sealer(sealer)
 
     def _share_room(self, command: ShareRoom, now: float) -> None:
         room = self.rooms.get(command.room)
@@ -222,6 +222,7 @@ class Directory:
         room = self.rooms.get(command.room)
         if room is None:
             return
+        room.note_receivers(command.receivers)
         for ident in command.streams:
             stream = room.streams.get(ident)
             if stream is not None:

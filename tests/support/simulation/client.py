@@ -77,8 +77,8 @@ class Client:
         """With the stream among them, datagrams may travel beside TCP, whole and in order."""
         self.stream_unsent = 0
         """Bytes that the stream has not taken: 4,000 stop it."""
-        self.room_losses = 0
-        """Room datagrams that the path down lost."""
+        self.room_losses: set[bytes] = set()
+        """Room datagrams that the path down lost, once or more often."""
         self.session: Session
         self._settings = Settings(fingerprint=world.server.identity.fingerprint, sources=sources)
         self._tcp_delay = conditions.delay if tcp_delay is None else tcp_delay
@@ -180,7 +180,8 @@ class Client:
         world.server.routes[address] = self.stream_down
 
     def _lost(self, data: bytes) -> None:
-        self.room_losses += parse_header(data).kind == DatagramKind.ROOM
+        if parse_header(data).kind == DatagramKind.ROOM:
+            self.room_losses.add(data)
 
     # What the shell does
 
@@ -256,12 +257,12 @@ class Client:
         assert speaker != self.name, "nobody gets own media"
         header = packet.header
         spatial = getattr(header, "spatial", 0)
-        slot = (packet.participant, packet.publication, spatial, header.sequence)
-        assert slot not in self._delivered, "delivered at most once"
-        self._delivered.add(slot)
-        assert self.world.spoken[slot] in (None, packet.payload), "as it was sent"
+        place = (packet.participant, packet.publication, spatial, header.sequence)
+        assert place not in self._delivered, "delivered at most once"
+        self._delivered.add(place)
+        assert self.world.spoken[place] in (None, packet.payload), "as it was sent"
         self.heard.append(Heard(self.world.clock.now, speaker, packet))
-        self.world.note(self.name, slot, packet.payload)
+        self.world.note(self.name, place, packet.payload)
 
     # Use
 
