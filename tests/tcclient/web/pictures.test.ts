@@ -211,8 +211,6 @@ test("of a camera at any rate as many pictures are taken as are wanted, evenly",
 test("after a pause the pictures come no faster than is wanted", () => {
   const pace = new Pace();
   assert.ok(pace.take(25, 0));
-  const taken = [...Array(30).keys()].filter((n) =>
-    pace.take(25, 10 + n / 100),
-  );
+  const taken = [...Array(30).keys()].filter((n) => pace.take(25, 10 + n / 100));
   assert.ok(taken.length <= 9, `${taken.length} in 0.3 s`);
 });
