@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tcclient.audio.gate import GateMode
-from tcclient.capture.pacing import Timeline
 from tcclient.core import events as core
 from tcclient.core.media.packet import MediaPacket
+from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.core.session import Session
-from tcclient.errors import RequestRefused, RoomClosed, SourceError
+from tcclient.errors import RoomClosed, SourceError
 from tcclient.events import (
     Closed,
     Event,
@@ -50,8 +52,6 @@ if TYPE_CHECKING:
 
 QUEUED_EVENTS = 1024
 """Events that wait for a reader: a room of 500 coming in at once; the oldest go first."""
-LEAD = 0.05
-"""Seconds between the start of several sources together and their first frame: the encoders get going."""
 WORKERS = 2
 """Threads for codecs and files: one may be in a long encoder call while sound goes on in the other."""
 
@@ -70,10 +70,12 @@ class Room(RoomVerbs):
         """The other participants, by id; ``me`` is our own."""
         self.publications: dict[int, Publication] = {}
         """What we publish, by number."""
-        self.path = core.PathState.UNKNOWN
+        self.path = PathState.UNKNOWN
         """State of the way that datagrams take."""
-        self.way = core.Way.UDP
+        self.way = Way.UDP
         """The way that datagrams take."""
+        self.advice: Advice | None = None
+        """What could be done about our connection, if it is poor."""
         self.permissions = 0
         super().__init__(Connection(session, self._event, self._receive, receive_interval, path))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
@@ -127,7 +129,7 @@ class Room(RoomVerbs):
     @property
     def path_is_ok(self) -> bool:
         """Whether the way of the datagrams is proved in both directions."""
-        return self.path is core.PathState.OK
+        return self.path is PathState.OK
 
     @property
     def safety_code(self) -> str:
@@ -191,7 +193,7 @@ class Room(RoomVerbs):
     ) -> list[Publication]:
         """Publish sources that begin together, in step; all of them or none. Otherwise as ``publish``."""
         from tcclient.capture.intake import check_source
-        from tcclient.publication import Publication
+        from tcclient.publication import Publication, begin_together
 
         for source in sources:
             check_source(source)
@@ -205,21 +207,11 @@ class Room(RoomVerbs):
             )
             for source in sources
         ]
-        try:
-            await asyncio.gather(*(publication.look() for publication in publications))
-            await self._replied(*(self._announce(publication) for publication in publications))
-            if refusal := next((p.refusal for p in publications if p.refusal), None):
-                raise refusal  # it ended while the others waited
-        except BaseException:
-            for publication in publications:
-                await publication.stop()
-            raise
-        timeline = Timeline(time.monotonic() + LEAD)
-        for publication in publications:
-            if muted:
-                publication.mute()
-            publication.start(timeline)
+        await begin_together(publications, self._announce_all, muted=muted)
         return publications
+
+    async def _announce_all(self, publications: Sequence[Publication]) -> None:
+        await self._replied(*(self._announce(publication) for publication in publications))
 
     def _announce(self, publication: Publication) -> asyncio.Future[core.Event]:
         kind, source, codec, width, height = codec_of(publication.source)
@@ -315,12 +307,15 @@ class Room(RoomVerbs):
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(event)
+            case core.ConnectionAdvice(advice):
+                self.advice = advice
+                self._tell(event)
             case core.Evicted(code, text):
                 self._end(Closed(code, text or CODES[code].text, CODES[code].action))
             case core.Closed(code, text):
                 self._end(replace(event, text=text or (CODES[code].text if code else "")))
 
-    def _participant_joined(self, entry: core.Participant) -> None:
+    def _participant_joined(self, entry: RosterEntry) -> None:
         participant = Participant(entry, self.request, is_me=entry.id == self._own_id)
         self._everybody[entry.id] = participant
         if participant.is_me:
@@ -331,7 +326,7 @@ class Room(RoomVerbs):
             self._tell(ParticipantJoined(participant))
         self._devices.look(participant, self._connection.session.server_fingerprint)
 
-    def _participant_updated(self, event: core.ParticipantEvent[core.Participant], entry: core.Participant) -> None:
+    def _participant_updated(self, event: core.ParticipantEvent[RosterEntry], entry: RosterEntry) -> None:
         participant = self._everybody[entry.id]
         participant.update(entry)
         if participant.is_me:
@@ -359,24 +354,16 @@ class Room(RoomVerbs):
         now = tuple(p for p in self._everybody.values() if p.speaking)
         self._tell(SpeakersChanged(now, self._everybody.get(dominant)))
 
-    def _publication_event(
-        self, event: core.Published | core.PublishFailed | core.HoldChanged | core.KeyframeRequested
-    ) -> None:
+    def _publication_event(self, event: core.PublicationEvent) -> None:
         publication = self.publications.get(event.number)
         if publication is None:
             return
+        publication.receive(event)
         match event:
-            case core.Published(_, stream):
-                publication.stream = stream
             case core.HoldChanged(_, held):
-                publication.hold(held)
                 self._tell(PublicationHeld(publication, held))
-            case core.KeyframeRequested():
-                publication.want_keyframe()
-            case core.PublishFailed(_, code, text):
-                publication.refusal = RequestRefused(text, code)
-                if publication.started:
-                    self._publication_failed(publication, SourceError(text))
+            case core.PublishFailed(_, _, text) if publication.started:
+                self._publication_failed(publication, SourceError(text))
 
     def _tell(self, event: Event) -> None:
         self._history.put(event)
@@ -417,4 +404,4 @@ class Room(RoomVerbs):
 
 
 def _path_is_ok(event: core.Event) -> bool:
-    return isinstance(event, core.PathChanged) and event.state is core.PathState.OK
+    return isinstance(event, core.PathChanged) and event.state is PathState.OK

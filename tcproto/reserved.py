@@ -103,15 +103,6 @@ RESERVED = (
         _SKIPPED,
     ),
     Reserved(
-        "item RETRANSMISSION_REQUEST",
-        (
-            "datagram.ItemType.RETRANSMISSION_REQUEST",
-            "feedback.RetransmissionRequest",
-            "feedback.parse_retransmission_request",
-        ),
-        _SKIPPED,
-    ),
-    Reserved(
         "item RESEND_REQUEST",
         (
             "datagram.ItemType.RESEND_REQUEST",

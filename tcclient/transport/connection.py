@@ -8,8 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, cast
 
-from tcclient.core.events import Closed, Event, Way
+from tcclient.core.events import Closed, Event, PathChanged
 from tcclient.core.media.packet import MediaPacket
+from tcclient.core.media.proof import PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, closed_error
 from tcclient.transport.loop import shut_down
@@ -215,6 +216,8 @@ class Connection(asyncio.Protocol):
     def _deliver(self, event: Event) -> None:
         if isinstance(event, Closed):
             self.closed = event
+        elif isinstance(event, PathChanged) and (event.state is PathState.LOST or event.way is Way.STREAM):
+            self._udp.renew()  # the machine may be in another network
         self._on_event(event)
         self._replies.deliver(event)
 

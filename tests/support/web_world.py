@@ -15,8 +15,9 @@ from tcserver.web.byte_stream import ByteStream, StreamUser
 from tcserver.web.certificates.keeper import SelfSigned
 from tcserver.web.front import Front
 from tcserver.web.http.hosts import HostNames
+from tcserver.web.http.message import Arrival, OpenStream, Request, Response
 from tcserver.web.http.page import Page
-from tcserver.web.http.site import Redirect, Site
+from tcserver.web.http.site import Redirect, Routes, Site
 from tcserver.web.service import WebService
 from tcserver.web.trusted_proxies import TrustedProxies
 from tests.support.conference.identities import SERVER
@@ -27,10 +28,10 @@ SCRIPT = bytes(range(256)) * 2000
 
 
 class Echo:
-    """A user of a stream that sends back what comes."""
+    """A user of a stream that sends back what comes, or, for ``bye``, the ``last_words``."""
 
-    def __init__(self, headers: Sequence[tuple[bytes, bytes]], stream: ByteStream) -> None:
-        self.headers, self.stream = headers, stream
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]], stream: ByteStream, last_words: bytes = b"") -> None:
+        self.headers, self.stream, self.last_words = headers, stream, last_words
         self.heard = b""
         self.writable_calls = 0
         self.ends = 0
@@ -39,6 +40,7 @@ class Echo:
     def received(self, data: bytes) -> None:
         self.heard += data
         if data == b"bye":
+            self.stream.write(self.last_words)
             self.stream.close()
         else:
             self.stream.write(data)
@@ -62,6 +64,7 @@ class WebWorld:
         self.errors: list[Exception] = []
         self.expected_errors: list[Exception] = []
         self.streams: list[Echo] = []
+        self.last_words = b""
         self.conference = Conference(Settings(), SERVER, os.urandom, lambda: 0)
         self.control = ControlServer(
             self.conference, SERVER.secret, self._carry_out, time.monotonic, self.errors.append
@@ -69,12 +72,13 @@ class WebWorld:
         self.context, _ = SelfSigned(folder / "web.pem", ["localhost", "127.0.0.1"]).load(time.time())
         self.service = WebService(self.control.turns, self.errors.append, most, of_network, self._open_stream)
         hosts = HostNames(["conference.example"])
-        self.site = Site(Page(folder), lambda: hosts, b"{}", lambda: False)
+        self.site: Routes = Site(Page(folder), lambda: hosts, b"{}", lambda: False)
+        """May be replaced at any time."""
         self.front = Front(
             self.service,
             self.control.make_peer,
             lambda: self.context,
-            self.site,
+            self,
             Redirect(lambda: hosts, lambda arrived: 443),
             TrustedProxies(trusted),
             is_plain=plain,
@@ -116,12 +120,16 @@ class WebWorld:
         """Control connections that have not logged in."""
         return self.conference.half_open
 
+    def answer(self, request: Request, arrival: Arrival) -> Response | OpenStream:
+        """Answer as the site of the moment does."""
+        return self.site.answer(request, arrival)
+
     def _open_stream(self, headers: Sequence[tuple[bytes, bytes]], stream: ByteStream) -> StreamUser | None:
         if (b"x-refuse", b"1") in headers:
             stream.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             stream.close()
             return None
-        self.streams.append(Echo(headers, stream))
+        self.streams.append(Echo(headers, stream, self.last_words))
         return self.streams[-1]
 
     def _carry_out(self, effects: list) -> None:

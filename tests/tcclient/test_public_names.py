@@ -19,7 +19,7 @@ PACKAGES = ("tcclient", "tcproto")
 INTERNAL = {
     "AccountSecret": {"key"},
     "Participant": {"update", "mark"},
-    "Publication": {"look", "start", "want_keyframe"},
+    "Publication": {"look", "start", "receive"},
     "Room": {"connection", "open", "tell_fault"},
     "Track": {"receive", "tend", "update", "end"},
     "Listener": {"add", "remove", "run"},

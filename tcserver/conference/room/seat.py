@@ -6,7 +6,18 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from tcproto.datagram import EPOCH_BITS
-from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.messages import (
+    Join,
+    Joined,
+    Member,
+    Permission,
+    PublicationInfo,
+    Quality,
+    Role,
+    RoomKey,
+    Source,
+    StreamChoice,
+)
 from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
@@ -28,7 +39,7 @@ class Stream:
     """Receivers by media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
     beyond_last_n: bool = False
-    """Whether it is a camera that only receivers get that have chosen it: enough others spoke later (``LastN``)."""
+    """Whether it is a camera that goes only to receivers that have chosen it: enough others spoke later (``LastN``)."""
     reply: Callable[[], None] | None = None
     """Answers the request to publish, until that is done."""
 
@@ -87,6 +98,10 @@ class Seat:
     """Sources that another participant holds muted (``Holds``)."""
     is_open: bool = False
     is_speaking: bool = False
+    is_silent: bool = False
+    """Whether nothing comes by its media path."""
+    reported_quality: Quality = Quality.UNKNOWN
+    """How good the participant finds its connection."""
     waits_for: set[int] = field(default_factory=set)
     """Sealers of the room whose media workers have not reported their position yet."""
     keys: list[RoomKey] = field(default_factory=list)
@@ -107,6 +122,11 @@ class Seat:
     def channel(self) -> Channel:
         """The way to the client."""
         return self.session.channel
+
+    @property
+    def quality(self) -> Quality:
+        """How good its connection is, as the others are told."""
+        return Quality.LOST if self.is_silent else self.reported_quality
 
     @property
     def streams(self) -> list[Stream]:
@@ -179,7 +199,7 @@ class Seat:
         """Return how the seat wants to receive a stream of another seat; None: not at all."""
         info = stream.info
         if info is None:
-            # Beacons carry the view of the member set. Who could refuse them would not see a member that was added.
+            # A beacon carries the view of the member set. A client that refused beacons would not see an added member.
             return Receiver(self.media_id)
         if not self.may_subscribe:
             return None

@@ -9,6 +9,7 @@ from tcproto.datagram import (
     KEY_OVERLAP,
     MAX_COUNTER,
     MAX_UP_ITEMS,
+    MIN_DATAGRAM,
     NONCE_PADDING,
     REKEY_COUNTER,
     Item,
@@ -30,6 +31,7 @@ from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
 from tcserver.media.forwarding.path import Path
+from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.stream import MediaStream
 
 SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=100)
@@ -43,6 +45,8 @@ MAX_GAP = SESSION_WINDOW
 counters, or nothing came for very long: one datagram must not change a metric by millions."""
 TICKET_WINDOW = 64
 """Size of the replay window of a ticket, which is good for few datagrams."""
+PADDED_PONG = MIN_DATAGRAM + 3 + 20 + 1
+"""Bytes of a datagram with a pong and an empty padding: the items have heads of 3 and 1 bytes, and a pong has 20."""
 _NEW = Verdict.NEW
 _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdict.AHEAD: Drop.OLD}
 
@@ -59,7 +63,7 @@ class UpKey:
         self.received = 0
         """Datagrams that opened."""
         self.reordered = 0
-        """Of these, those that a later one overtook."""
+        """Datagrams that opened, and that a later one had overtaken."""
         self._flushed = (0, 0, 0)
         self._skipped = 0
         """Counters that were not used, as far as can be told."""
@@ -144,6 +148,7 @@ class MediaSeat:
         "opened_at",
         "participant",
         "path",
+        "repeats",
         "room",
         "streams",
         "up",
@@ -178,10 +183,12 @@ class MediaSeat:
         self._previous_until = now
         self._born = now
         self._reported = False
+        self.repeats: Repeats | None = None
+        """What it was sent again; None: it has never asked for anything."""
         self._asks = RateCap(KEYFRAME_ASKS, now)
         self._pings = RateCap(ANSWERED_PINGS, now)
         self.cap = RateCap(SEAT_CAPS, now)
-        """For all that comes from the proven address, before it is opened."""
+        """Rate cap of all that comes from the proven address, before it is opened."""
 
     def may_ask(self, now: float) -> bool:
         """Return whether a request for a keyframe of a stream that is not known here is passed on."""
@@ -256,7 +263,10 @@ class Ticket:
         return plaintext
 
     def answer(self, plaintext: bytes, most: int, now: float) -> bytes:
-        """Return the answer to a probe, of ``most`` bytes at most; raises ``Dropped``."""
+        """Return the answer to a probe, padded to ``most`` bytes, so that it measures the way back too.
+
+        Raises ``Dropped``, also if the answer does not fit.
+        """
         try:
             ping = next(
                 parse_ping(item.value)
@@ -265,7 +275,10 @@ class Ticket:
             )
         except (ValueError, StopIteration):
             raise Dropped(Drop.ITEMS) from None
-        answer = self.down.seal([Item(ItemType.PONG, self.up.pong(ping, now).pack())])
+        items = [Item(ItemType.PONG, self.up.pong(ping, now).pack())]
+        if most >= PADDED_PONG:
+            items.append(Item(ItemType.PADDING, bytes(most - PADDED_PONG)))
+        answer = self.down.seal(items)
         if len(answer) > most:
             raise Dropped(Drop.PROBE_SHORT)
         return answer
