@@ -85,7 +85,7 @@ def shared_server(template: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count the lines that a test and its processes reach, if coverage is measured."""
+    """Count the lines that a test and its clients reach, if coverage is measured."""
     if Coverage.current() is not None:
         monkeypatch.setenv("COVERAGE_PROCESS_START", str(ROOT / "pyproject.toml"))
         monkeypatch.setenv("COVERAGE_FILE", str(ROOT / ".coverage"))
