@@ -58,6 +58,7 @@ async def connect(
     receive_interval: float = 0.0,
     path: PathChoice = "auto",
     retry: RetryHook | None = None,
+    reconnect: bool = True,
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
 
@@ -72,7 +73,9 @@ async def connect(
     ``path`` "auto" sound and pictures go by UDP, and through the control connection while UDP is blocked; "udp" and
     "stream" leave them one of the two. With
     ``retry``, attempts that may succeed later (a server too busy, or going down) are repeated with growing waits, until
-    the caller gives up or the server says stop. ``retry`` is called before each wait.
+    the caller gives up or the server says stop. ``retry`` is called before each wait. If the connection is lost later,
+    the room comes back by itself, in the same way, and tells by ``Reconnecting`` and ``Reconnected``; not with
+    ``reconnect=False``, which ends it.
 
     Raises ``WrongValue`` for a link without a room or a name that cannot be, and the other errors of
     ``tcclient.errors``.
@@ -97,7 +100,7 @@ async def connect(
         for text in entry.faults:
             room.tell_fault(text)
         try:
-            await room.open(entry.enter)
+            await room.open(entry.enter, entry.come_back if reconnect else None)
             seated = True
             yield room
         except ClientError as error:
@@ -158,6 +161,28 @@ class _Entry:
         key = _step(connection, core.ServerKey, core.WrongServerKey)
         await connection.open(self._link)
         await self._check_server(connection, await self._answered(key))
+        await self._log_in(connection)
+        return await self._sit_down(connection)
+
+    async def come_back(self, connection: Connection) -> core.Joined | None:
+        """Connect again, and resume the seat (None is returned); if that is lost, log in and join.
+
+        Raises the errors of ``connect``.
+        """
+        connection.begin_again()
+        key = _step(connection, core.ServerKey, core.WrongServerKey)
+        await connection.open(self._link)
+        await self._check_server(connection, await self._answered(key))
+        session = connection.session
+        if session.seated:
+            step = _step(connection, core.Resumed, core.ResumeFailed, core.Evicted)
+            session.resume()
+            connection.pump()
+            match await self._answered(step):
+                case core.Resumed():
+                    return None
+                case core.Evicted(code, text):
+                    raise JoinRefused(text, code)
         await self._log_in(connection)
         return await self._sit_down(connection)
 
@@ -229,7 +254,7 @@ class _Entry:
 
 def _step(connection: Connection, *types: type[core.Event]) -> asyncio.Future[core.Event]:
     """Return the future of the next event of one of these types; to be called before the server is asked."""
-    return connection.expect(lambda event: isinstance(event, types))
+    return connection.expect(lambda event: isinstance(event, types), on_connection=True)
 
 
 @contextmanager

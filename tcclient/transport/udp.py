@@ -44,6 +44,11 @@ class UdpSocket:
         self._later: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a socket."""
+        return self._socket is not None
+
     def open(self, family: int, address: tuple[object, ...]) -> None:
         """Connect to the server's address; raises ``OSError``."""
         sock = socket.socket(family, socket.SOCK_DGRAM)

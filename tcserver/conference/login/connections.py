@@ -167,6 +167,8 @@ class Connections:
             connection.pings += 1
             connection.unanswered += 1
             self._context.outbox.send(connection.number, Ping(time=self._context.unix_ms()), connection.pings)
+        if connection.session is not None:
+            connection.session.channel.forget_old(now, settings.limits.idle_s + settings.limits.resume_s)
         watch = partial(self._watch, connection)
         due = ceil((now + settings.ping_interval) / WATCH_STEP) * WATCH_STEP
         self._context.timers.set(("idle", connection.number), due, watch)

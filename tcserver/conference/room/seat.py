@@ -6,7 +6,18 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from tcproto.datagram import EPOCH_BITS
-from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.messages import (
+    Join,
+    Joined,
+    Member,
+    Permission,
+    PublicationInfo,
+    Resumed,
+    Role,
+    RoomKey,
+    Source,
+    StreamChoice,
+)
 from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
@@ -167,6 +178,18 @@ class Seat:
             beacon_stream=self.beacon.number,
             role=self.role,
             permissions=int(self.permissions),
+        )
+
+    def resumed(self) -> Resumed:
+        """Return the reply to the request to resume."""
+        return Resumed(
+            participant=self.participant,
+            media_id=self.media_id,
+            epoch=self.epoch,
+            up_key=self.up_key,
+            down_key=self.down_key,
+            resume_token=self.session.token,
+            number=self.channel.received,
         )
 
     def renew_keys(self, random_bytes: Callable[[int], bytes], now: float) -> None:
