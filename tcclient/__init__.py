@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     from tcclient.audio.libopus import (
         OpusUnavailable as OpusUnavailable,
     )
-    from tcclient.core.events import (
-        PathState as PathState,
-    )
-    from tcclient.core.events import (
-        Way as Way,
-    )
     from tcclient.core.media.packet import (
         AudioPacket as AudioPacket,
         MediaPacket as MediaPacket,
         VideoPacket as VideoPacket,
+    )
+    from tcclient.core.media.proof import (
+        PathState as PathState,
+        Way as Way,
+    )
+    from tcclient.core.media.quality import (
+        Advice as Advice,
     )
     from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
         ChatReceived as ChatReceived,
         Closed as Closed,
         CommitmentMismatch as CommitmentMismatch,
+        ConnectionAdvice as ConnectionAdvice,
+        ConnectionQuality as ConnectionQuality,
         HandChanged as HandChanged,
         MemberHeard as MemberHeard,
         MembershipAgreed as MembershipAgreed,
@@ -155,6 +158,7 @@ if TYPE_CHECKING:
         LockRoom as LockRoom,
         LowerHand as LowerHand,
         MuteOther as MuteOther,
+        Quality as Quality,
         RaiseHand as RaiseHand,
         Role as Role,
         RoomInfo as RoomInfo,
@@ -173,8 +177,9 @@ _PUBLIC = {
     "tcclient.audio.gate": ("GateMode",),
     "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
-    "tcclient.core.events": ("PathState", "Way"),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
+    "tcclient.core.media.proof": ("PathState", "Way"),
+    "tcclient.core.media.quality": ("Advice",),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (
@@ -201,6 +206,8 @@ _PUBLIC = {
         "ChatReceived",
         "Closed",
         "CommitmentMismatch",
+        "ConnectionAdvice",
+        "ConnectionQuality",
         "HandChanged",
         "MemberHeard",
         "MemberSilent",
@@ -260,6 +267,7 @@ _PUBLIC = {
         "LockRoom",
         "LowerHand",
         "MuteOther",
+        "Quality",
         "RaiseHand",
         "Role",
         "RoomInfo",

@@ -37,9 +37,9 @@ from tcproto.messages import Source
 
 ANSWER_LIMIT = 30.0
 """Seconds to wait for each answer while connecting. A server that is busy with the logins of a whole town needs far
-less. Without a limit, a server that lives but never answers would keep a program waiting for ever."""
+less. Without a limit, a program would wait for ever for a server that runs but never answers."""
 _LIVES = Lives()
-"""The lives of rooms that any session of this process has seen: a meeting that has ended must not be shown again."""
+"""Lives of rooms that sessions of this process have seen: a server must not show a meeting that has ended again."""
 Trust = Callable[[bytes], Awaitable[bool]]
 """Asks the user whether a fingerprint (20 bytes) is the server's."""
 
@@ -65,19 +65,20 @@ async def connect(
     The password is forgotten once the account key is derived from it. To connect again later, make an
     ``AccountSecret`` of it, and give that each time.
 
-    ``data`` is the directory of device identity, known servers and known devices (default: the user's). A server whose
-    key is neither in the link nor known is trusted only if ``trust`` says so; one that is known by another key than the
-    link's is never asked. A room without end-to-end encryption is entered only
-    with ``require_e2ee=False``, and only if the link says so too. ``sources`` are subscribed of everybody. With
-    ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry. With the
-    ``path`` "auto" sound and pictures go by UDP, and through the control connection while UDP is blocked; "udp" and
-    "stream" leave them one of the two. With
-    ``retry``, attempts that may succeed later (a server too busy, or going down) are repeated with growing waits, until
-    the caller gives up or the server says stop. ``retry`` is called before each wait. If the connection is lost later,
-    the room comes back by itself, in the same way, and tells by ``Reconnecting`` and ``Reconnected``; not with
-    ``reconnect=False``, which ends it.
+    - ``data``: the directory of device identity, known servers and known devices (default: that of the user).
+    - ``trust``: asks the user about a server whose key is neither in the link nor known. Without it such a server is
+      refused. A server that is known by another key than that of the link is always refused.
+    - ``require_e2ee``: False also enters a room without end-to-end encryption, if the link says that it is off.
+    - ``sources``: those that are subscribed of everybody.
+    - ``receive_interval``: seconds between two looks at the network, for programs in no hurry. 0: at once.
+    - ``path``: "auto" sends sound and pictures by UDP, and through the control connection while UDP is blocked. "udp"
+      and "stream" allow only one of these ways.
+    - ``retry``: is called before each wait. With it, attempts that may succeed later (the server is too busy, or goes
+      down) are repeated with growing waits, until the caller gives up or the server says stop.
+    - ``reconnect``: a room whose connection is lost later comes back by itself, and tells so by ``Reconnecting`` and
+      ``Reconnected``. With False the loss ends it.
 
-    Raises ``WrongValue`` for a link without a room or a name that cannot be, and the other errors of
+    Raises ``WrongValue`` for a link without a room and for a name that is not allowed, and the other errors of
     ``tcclient.errors``.
     """
     with _checked():
@@ -200,7 +201,7 @@ class _Entry:
             raise LinkContradictsPin(self._link.address, pinned, key.fingerprint)
 
     def _hint(self) -> str:
-        """How to go on with a server that has another key than expected."""
+        """Return what to do about a server that has another key than expected."""
         if self._link.fingerprint is not None:
             return "If its operator confirms the new key, ask for a new link"
         return f"If its operator confirms the new key: tcclient forget {self._link.address}, and join again"

@@ -12,6 +12,8 @@ from tcclient.core.events import (
     ChatReceived,
     Closed,
     CommitmentMismatch,
+    ConnectionAdvice,
+    ConnectionQuality,
     HandChanged,
     MemberHeard,
     MembershipAgreed,
@@ -39,6 +41,8 @@ __all__ = (
     "ChatReceived",
     "Closed",
     "CommitmentMismatch",
+    "ConnectionAdvice",
+    "ConnectionQuality",
     "Event",
     "HandChanged",
     "MemberHeard",
@@ -154,6 +158,8 @@ Event = (
     | HandChanged[Participant]
     | MuteAsked[Participant]
     | ParticipantLeft[Participant]
+    | ConnectionQuality[Participant]
+    | ConnectionAdvice
     | TrackPublished[Track]
     | TrackUpdated[Track]
     | TrackUnpublished[Track]

@@ -7,7 +7,7 @@ from numbers import Real
 
 from tcclient.core import events
 from tcclient.errors import WrongValue
-from tcproto.messages import Kick, LowerHand, MuteOther, Role, SetRole, Source
+from tcproto.messages import Kick, LowerHand, MuteOther, Quality, Role, SetRole, Source
 
 MAX_VOLUME = 2.0
 """6 dB up: enough for a quiet microphone; the limiter of the mix takes care of the rest."""
@@ -35,6 +35,8 @@ class Participant:
         self.speaking = False
         self.priority = False
         """Whether ``Room.listen`` lowers all others, by 12 dB, while this one talks."""
+        self.quality = Quality.UNKNOWN
+        """How good the connection is: ``lost``, ``poor``, ``good``, ``excellent``. Each finds out for itself."""
         self.silent = False
         """Whether none of its beacons has come for three intervals: it gets none of our new keys."""
         self.mismatch = False
@@ -82,8 +84,10 @@ class Participant:
         self._entry = entry
 
     def mark(self, event: events.Event) -> None:
-        """Take what its beacons show."""
+        """Take what its beacons show, and how its connection is."""
         match event:
+            case events.ConnectionQuality():
+                self.quality = event.quality
             case events.MemberSilent() | events.MemberHeard():
                 self.silent = isinstance(event, events.MemberSilent)
             case events.MembershipMismatch() | events.MembershipAgreed():

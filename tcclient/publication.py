@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tcclient.audio.gate import GateMode
 from tcclient.capture.pacing import Schedule, Timeline
 from tcclient.capture.publisher import AudioPublisher, VideoPublisher
+from tcclient.core import events as core
 from tcclient.core.seat import Seat
 from tcclient.errors import MediaError, RequestRefused, SourceError
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
@@ -22,6 +23,8 @@ from tcproto.errors import Refusal
 from tcproto.messages import Kind
 from tcproto.packet import AUDIO_CLOCK
 
+LEAD = 0.05
+"""Seconds between the start of publications and their first frame: the encoders get going."""
 Payload = bytes
 """For the class that has a field of that name."""
 
@@ -137,7 +140,7 @@ class Publication:
     def announced(self, number: int, seat: Seat) -> None:
         """Take the number under which it was announced in a seat, the first or the next one."""
         if self._seat is not None:
-            self.want_keyframe()
+            self._want_keyframe()
         self.number, self.stream, self._seat = number, 0, seat
 
     @property
@@ -186,8 +189,20 @@ class Publication:
         self.muted = muted
         self._connection.pump()
 
-    def hold(self, held: bool) -> None:
-        """Take that a chair holds it muted, or holds it no more; then it stays muted until ``mute(False)``."""
+    def receive(self, event: core.PublicationEvent) -> None:
+        """Take what the session tells of this publication."""
+        match event:
+            case core.Published(_, stream):
+                self.stream = stream
+            case core.HoldChanged(_, held):
+                self._hold(held)
+            case core.KeyframeRequested():
+                self._want_keyframe()
+            case core.PublishFailed(_, code, text):
+                self.refusal = RequestRefused(text, code)
+
+    def _hold(self, held: bool) -> None:
+        """Stay muted from now on: while a chair holds it, and after that until ``mute(False)``."""
         self.held = held
         if held:
             self._shut(True)
@@ -208,7 +223,7 @@ class Publication:
             raise RequestRefused("push-to-talk is off, so this changes nothing: mute what nobody shall hear")
         self._publisher.gate.talk_pressed = pressed
 
-    def want_keyframe(self) -> None:
+    def _want_keyframe(self) -> None:
         """Make the next picture a keyframe."""
         if isinstance(self._publisher, VideoPublisher):
             self._publisher.want_keyframe()
@@ -280,6 +295,32 @@ class Publication:
         if self._schedule is None or self._publisher.live:
             return otherwise
         return self._schedule.timeline.start + media_time
+
+
+async def begin_together(
+    publications: Sequence[Publication],
+    announce: Callable[[Sequence[Publication]], Awaitable[None]],
+    *,
+    muted: bool = False,
+) -> None:
+    """Start publications that send in step, once ``announce`` has got them granted; stop all of them if one fails.
+
+    Raises the errors of ``Publication.look`` and ``announce``, and the refusal of a publication that ended meanwhile.
+    """
+    try:
+        await asyncio.gather(*(publication.look() for publication in publications))
+        await announce(publications)
+        if refusal := next((p.refusal for p in publications if p.refusal), None):
+            raise refusal  # it ended while the others waited
+    except BaseException:
+        for publication in publications:
+            await publication.stop()
+        raise
+    timeline = Timeline(time.monotonic() + LEAD)
+    for publication in publications:
+        if muted:
+            publication.mute()
+        publication.start(timeline)
 
 
 def described(error: Exception) -> str:

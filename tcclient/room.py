@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from tcclient.attendance import Attendance, ComeBack
 from tcclient.audio.gate import GateMode
-from tcclient.capture.pacing import Timeline
 from tcclient.core import events as core
 from tcclient.core.media.packet import MediaPacket
+from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.session import Session
-from tcclient.errors import ClientError, RequestRefused, RoomClosed, SourceError
+from tcclient.errors import ClientError, RoomClosed, SourceError
 from tcclient.events import (
     Closed,
     Event,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 
 QUEUED_EVENTS = 1024
 """Events that wait for a reader: a room of 500 coming in at once; the oldest go first."""
-LEAD = 0.05
-"""Seconds between the start of several sources together and their first frame: the encoders get going."""
 WORKERS = 2
 """Threads for codecs and files: one may be in a long encoder call while sound goes on in the other."""
 
@@ -70,10 +69,12 @@ class Room(RoomVerbs):
         """The other participants, by id; ``me`` is our own."""
         self.publications: dict[int, Publication] = {}
         """What we publish, by number."""
-        self.path = core.PathState.UNKNOWN
+        self.path = PathState.UNKNOWN
         """State of the way that datagrams take."""
-        self.way = core.Way.UDP
+        self.way = Way.UDP
         """The way that datagrams take."""
+        self.advice: Advice | None = None
+        """What could be done about our connection, if it is poor."""
         self.permissions = 0
         super().__init__(Connection(session, self._event, self._receive, receive_interval, path))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
@@ -135,7 +136,7 @@ class Room(RoomVerbs):
     @property
     def path_is_ok(self) -> bool:
         """Whether the way of the datagrams is proved in both directions."""
-        return self.path is core.PathState.OK
+        return self.path is PathState.OK
 
     @property
     def safety_code(self) -> str:
@@ -197,7 +198,7 @@ class Room(RoomVerbs):
     ) -> list[Publication]:
         """Publish sources that begin together, in step; all of them or none. Otherwise as ``publish``."""
         from tcclient.capture.intake import check_source
-        from tcclient.publication import Publication
+        from tcclient.publication import Publication, begin_together
 
         for source in sources:
             check_source(source)
@@ -211,21 +212,11 @@ class Room(RoomVerbs):
             )
             for source in sources
         ]
-        try:
-            await asyncio.gather(*(publication.look() for publication in publications))
-            await self._replied(*(self._announce(publication) for publication in publications))
-            if refusal := next((p.refusal for p in publications if p.refusal), None):
-                raise refusal  # it ended while the others waited
-        except BaseException:
-            for publication in publications:
-                await publication.stop()
-            raise
-        timeline = Timeline(time.monotonic() + LEAD)
-        for publication in publications:
-            if muted:
-                publication.mute()
-            publication.start(timeline)
+        await begin_together(publications, self._announce_all, muted=muted)
         return publications
+
+    async def _announce_all(self, publications: Sequence[Publication]) -> None:
+        await self._replied(*(self._announce(publication) for publication in publications))
 
     def _announce(self, publication: Publication, *, muted: bool = False) -> asyncio.Future[core.Event]:
         kind, source, codec, width, height = codec_of(publication.source)
@@ -340,6 +331,9 @@ class Room(RoomVerbs):
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(event)
+            case core.ConnectionAdvice(advice):
+                self.advice = advice
+                self._tell(event)
             case core.Evicted(code, text):
                 self._end(Closed(code, text or CODES[code].text, CODES[code].action))
             case core.Detached() | core.Closed():
@@ -417,24 +411,16 @@ class Room(RoomVerbs):
         now = tuple(p for p in self._everybody.values() if p.speaking)
         self._tell(SpeakersChanged(now, self._everybody.get(dominant)))
 
-    def _publication_event(
-        self, event: core.Published | core.PublishFailed | core.HoldChanged | core.KeyframeRequested
-    ) -> None:
+    def _publication_event(self, event: core.PublicationEvent) -> None:
         publication = self.publications.get(event.number)
         if publication is None:
             return
+        publication.receive(event)
         match event:
-            case core.Published(_, stream):
-                publication.stream = stream
             case core.HoldChanged(_, held):
-                publication.hold(held)
                 self._tell(PublicationHeld(publication, held))
-            case core.KeyframeRequested():
-                publication.want_keyframe()
-            case core.PublishFailed(_, code, text):
-                publication.refusal = RequestRefused(text, code)
-                if publication.started:
-                    self._publication_failed(publication, SourceError(text))
+            case core.PublishFailed(_, _, text) if publication.started:
+                self._publication_failed(publication, SourceError(text))
 
     def _tell(self, event: Event) -> None:
         self._history.put(event)
@@ -476,4 +462,4 @@ class Room(RoomVerbs):
 
 
 def _path_is_ok(event: core.Event) -> bool:
-    return isinstance(event, core.PathChanged) and event.state is core.PathState.OK
+    return isinstance(event, core.PathChanged) and event.state is PathState.OK

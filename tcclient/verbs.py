@@ -36,11 +36,11 @@ MIN_PASSWORD_CHARACTERS = 8
 
 
 class RoomVerbs:
-    """Each ends: with the reply, or with one of these errors.
+    """The requests. Each returns when the server has carried it out, or raises one of these errors.
 
-    ``RequestRefused`` is the server's answer, ``RoomClosed`` the end of the seat, before or while it waits, ``NoReply``
-    that nothing came within ``REPLY_LIMIT``, or that the seat was lost and taken again meanwhile, ``WrongValue`` what
-    cannot be asked for. While the connection is lost, a request waits for the next one, within the same time.
+    ``RequestRefused``: the server refused it. ``RoomClosed``: the seat is gone, or ended while the request waited.
+    ``NoReply``: no reply came within ``REPLY_LIMIT``, or before the seat was lost and taken anew. ``WrongValue``: an
+    argument is not one that can be sent. While the connection is lost, a request waits for the next one.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -55,15 +55,15 @@ class RoomVerbs:
         return self._closed
 
     async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
-        """Say what is wanted, whole each time: sources of everybody, and single streams besides."""
+        """Set what is wanted, whole each time: sources of everybody, and choices for single streams."""
         self._subscribed = wanted = tuple(sources), tuple(choices)
         await self._ask(lambda: self._connection.session.seat.subscribe(*wanted))
 
     async def chat(self, text: str, to: Participant | None = None) -> None:
         """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
 
-        In addition, raises ``RequestRefused`` for a private text that must be sealed, if the recipient is not verified,
-        and ``WrongValue`` for a text that is too long.
+        Also raises ``RequestRefused`` for a private text to a participant who is not verified, if the text must be
+        sealed, and ``WrongValue`` for a text that is too long.
         """
         await self._send(text, ChatScope.ROOM if to is None else ChatScope.PARTICIPANT, 0 if to is None else to.id)
 
@@ -80,7 +80,7 @@ class RoomVerbs:
         await participant.set_role(role)
 
     async def raise_hand(self) -> None:
-        """Raise our hand. One that is up stays in its place."""
+        """Raise our hand. A hand that is up keeps its place."""
         await self.request(RaiseHand())
 
     async def lower_hand(self) -> None:
@@ -96,10 +96,10 @@ class RoomVerbs:
         await self.request(MuteOther(0, known_source(source), True, hold))
 
     async def change_password(self, present: str, new: str) -> None:
-        """Give our account another password; all its other sessions end. It takes a second.
+        """Give our account another password. It takes a second. All other sessions of the account end.
 
-        Raises, besides, ``WrongValue`` for a new password that is too short or too long, and ``RequestRefused`` with
-        the code ``bad_credentials`` where ``present`` is wrong.
+        Also raises ``WrongValue`` for a new password that is too short or too long, and ``RequestRefused`` with the
+        code ``bad_credentials`` where ``present`` is wrong.
         """
         if len(new) < MIN_PASSWORD_CHARACTERS:
             raise WrongValue(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
@@ -115,7 +115,7 @@ class RoomVerbs:
         await self._ask(lambda: connection.session.change_password(keys[0], keys[1], salt))
 
     async def update(self, *, title: str | None = None, max_participants: int | None = None) -> None:
-        """Change title, or how many may be here (nobody has to leave for it); None: stays as it is. For a chair."""
+        """Change the title, or how many may be here; nobody has to leave. None: it stays as it is. For a chair."""
         await self.request(UpdateRoom(title, max_participants))
 
     async def lock(self, locked: bool = True) -> None:

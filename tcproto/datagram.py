@@ -110,7 +110,7 @@ class ItemType(IntEnum):
     NOT_SENT = 25
     """down. Reserved."""
     RETRANSMISSION_REQUEST = 26
-    """up: asks for packets of a series again. Reserved."""
+    """up: asks for packets of a series again"""
     RESEND_REQUEST = 27
     """down: asks for packets of up datagrams again. Reserved."""
     PROBE = 28

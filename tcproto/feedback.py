@@ -1,6 +1,6 @@
-"""Items that report loss, and ask for what was lost: reports, heads, requests for packets. All of them are reserved.
+"""Items that report loss, and ask for what was lost: reports, heads, requests for packets.
 
-Their bytes are fixed and have test vectors. Nothing sends them yet, and a reader skips them.
+Those that are reserved (PROTOCOL.md, appendix A) have fixed bytes and test vectors. Nothing sends them yet.
 """
 
 from __future__ import annotations
@@ -12,6 +12,14 @@ from typing import NamedTuple
 from tcproto.packet import Series, parse_series
 from tcproto.serial import wrapped
 
+REPEAT_INTERVAL = 0.05
+"""Seconds in which a packet is sent again to the one who asks only once: asking more often has no use.
+
+With 0.1 s, which others use, a picture is tried five times before it is given up. At 20 % loss both ways that leaves
+one in a hundred broken, and each costs everybody a keyframe.
+"""
+MAX_TRIES = 10
+"""Requests for one packet at most, as in libwebrtc."""
 MAX_ARRIVALS = 256
 """The most datagrams in one arrival report."""
 DELTA_UNIT = 250

@@ -19,6 +19,9 @@ PATH_SILENCE = 3.0
 """Seconds after which a path counts as lost, if pings were sent and nothing at all came."""
 PING_PATIENCE = 1.0
 """Seconds after a ping without anything, after which pings follow faster, because some may be lost."""
+SPEECH_PATIENCE = 0.15
+"""Seconds without any datagram while somebody speaks, after which a client pings at once. A NAT may have given it
+another address, which the server finds by its next datagram. Seven frames of 20 ms that are lost in a row are rare."""
 PING_INTERVAL_SILENT = 0.1
 """Seconds between these faster pings: 20 more within ``PATH_SILENCE``. On a usable path not all of them are lost."""
 CONTROL_TIMEOUT = 15.0

@@ -93,15 +93,6 @@ RESERVED = (
         _SKIPPED,
     ),
     Reserved(
-        "item RETRANSMISSION_REQUEST",
-        (
-            "datagram.ItemType.RETRANSMISSION_REQUEST",
-            "feedback.RetransmissionRequest",
-            "feedback.parse_retransmission_request",
-        ),
-        _SKIPPED,
-    ),
-    Reserved(
         "item RESEND_REQUEST",
         (
             "datagram.ItemType.RESEND_REQUEST",

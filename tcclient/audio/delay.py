@@ -64,8 +64,11 @@ class DelayEstimator:
         self._minima.clear()
         self.base = None
 
-    def update(self, transit: float, now: float) -> None:
-        """Take the transit of a packet, in seconds, that arrived at ``now``."""
+    def update(self, transit: float, now: float, *, repaired: bool = False) -> None:
+        """Take the transit of a packet, in seconds, that arrived at ``now``.
+
+        A ``repaired`` packet was lost at first. It is late for another reason than a stall of the network.
+        """
         relative = transit - self._follow(transit, now)
         self._updates += 1
         # All packets weigh the same until there are enough of them to forget some. So the assumed value soon has little
@@ -73,7 +76,7 @@ class DelayEstimator:
         forget = min(_FORGET, self._updates / (self._updates + 1))
         self._histogram *= forget
         self._histogram[min(int(relative / _BUCKET), _BUCKETS)] += 1 - forget
-        self._retarget(relative, now)
+        self._retarget(0.0 if repaired else relative, now)
 
     def _follow(self, transit: float, now: float) -> float:
         """Return the base, with this packet included."""

@@ -149,7 +149,7 @@ class JitterBuffer:
             return PutResult.DUPLICATE
         base = self._delay.base
         if base is None or abs(transit - base) <= RESYNC_JUMP:
-            self._delay.update(transit, now)
+            self._delay.update(transit, now, repaired=packet.repaired)
             if fec and newest is not None and sequence == newest + 2:
                 # The frame between arrives now, with this packet, and its lateness counts like any other.
                 self._delay.update(transit + duration / SAMPLE_RATE, now)

@@ -3,8 +3,9 @@
 from tcclient.core import events
 from tcclient.core.control import control_connection
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event, Participant, PathState, Way
+from tcclient.core.events import Event, Participant
 from tcclient.core.media.packet import MediaPacket
+from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.phase import Phase

@@ -7,35 +7,17 @@ roster. A room gives the same event to programs, with its own object in that pla
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo, Source
+from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Quality, Role, RoomInfo, Source
 
 Who = TypeVar("Who")
 """What stands for a participant."""
 What = TypeVar("What")
 """What stands for a track."""
-
-
-class Way(StrEnum):
-    """How datagrams travel."""
-
-    UDP = "udp"
-    STREAM = "stream"
-    """In the WebSocket of the control connection, where UDP is blocked."""
-
-
-class PathState(StrEnum):
-    """State of the way in use."""
-
-    UNKNOWN = "unknown"
-    """Being proved."""
-    OK = "ok"
-    """Proved in both directions."""
-    LOST = "lost"
-    """No answer; pings go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +188,20 @@ class MuteAsked(ParticipantEvent[Who]):
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionQuality(ParticipantEvent[Who]):
+    """The connection of a participant, perhaps ourselves, has become better or worse. Others tell it of themselves."""
+
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAdvice:
+    """What could be done about our own connection, which is poor; None: nothing has to be done any more."""
+
+    advice: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
 class RoomUpdated:
     """The room's own data changed."""
 
@@ -300,6 +296,10 @@ class KeyframeRequested:
 
     number: int
     spatial: int
+
+
+PublicationEvent = Published | PublishFailed | HoldChanged | KeyframeRequested
+"""What is told of our publications, by ``number``, besides that they are ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +415,8 @@ Event = (
     | TrackUpdated[PublicationInfo]
     | TrackUnpublished[PublicationInfo]
     | MuteAsked[int]
+    | ConnectionQuality[int]
+    | ConnectionAdvice
     | RoomUpdated
     | Speakers
     | ChatReceived[int]

@@ -9,19 +9,23 @@ from typing import Any
 from tcclient.core import events
 from tcclient.core.control import Line
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event, Way
+from tcclient.core.events import Event
 from tcclient.core.joining import Place
 from tcclient.core.keys.key_inbox import KeyInbox
 from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
+from tcclient.core.media.connections import PICTURES, Connections
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
+from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.path import MediaPath
+from tcclient.core.media.proof import Way
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
+from tcclient.core.media.speaking import is_speech
 from tcclient.core.media.stream_uplink import StreamUplink
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
@@ -33,7 +37,7 @@ from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Kind, Source, StreamChoice
 from tcproto.messages.types import MAX_KEY_BOXES
-from tcproto.packet import AudioHeader
+from tcproto.packet import AudioHeader, Header
 from tcproto.sender_key import Party
 
 PURGE_INTERVAL = 1.0
@@ -76,7 +80,7 @@ class Seat:
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._audible.received, drops)
+        self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._opened, drops)
         recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
@@ -99,6 +103,7 @@ class Seat:
         self.texts = Texts(
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
+        self.connections = Connections(self.path, self.media, self.publications, self.room, control, emit)
         self._control = control
         self._emit = emit
         self._path_told = events.PathChanged(self.path.state, self.path.way)
@@ -120,6 +125,8 @@ class Seat:
             messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
+            messages.Speakers: self._speakers,
+            messages.MemberQualities: self.connections.receive,
             messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
@@ -130,11 +137,13 @@ class Seat:
             ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
+            ("repair", lambda: self.media.repair.next_deadline, self.media.repair.handle_timeout),
             ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
             ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
+            ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
             ("purge", lambda: self._purge_at, self._purge),
         ):
             self.timers.follow(name, deadline, action)
@@ -170,6 +179,10 @@ class Seat:
         self._now = now
         self.snapshots.handle_timeout(now)
         self.keys.handle_timeout(now)
+        received, self.media.beacons = self.media.beacons, []
+        for member, beacon, first in received:
+            if self.member_keys.get(member.id) is member:
+                self.presence.receive(member, beacon, first, now)
         boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
         for start in range(0, len(boxes), MAX_KEY_BOXES):
             self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
@@ -177,10 +190,6 @@ class Seat:
             self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
-        received, self.media.beacons = self.media.beacons, []
-        for member, beacon, first in received:
-            if self.member_keys.get(member.id) is member:
-                self.presence.receive(member, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
         for number in self.publications.take_ready():
@@ -209,6 +218,7 @@ class Seat:
         self._generation += 1
         self.media.wants_changed()
         self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
+        self.connections.gets_pictures = bool(PICTURES.intersection(sources) or choices)
         return self._control.request(messages.Subscribe(self._generation, sources, choices))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
@@ -290,6 +300,11 @@ class Seat:
     def _spoke(self, header: AudioHeader, now: float) -> None:
         self._audible.heard(self.room.own, header, now)
 
+    def _opened(self, packet: MediaPacket[Header], now: float) -> None:
+        self._audible.received(packet, now)
+        if isinstance(packet.header, AudioHeader):
+            self.path.expect(is_speech(packet.header) and not packet.header.end_of_talk)
+
     def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
         return self.keys.sealing_key(publication) if self.room.room.e2ee else BARE
 
@@ -357,6 +372,11 @@ class Seat:
 
     def _media_move(self, message: messages.MediaMove, now: float) -> None:
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
+
+    def _speakers(self, message: messages.Speakers, now: float) -> None:
+        """Expect to hear those who begin to speak. Who speaks is not taken from the server, see ``Audible``."""
+        if self._wants_media and any(i != self.room.own for i in message.started):
+            self.path.expect(speech=True)
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:

@@ -17,10 +17,11 @@ from typing import Any
 from tcclient.core import events
 from tcclient.core.control import Line, Liveness
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event, Way
+from tcclient.core.events import Event
 from tcclient.core.joining import Joining
 from tcclient.core.login import Login
 from tcclient.core.media.packet import MediaPacket
+from tcclient.core.media.proof import Way
 from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import Lives

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, cast
 
 from tcclient.core.control import control_connection
-from tcclient.core.events import Closed, Detached, Event, Way
+from tcclient.core.events import Closed, Detached, Event, PathChanged
 from tcclient.core.media.packet import MediaPacket
+from tcclient.core.media.proof import PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, closed_error
 from tcclient.transport.loop import shut_down
@@ -154,7 +155,8 @@ class Connection:
         self._rearm()
 
     def hint_network_changed(self) -> None:
-        """Look at once whether the connection and the path of datagrams still work."""
+        """Look at once whether connection and path still work, from the address that the machine has now."""
+        self._udp.renew()
         self.session.hint_network_changed(time.monotonic())
         self.pump()
 
@@ -234,6 +236,8 @@ class Connection:
             self.closed = event
         elif isinstance(event, Detached) and self._wire is not None:
             self._wire.abort()
+        elif isinstance(event, PathChanged) and (event.state is PathState.LOST or event.way is Way.STREAM):
+            self._udp.renew()  # the machine may be in another network
         self._on_event(event)
         self._replies.deliver(event)
 

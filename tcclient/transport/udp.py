@@ -21,10 +21,15 @@ _SOL_UDP, _UDP_SEGMENT = 17, 103
 """Constants of Linux that the socket module does not have."""
 _NO_TRAINS = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP))
 """Errors of a kernel that cannot cut trains apart: an old kernel, a small MTU, or no checksum offload."""
+_MOVED = frozenset((errno.EADDRNOTAVAIL, errno.EINVAL, errno.ENETDOWN, errno.ENETUNREACH, errno.ENODEV))
+"""Errors of a socket whose own address, or the way from there, is gone: the machine is in another network now."""
 
 
 class UdpSocket:
     """A connected UDP socket. It delivers datagrams in batches, and sends without waiting.
+
+    A connected socket keeps the address that the machine had. ``renew`` gives it the present one, and so does the first
+    datagram after one that had no way from the old address.
 
     With ``interval`` > 0 (seconds) the socket is read no more often than that. A receiver that may be late wakes up
     less, and datagrams collect in the kernel. Datagrams that the kernel refuses are counted and dropped, as a network
@@ -41,6 +46,10 @@ class UdpSocket:
         self._receive = receive
         self._interval = interval
         self._socket: socket.socket | None = None
+        self._peer: tuple[int, tuple[object, ...]] | None = None
+        """Family and address of the server, while the socket is in use."""
+        self._moved = False
+        """Whether the address of the socket is gone."""
         self._later: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
 
@@ -51,6 +60,7 @@ class UdpSocket:
 
     def open(self, family: int, address: tuple[object, ...]) -> None:
         """Connect to the server's address; raises ``OSError``."""
+        self._peer, self._moved = (family, address), False
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
@@ -68,6 +78,8 @@ class UdpSocket:
 
     def send(self, datagrams: list[bytes]) -> None:
         """Send datagrams. If the kernel refuses one, the next is tried all the same."""
+        if self._moved:
+            self.renew()
         sock = self._socket
         if sock is None:
             return
@@ -77,11 +89,30 @@ class UdpSocket:
             for data in train:
                 try:
                     sock.send(data)
-                except OSError:
-                    self.send_failures += 1
+                except OSError as error:
+                    self._failed(error)
+
+    def renew(self) -> None:
+        """Connect again, from the address that the machine has now; without a network, the next ``send`` tries again.
+
+        What has come and was not read is lost.
+        """
+        if self._peer is None:
+            return
+        family, address = self._peer
+        self._shut()
+        try:
+            self.open(family, address)
+        except OSError as error:
+            self._failed(error)
+            self._moved = True
 
     def close(self) -> None:
         """Close the socket. Nothing is received any more."""
+        self._peer, self._moved = None, False
+        self._shut()
+
+    def _shut(self) -> None:
         if self._later is not None:
             self._later.cancel()
             self._later = None
@@ -91,7 +122,11 @@ class UdpSocket:
             elif not self._interval:
                 self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
-            self._socket = None
+            self._socket = self._reading = None
+
+    def _failed(self, error: OSError) -> None:
+        self.send_failures += 1
+        self._moved |= error.errno in _MOVED
 
     def _send_train(self, sock: socket.socket, train: list[bytes]) -> bool:
         """Send a train; False where the kernel cannot, and nothing was sent."""
@@ -101,7 +136,8 @@ class UdpSocket:
             if error.errno in _NO_TRAINS:
                 self.trains = False
                 return False
-            self.send_failures += len(train)
+            self.send_failures += len(train) - 1
+            self._failed(error)
         return True
 
     def _add_reader(self, sock: socket.socket) -> None:
@@ -120,10 +156,11 @@ class UdpSocket:
             self._receive([data])
 
     def _look(self) -> None:
-        """Read what has collected, and set the timer for the next look."""
+        """Read what has collected, and set the timer for the next look, unless another socket has set it."""
+        self._later = None
         while self._socket is not None and self._readable() == MAX_BATCH:
             pass
-        if self._socket is not None:
+        if self._socket is not None and self._later is None:
             self._later = self._loop.call_later(self._interval, self._look)
 
     def _readable(self) -> int:

@@ -142,7 +142,7 @@ class Conference:
         """Charge a frame of ``size`` bytes to its account, before it is decrypted.
 
         Return the seconds for which it has to wait, to be charged then; 0: it is charged, and may be read. A client
-        that goes on as if nothing was is closed.
+        that goes on sending is closed.
         """
         found = self._connections.get(connection)
         if found is None or found.session is None:

@@ -66,7 +66,7 @@ RANK: Mapping[Role, int] = MappingProxyType(
 )
 """Ranks of roles. Nobody acts on a higher rank, or gives a role of a higher rank than the own one."""
 OPENER_RANK = 2
-"""Rank of a chair who is chair only as the first in a temporary room, and of those whom this chair makes chairs. It is
+"""Rank of the first participant of a temporary room, who is its chair, and of the chairs whom this one names. It is
 below the rank of chairs whom the operator or the room has named."""
 
 

@@ -168,7 +168,7 @@ class Daemon:
                     self._try(self._effects.popleft())
                 if self._events:
                     self._effects.extend(self._take(self._events.popleft()))
-                elif not self.control.flush():  # of a client that is too slow the others are told: more effects
+                elif not self.control.flush():  # the others are told of a client that is too slow: more effects
                     break
         finally:
             self._busy = False

@@ -67,7 +67,7 @@ class Persistence:
             self._log.report_suppressed()
             try:
                 await self._look()
-            except Exception as error:  # whatever it was, the next look is due
+            except Exception as error:  # the next look is due after any error
                 self._complain("database poll failed", error)
 
     async def close(self) -> None:
@@ -151,7 +151,7 @@ class Persistence:
     def _password_saved(self, session: int, account: Account | None, error: BaseException | None) -> None:
         if error is not None:
             self._complain("password not saved", error)
-        self._has_to_look = True  # the session was left alone meanwhile, whatever changed
+        self._has_to_look = True  # changes of the account have not ended the session meanwhile
         self._carry_out(self._conference.password_saved(session, account if error is None else None, self._now()))
 
     def _complain(self, event: str, error: BaseException, **fields: object) -> None:

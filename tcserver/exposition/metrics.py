@@ -43,6 +43,7 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
     "sealed": ("datagrams_sealed", "Room datagrams that were sealed."),
     "sent": ("datagrams_sent", "Datagrams given to sockets, once for each receiver."),
     "sent_bytes": ("sent_bytes", "Bytes of UDP payload given to sockets."),
+    "repeated": ("datagrams_repeated", "Room datagrams that were lost, and sent again to a receiver that asked."),
     "relayed_out": ("datagrams_relayed_out", "Room datagrams sent to other media workers, once for each worker."),
     "relayed_in": ("datagrams_relayed_in", "Room datagrams received from other media workers."),
 }

@@ -15,7 +15,7 @@ from tcproto.messages import Caps, Kind
 STREAM_HOST = "stream"
 """Host of the address of a byte stream. The port is its number."""
 MAX_LAG = 0.05
-"""Seconds by which one deadline after the other may be missed. Everybody hears more as jitter."""
+"""Seconds by which deadlines in a row may be missed. Everybody hears a longer delay as jitter."""
 WORKER_MASK = 0xFF
 """Bits of a media id that number the media worker of the seat; 0 where there is one media plane."""
 
@@ -135,7 +135,7 @@ class OpenStream:
 
 @dataclass(frozen=True, slots=True)
 class MuteStream:
-    """Mutes a stream, or ends that. Packets of a muted stream are dropped as they come."""
+    """Mutes or unmutes a stream. Packets of a muted stream are dropped as they come."""
 
     stream: int
     media_id: int
@@ -173,9 +173,9 @@ class Receiver(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChangeForwarding:
-    """Forwards these streams of a room to these receivers too, and no more to those of ``gone``.
+    """Forwards these streams of a room to ``receivers`` from now on, and no more to ``gone``.
 
-    Only differences: all receivers of all streams would be megabytes for each join of a room of hundreds.
+    All other receivers stay: the whole table would be megabytes for each join of a room of hundreds.
     """
 
     room: int
@@ -193,7 +193,7 @@ class SetSpeakers:
     room: int
     limit: int
     always: tuple[int, ...] = ()
-    """Media ids of seats that are forwarded whatever their level, and take nobody's place."""
+    """Media ids of seats that are forwarded at any level, and take nobody's place."""
 
 
 Command = (
@@ -226,7 +226,7 @@ class SealerState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatOpened:
-    """The seat is open. ``sealer`` is that of its room and media worker; a key that waits for its turn is one more."""
+    """The seat is open. ``sealer`` has the key in use, then the keys that wait, of its room and worker."""
 
     media_id: int
     sealer: tuple[SealerState, ...]
@@ -237,7 +237,7 @@ class SealerTold:
     """The sealer of another media worker that has seats of the room."""
 
     media_id: int
-    """The seat for which it was asked."""
+    """Media id of the seat for which it was asked."""
     sealer: tuple[SealerState, ...]
 
 
@@ -254,6 +254,14 @@ class PathLost:
     """Nothing came from the seat for too long. Nothing is sent to it until its path is proven again."""
 
     media_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatSilent:
+    """Nothing came from the proven address of the seat for some seconds, or something came again."""
+
+    media_id: int
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +303,7 @@ class Overloaded:
     """The media plane has more to do than it can. Told each second while that lasts."""
 
     lag: float
-    """Seconds by which it was late each time at least."""
+    """The least lateness of its deadlines in that second, in seconds."""
     datagrams: float
     """Datagrams sent per second, counted once for each receiver."""
 
@@ -328,6 +336,7 @@ Event = (
     | SealerTold
     | PathProven
     | PathLost
+    | SeatSilent
     | SeatRekeyDue
     | SealerRekeyDue
     | SpeakersChanged

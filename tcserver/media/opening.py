@@ -52,8 +52,8 @@ async def open_media(
 ) -> Media:
     """Return media on these addresses, (numeric host, port); raises ``OSError``, with nothing left open.
 
-    ``streams`` are the way for members without UDP. ``on_events`` gets events in order, those of a seat after what it
-    was sent.
+    ``streams`` are the way for participants without UDP. ``on_events`` gets events in order, those of a seat after what
+    it was sent.
     """
     media, log = configuration.media, configuration.log
     if configuration.server.workers:

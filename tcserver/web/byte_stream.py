@@ -1,4 +1,4 @@
-"""A byte stream, as what carries it and who uses it see each other. TCP with or without TLS looks the same here."""
+"""A byte stream: the interface between a connection and its user. TCP looks the same here with and without TLS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ByteStream(Protocol):
 
     @property
     def peername(self) -> tuple[str, int]:
-        """Numeric host and port of the client; behind a trusted proxy those that the proxy tells."""
+        """Numeric host and port of the client; behind a trusted proxy, as the proxy names them."""
 
     def write(self, data: bytes) -> None:
         """Send bytes, or keep them until the kernel takes them. Never raises, and never calls the user."""
@@ -36,16 +36,16 @@ class ByteStream(Protocol):
 
 
 class StreamUser(Protocol):
-    """Who uses a stream. Whatever it is called with, it does not raise."""
+    """The user of a stream. Its methods never raise."""
 
     def received(self, data: bytes) -> None:
         """Take bytes that came; also those that came in one piece with the request."""
 
     def ended(self) -> None:
-        """The stream has ended, by whichever side. Called exactly once, from the event loop, and last."""
+        """Take note that one of the sides has ended the stream. Called exactly once, from the event loop, and last."""
 
     def writable(self) -> None:
-        """The own buffers of the stream have become empty after a ``write`` that the kernel did not take at once."""
+        """Go on writing: the own buffers are empty after a ``write`` that the kernel did not take at once."""
 
 
 OpenStream = Callable[[Sequence[tuple[bytes, bytes]], ByteStream], StreamUser | None]

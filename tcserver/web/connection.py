@@ -27,21 +27,22 @@ IDLE_LIMIT = 60.0
 """Seconds from a response to the end of the next request."""
 LINGER_LIMIT = 2.0
 """Seconds for the client to end the connection, too, when the kernel has the last bytes. If the socket were closed at
-once, a client that still sends would get a reset, and lose them (RFC 9112, section 9.6)."""
+once, a client that still sends would get a reset, and lose them (RFC 9112, section 9.6; RFC 6455, section 7.1.1)."""
 MAX_HELD = 65_536
 """Bytes of a connection that may wait for their turn. Beyond it nothing more is read from the socket."""
 PIECE_BYTES = 65_536
 """Bytes of a response that are given to the kernel at once; the next ones follow when it has taken them."""
 STREAM_LOWAT = 4096
-"""Unsent bytes of a stream below which the kernel asks for more (``TCP_NOTSENT_LOWAT``): what waits can be dropped."""
+"""Unsent bytes of a stream below which the kernel asks for more (``TCP_NOTSENT_LOWAT``). Few, since what
+has left our buffers can no more be dropped."""
 _SIOCOUTQNSD = 0x894B
-"""Bytes of a TCP socket that were not sent once. Linux, since 2.6.38."""
+"""The ``ioctl`` that returns the bytes of a TCP socket that were never sent. Linux, since 2.6.38."""
 
 
 class WebConnection(asyncio.BufferedProtocol):
-    """One connection. It is the ``ByteStream`` of who uses it after an upgrade.
+    """One connection. After an upgrade it is a ``ByteStream``.
 
-    ``client`` is where it comes from, None for the other end of the socket. ``tls`` is None without encryption.
+    ``client`` is the address of the client; None: the other end of the socket. ``tls`` is None without encryption.
     """
 
     def __init__(
@@ -120,20 +121,22 @@ class WebConnection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Go on writing."""
         self._is_blocked = False
-        if self._user is not None:
+        if self._lingers:
+            self._due_in(LINGER_LIMIT)
+        elif self._user is not None:
             self._user.writable()
         elif self._body:
             self._write_body()
-        elif self._lingers:
-            self._due_in(LINGER_LIMIT)
 
-    # Called by who makes connections, and by turns
+    # Called by the maker of connections, and by turns
 
     def take(self, data: bytes) -> None:
         """Take bytes of the client."""
+        if self._is_over:
+            return
         if self._is_stream:
             self._receive(data)
-        elif not self._is_over:
+        else:
             self._held += data
             if len(self._held) >= MAX_HELD:
                 self.pause_reading()
@@ -190,6 +193,9 @@ class WebConnection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         """End the connection when what was written has left."""
+        if self._is_stream:
+            self._linger()
+            return
         self._is_over = True
         if not self._transport.is_closing():
             self._say_goodbye()
@@ -305,7 +311,7 @@ class WebConnection(asyncio.BufferedProtocol):
             self._service.turns.want(self)
 
     def _linger(self) -> None:
-        """End the own half of the connection, and wait a moment for the client to end the other."""
+        """End the own half of the connection, and wait a moment for the client to end the other. What comes is lost."""
         if self._is_over or self._transport.is_closing():
             return
         self._is_over = True
@@ -314,6 +320,7 @@ class WebConnection(asyncio.BufferedProtocol):
             self._transport.close()
         else:
             self._lingers = True
+            self._transport.resume_reading()
             self._transport.write_eof()
             if not self._is_blocked:
                 self._due_in(LINGER_LIMIT)

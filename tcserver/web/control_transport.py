@@ -52,7 +52,7 @@ class ControlTransport(asyncio.Transport):
         return self._carrier.stream.unsent()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Do nothing: who writes looks at the size of the buffer."""
+        """Do nothing: the writer looks at the size of the buffer."""
 
     def pause_reading(self) -> None:
         """Read nothing more, datagrams neither."""

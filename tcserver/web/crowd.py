@@ -1,4 +1,4 @@
-"""The open connections of the web, and who makes room for a new one. Pure."""
+"""The open connections of the web, and which of them makes room for a new one. Pure."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ C = TypeVar("C")
 class Crowd(Generic[C]):
     """Connections, by the network that each comes from.
 
-    A network that has ``most_of_network`` makes room from its own; when there are ``most`` in all, the network that has
-    the most does. Who has been idle for the longest goes.
+    Beyond ``most_of_network`` connections of a network, one of that network makes room. Beyond ``most`` in all, one of
+    the network that has the most does. It is the one that has been idle for the longest.
     """
 
     def __init__(self, most: int, most_of_network: int) -> None:

@@ -45,12 +45,12 @@ MESSAGES_AT_ONCE = 1000
 SLICE = 4096
 """Bytes of a client that are handled at once: some hundred of the smallest frames, in 5 ms."""
 MAX_UNREAD = 1 << 20
-"""Bytes that may wait for a client that does not read. Datagrams are dropped long before; what would be too many are
-answers to pings. Messages of the control connection have the same limit."""
+"""Bytes that may wait for a client that does not read. Datagrams are dropped long before, so only answers to pings can
+be too many. Messages of the control connection have the same limit."""
 CLOSE_LIMIT = 2.0
 """Seconds for the last bytes to leave. A client that reads nothing must not keep its stream open."""
 _QUIET = logging.getLogger("tcserver.web.websocket")
-_QUIET.disabled = True  # whatever strangers do, nothing of it is worth a line; what is, the server logs itself
+_QUIET.disabled = True  # strangers could fill the log; the server logs what matters
 
 
 class ControlProtocol(Protocol):
@@ -178,7 +178,7 @@ class StreamPeer:
                 self._stream.write(frame(message))
 
     def set_reading(self, reads: bool) -> None:
-        """Read from the client, or not, for a reason of the caller's. It is read from when nobody has one."""
+        """Pause reading from the client, or end the own pause. Reading goes on when all callers have ended theirs."""
         self._pauses += -1 if reads else 1
         if self._pauses == (0 if reads else 1):
             (self._stream.resume_reading if reads else self._stream.pause_reading)()
@@ -198,7 +198,7 @@ class StreamPeer:
     # What came
 
     def _work(self) -> None:
-        """Handle what came, as far as the client may be handled now."""
+        """Handle the bytes that came, as far as the turn and the rate of the client allow."""
         self._rest = None
         while self._held and not self._closing:
             now = self._loop.time()

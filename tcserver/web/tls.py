@@ -9,7 +9,7 @@ READ_BYTES = 65_536
 
 
 class TlsError(Exception):
-    """The client breaks TLS, or refuses what the server has. ``reason`` is a word for the counters."""
+    """The client breaks TLS, or refuses the certificate or the version. ``reason`` is a word for the counters."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)

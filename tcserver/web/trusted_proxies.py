@@ -37,7 +37,7 @@ class TrustedProxies:
         return f"{host} {port}" if self.has(host) else network_of(host)
 
     def client_of(self, request: Request, client: Client) -> Client:
-        """Return for whom a request is: the client that a proxy names, else who has connected."""
+        """Return the client of a request: the one that a trusted proxy names, else the other end of the connection."""
         if not self.has(client[0]):
             return client
         forwarded = b",".join(value for name, value in request.headers if name == b"forwarded").decode("latin-1")

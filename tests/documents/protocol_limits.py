@@ -21,6 +21,7 @@ from tcproto import (
     control,
     copies,
     datagram,
+    feedback,
     fields,
     framing,
     keyring,
@@ -39,10 +40,11 @@ from tcproto.messages import row_of, types
 from tcserver.conference.dispatch import COMMANDS
 from tcserver.conference.limits import admission
 from tcserver.conference.login import authenticator, half_open
-from tcserver.conference.room import change_log, kicks, sealer, stream_ids
+from tcserver.conference.room import change_log, kicks, qualities, sealer, stream_ids
 from tcserver.conference.settings import Settings
 from tcserver.daemon.control_peer import MAX_BYTES_BEFORE_LOGIN
 from tcserver.media.forwarding import path as server_path
+from tcserver.media.forwarding import repeats
 from tcserver.media.forwarding import seat as media_seat
 from tcserver.media.speakers import preroll
 
@@ -150,14 +152,20 @@ def _media() -> list[_Row]:
             "ping when nothing came for so long after a ping; then every",
             f"{_seconds(path.PING_PATIENCE)}; {_seconds(path.PING_INTERVAL_SILENT)}",
         ),
+        ("ping when nothing came for so long while somebody speaks", _seconds(path.SPEECH_PATIENCE)),
         ("the path counts as lost, for the client, when nothing came for", _seconds(path.PATH_SILENCE)),
         (
             "the path counts as lost, for the server, after so long without a datagram",
             _seconds(server_path.PATH_TIMEOUT),
         ),
+        ("everybody is told that a seat is lost, after so long without a datagram", _seconds(server_path.SILENCE)),
+        ("qualities are told at most every", _seconds(qualities.QUALITY_INTERVAL)),
         ("a path challenge can be answered for", _seconds(path.CHALLENGE_LIFETIME)),
+        ("a path moves from one proved address to another at most every", _seconds(server_path.MOVE_INTERVAL)),
         ("to an address that has not proved itself goes at most, times what came", _number(server_path.AMPLIFICATION)),
         ("pings out of turn, for a datagram above the ceiling, at most every", _seconds(client_path.POSITION_INTERVAL)),
+        ("a packet is sent again at most every", _seconds(feedback.REPEAT_INTERVAL)),
+        ("requests for a packet, at most", _number(feedback.MAX_TRIES)),
     ]
 
 
@@ -249,6 +257,7 @@ def _server() -> list[_Row]:
     default = _DEFAULT
     challenge, failed = default.challenge_delay, default.failed_login_delay
     seat_caps, pings = media_seat.SEAT_CAPS, media_seat.ANSWERED_PINGS
+    asked = repeats.ASKED.packets_per_second
     return [
         (
             "handshake; login after it",
@@ -286,6 +295,8 @@ def _server() -> list[_Row]:
             "what a seat may send beside the caps of what it publishes",
             _caps(seat_caps.bitrate, seat_caps.packets_per_second),
         ),
+        ("packets that a receiver may ask for again, per second; at once", "; ".join(2 * [_number(asked)])),
+        ("what a receiver is sent again, at most", f"{_number(repeats.REPEATED.bitrate // 1000)} kbit/s"),
         ("pings of a seat that are answered; at once", f"{pings.packets_per_second} per second; as many more"),
         ("talkers that are forwarded in a room of more than eight", _number(default.rooms.loudest)),
     ]

@@ -1,4 +1,4 @@
-"""Members on streams of a real server: TLS, WebSocket, control connection and media."""
+"""Participants on streams of a real server: TLS, WebSocket, control connection and media."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REST = 0.5
 
 
 class Ears:
-    """What members got of the room, in order."""
+    """What participants got of the room, in order."""
 
     def __init__(self, *seats: StreamSeat) -> None:
         self.heard: dict[Seat, list[int]] = {seat: [] for seat in seats}

@@ -97,7 +97,7 @@ def test_udp_blocked_one_way_is_not_taken_for_a_path(world):
     ada.talk()
     world.run(10)
     assert ben.udp is not PathState.OK
-    assert ben.room_losses == 0
+    assert not ben.room_losses
     assert sum(address[1:] == ben.address for address, _ in world.server.tap) > 0
 
 

@@ -131,13 +131,32 @@ def test_many_late_joiners_cost_one_keyframe_each_half_second(world):
     assert all(later - earlier >= 0.5 - FRAME for earlier, later in pairwise(made))
 
 
-def test_a_lost_packet_shows_no_broken_picture_and_is_over_soon(world):
+def test_a_lost_packet_comes_again_and_no_keyframe_is_asked_for(world):
     ada, ben = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)
     camera = Camera(world, ada)
     viewer = Viewer(world, ben, camera)
     world.run(2)
     ben.down.change(blocked=True)
+    world.run(0.05)
+    ben.down.change(blocked=False)
+    world.run(1)
+    round_trip = 2 * HOME.delay
+    gap = max(later - earlier for (earlier, _), (later, _) in pairwise(viewer.shown))
+    assert 0.05 < gap < 0.05 + round_trip + 2 * FRAME
+    numbers = [number for _, number in viewer.shown]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert (viewer.track.statistics.keyframe_requests, len(camera.keyframes)) == (0, 1)
+
+
+def test_a_packet_that_cannot_be_asked_for_shows_no_broken_picture_and_is_over_soon(world):
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    world.run(0.2)
+    camera = Camera(world, ada)
+    viewer = Viewer(world, ben, camera)
+    world.run(2)
+    ben.down.change(blocked=True)
+    ben.up.change(blocked=True)  # nor can it be asked for; a keyframe is asked for by TCP
     world.run(0.05)
     ben.down.change(blocked=False)
     broken_at = world.now

@@ -27,10 +27,10 @@ SCRIPT = bytes(range(256)) * 2000
 
 
 class Echo:
-    """A user of a stream that sends back what comes."""
+    """A user of a stream that sends back what comes, or, for ``bye``, the ``last_words``."""
 
-    def __init__(self, headers: Sequence[tuple[bytes, bytes]], stream: ByteStream) -> None:
-        self.headers, self.stream = headers, stream
+    def __init__(self, headers: Sequence[tuple[bytes, bytes]], stream: ByteStream, last_words: bytes = b"") -> None:
+        self.headers, self.stream, self.last_words = headers, stream, last_words
         self.heard = b""
         self.writable_calls = 0
         self.ends = 0
@@ -39,6 +39,7 @@ class Echo:
     def received(self, data: bytes) -> None:
         self.heard += data
         if data == b"bye":
+            self.stream.write(self.last_words)
             self.stream.close()
         else:
             self.stream.write(data)
@@ -62,6 +63,7 @@ class WebWorld:
         self.errors: list[Exception] = []
         self.expected_errors: list[Exception] = []
         self.streams: list[Echo] = []
+        self.last_words = b""
         self.conference = Conference(Settings(), SERVER, os.urandom, lambda: 0)
         self.control = ControlServer(
             self.conference, SERVER.secret, self._carry_out, time.monotonic, self.errors.append
@@ -121,7 +123,7 @@ class WebWorld:
             stream.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
             stream.close()
             return None
-        self.streams.append(Echo(headers, stream))
+        self.streams.append(Echo(headers, stream, self.last_words))
         return self.streams[-1]
 
     def _carry_out(self, effects: list) -> None:

@@ -19,7 +19,7 @@ PACKAGES = ("tcclient", "tcproto")
 INTERNAL = {
     "AccountSecret": {"key"},
     "Participant": {"update", "mark"},
-    "Publication": {"announced", "look", "start", "want_keyframe"},
+    "Publication": {"announced", "look", "start", "receive"},
     "Room": {"connection", "open", "tell_fault"},
     "Track": {"info", "receive", "tend", "update", "end"},
     "Listener": {"add", "remove", "run"},

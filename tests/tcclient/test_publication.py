@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 
 from tcclient.audio.gate import GateMode
-from tcclient.errors import MediaFileError, RequestRefused, SourceError
-from tcclient.publication import Publication, SentStatistics, described
+from tcclient.core import events as core
+from tcclient.errors import MediaFileError, NoReply, RequestRefused, SourceError
+from tcclient.publication import Publication, SentStatistics, begin_together, described
 from tcclient.sources import AnySource, AudioSource, EncodedAudioSource, VideoSource
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Kind
+from tcproto.messages import Caps, Kind
 
 
 class Seat:
@@ -160,5 +162,53 @@ def test_stopping_ends_it_here_and_at_the_server_if_there_is_one(gone: bool) -> 
         assert seat.ended == ([] if gone else [4])
         assert told == [publication]
         await publication.wait()  # nothing has begun, so there is nothing to wait for
+
+    asyncio.run(test())
+
+
+def test_a_chair_holds_it_muted_and_letting_go_unmutes_nothing() -> None:
+    publication, _, _ = made(AudioSource(()))
+    publication.receive(core.HoldChanged(4, True))
+    assert (publication.held, publication.muted, publication.open) == (True, True, False)
+    publication.receive(core.HoldChanged(4, False))
+    assert (publication.held, publication.muted, publication.open) == (False, True, False)
+
+
+async def granted(publications: Sequence[Publication]) -> None:
+    for publication in publications:
+        publication.receive(core.Published(4, 17, Caps(1, 1)))
+
+
+async def ended(publications: Sequence[Publication]) -> None:
+    await granted(publications)
+    publications[0].receive(core.PublishFailed(4, ErrorCode.NOT_PERMITTED, "a chair ended it"))
+
+
+async def unanswered(publications: Sequence[Publication]) -> None:
+    raise NoReply(15)
+
+
+def test_publications_begin_together() -> None:
+    async def test() -> None:
+        both = [made(AudioSource(())) for _ in range(2)]
+        publications = [publication for publication, _, _ in both]
+        await begin_together(publications, granted, muted=True)
+        assert all(p.started and p.muted and p.stream == 17 for p in publications)
+        for publication, seat, _ in both:
+            await publication.stop()
+            assert (seat.muted, seat.ended) == ([(4, True)], [4])
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(("announce", "error"), [(ended, RequestRefused), (unanswered, NoReply)])
+def test_publications_that_cannot_all_begin_are_all_stopped(
+    announce: Callable[[Sequence[Publication]], Awaitable[None]], error: type[Exception]
+) -> None:
+    async def test() -> None:
+        both = [made(AudioSource(())) for _ in range(2)]
+        with pytest.raises(error):
+            await begin_together([publication for publication, _, _ in both], announce)
+        assert [(p.started, seat.ended, told) for p, seat, told in both] == [(False, [4], [p]) for p, _, _ in both]
 
     asyncio.run(test())

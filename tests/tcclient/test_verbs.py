@@ -13,6 +13,7 @@ import tcclient
 from tcclient import events, verbs
 from tcclient.audio.gate import GateMode
 from tcclient.cli.sending import Sending
+from tcclient.core import PathState
 from tcclient.core import events as core
 from tcclient.core.phase import Phase
 from tcclient.errors import DishonestServer, NoReply, RequestRefused, RoomClosed, WrongValue
@@ -243,7 +244,7 @@ def test_what_is_sent_does_not_wait_for_the_path(tmp_path: Path) -> None:
     async def test() -> None:
         server = Server()
         async with seated(server, tmp_path) as room:
-            room._event(core.PathChanged(core.PathState.LOST))
+            room._event(core.PathChanged(PathState.LOST))
             told: Any = SimpleNamespace(say=lambda name, text: None, problem=lambda text: None)
             sending = Sending(room, told, GateMode.OPEN, {})
             await asking(server, sending.send([tcclient.AudioSource([np.zeros(2880, np.int16)])]))

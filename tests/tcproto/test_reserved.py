@@ -34,7 +34,6 @@ NAMED: dict[str, set[str]] = {
     "feedback.Reception": {"tcproto/feedback.py"},
     "feedback.Head": {"tcproto/feedback.py"},
     "feedback.NotSent": {"tcproto/feedback.py"},
-    "feedback.RetransmissionRequest": {"tcproto/feedback.py"},
 }
 # In use on the wire, though none of the two programs here calls or reads it.
 FOR_OTHERS = {

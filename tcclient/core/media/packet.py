@@ -31,6 +31,8 @@ class SealedPacket(NamedTuple):
     """Seconds behind the quickest packet of the sealer."""
     received_at: float
     """Monotonic seconds."""
+    repaired: bool = False
+    """Whether it was lost at first."""
 
 
 class MediaPacket(NamedTuple, Generic[HeaderT_co]):
@@ -53,6 +55,8 @@ class MediaPacket(NamedTuple, Generic[HeaderT_co]):
     """How long the relay held the packet back; not jitter."""
     lost: int = 0
     """Packets of the stream that were lost on the way from the relay, as far as known; may fall when one comes late."""
+    repaired: bool = False
+    """Whether it was lost at first, and came when it was asked for: its lateness says nothing about the way."""
 
 
 AudioPacket = MediaPacket[AudioHeader]

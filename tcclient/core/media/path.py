@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcclient.core.events import PathState, Way
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.probation import Probation
-from tcclient.core.media.proof import IMPATIENT, PATIENT, Proof
+from tcclient.core.media.proof import IMPATIENT, PATIENT, PathState, Proof, Way
 from tcclient.core.media.statistics import PathStatistics
 from tcproto.datagram import KEY_OVERLAP, Header, Item, ItemType, open_datagram
 from tcproto.errors import CryptoFailure
@@ -81,6 +80,15 @@ class MediaPath:
         """When ``handle_timeout`` is due: at once, at first."""
         return min(self._proof.next_deadline, self._probation.next_deadline)
 
+    @property
+    def round_trip(self) -> tuple[float | None, float]:
+        """Seconds of a round trip by the way in use, None until measured, and their mean deviation."""
+        return self.statistics.rtt, self.statistics.rtt_jitter
+
+    def send(self, *items: Item) -> None:
+        """Send items in a datagram of their own."""
+        self._egress.send(*items)
+
     def rekey(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Use new keys. The old down key is good for the overlap; an epoch that is still known changes nothing."""
         if epoch in self._down and now < self._down[epoch].until:
@@ -118,16 +126,24 @@ class MediaPath:
             self._drops[Drop.NOT_OPENED] += 1
             return None
         self._down_count += 1
-        self.hear(header.counter < held.window.highest, way)
+        self.hear(header.counter < held.window.highest, way, now)
         held.window.commit(header.counter)
         return plaintext
 
-    def hear(self, reordered: bool, way: Way) -> None:
+    def hear(self, reordered: bool, way: Way, now: float) -> None:
         """Take note of a datagram of either kind that opened: this way down works."""
         self.statistics.down_received += 1
         self.statistics.down_reordered += reordered
         if way is self.way:
-            self._proof.hear()
+            self._proof.hear(now)
+
+    def expect(self, speech: bool) -> None:
+        """Take note of whether somebody speaks. If nothing comes then, UDP is pinged at once.
+
+        So a server finds the address of a silent client again that a NAT has changed. A stream has no such address.
+        """
+        if self.way is Way.UDP:
+            self._proof.expect(speech)
 
     def handle_item(self, type_: int, value: bytes, way: Way, now: float) -> None:
         """Act on an item of a down datagram; raises ``ValueError`` where it is malformed."""

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import NamedTuple
 
-from tcclient.core.events import PathState
 from tcproto.path import (
     PATH_SILENCE,
     PING_INTERVAL_CALL,
     PING_INTERVAL_IDLE,
     PING_INTERVAL_SILENT,
     PING_PATIENCE,
+    SPEECH_PATIENCE,
 )
 
 PROOF_INTERVALS = (0.2, 0.3, 0.5)
 """Seconds between the first pings. One of them may be lost. The last interval repeats."""
 PROOF_TIMEOUT = 5.0
 """Seconds without an answer to the first pings after which a way counts as blocked, and pings come as in a call."""
+
+
+class Way(StrEnum):
+    """How datagrams travel."""
+
+    UDP = "udp"
+    STREAM = "stream"
+    """In the WebSocket of the control connection, where UDP is blocked."""
+
+
+class PathState(StrEnum):
+    """State of the way in use."""
+
+    UNKNOWN = "unknown"
+    """Being proved."""
+    OK = "ok"
+    """Proved in both directions."""
+    LOST = "lost"
+    """No answer; pings go on."""
 
 
 class Patience(NamedTuple):
@@ -27,7 +47,7 @@ class Patience(NamedTuple):
     silence: float
     """From the first ping that was not answered, on a way that worked; a round trip more where answers are needed."""
     needs_answers: bool
-    """Whether silence is the lack of pongs. Otherwise whatever comes ends it."""
+    """Whether only a pong ends the silence. Otherwise any datagram does."""
 
 
 PATIENT = Patience(PROOF_TIMEOUT, PATH_SILENCE, needs_answers=False)
@@ -42,8 +62,8 @@ class Proof:
 
     def __init__(self, patience: Patience, now: float) -> None:
         self.state = PathState.UNKNOWN
-        self.next_deadline = now
-        """When the next ping is due."""
+        self._ping_at = now
+        """When the next ping is due, unless speech is missed before."""
         self._patience = patience
         self._started_at: float | None = None
         self._pings = 0
@@ -51,13 +71,25 @@ class Proof:
         self._silent_since: float | None = None
         """When the first ping was sent since anything came."""
         self._on_call = True
+        self._heard_at = now
+        self._speech = False
+        """Whether the next datagram is expected within ``SPEECH_PATIENCE``."""
+        self._missed = False
+        """Whether that one is missing."""
+        self._rtt = 0.0
+
+    @property
+    def next_deadline(self) -> float:
+        """When the next ping is due."""
+        return min(self._ping_at, self._heard_at + SPEECH_PATIENCE) if self._speech else self._ping_at
 
     def expire(self, rtt: float | None, now: float) -> None:
         """Notice that the way is lost; to be called before a ping that is due. ``rtt`` is in seconds, if known."""
         if self._started_at is None:
             self._started_at = now
+        self._rtt = rtt or 0.0
         silent = 0.0 if self._silent_since is None else now - self._silent_since
-        limit = self._patience.silence + (rtt or 0.0 if self._patience.needs_answers else 0.0)
+        limit = self._patience.silence + (self._rtt if self._patience.needs_answers else 0.0)
         if (self.state is PathState.OK and silent >= limit) or (
             self.state is PathState.UNKNOWN and now >= self._started_at + self._patience.proof
         ):
@@ -70,10 +102,17 @@ class Proof:
         self._pinged_at = now
         if self._silent_since is None:
             self._silent_since = now
-        self.next_deadline = now + self._interval()
+        if self._speech and now >= self._heard_at + SPEECH_PATIENCE:
+            self._speech, self._missed = False, True
+        self._ping_at = now + self._interval()
 
-    def hear(self) -> None:
+    def expect(self, speech: bool) -> None:
+        """Take note of whether speech goes on, so that its next datagram comes within ``SPEECH_PATIENCE``."""
+        self._speech = speech and self.state is PathState.OK
+
+    def hear(self, now: float) -> None:
         """Take note of a datagram that came this way and opened."""
+        self._heard_at, self._missed = now, False
         if not self._patience.needs_answers:
             self._end_silence()
 
@@ -83,13 +122,13 @@ class Proof:
         if self.state is not PathState.OK:
             self.state = PathState.OK
             self._silent_since = None
-            self.next_deadline = min(self.next_deadline, now + PING_INTERVAL_CALL)
+            self._ping_at = min(self._ping_at, now + PING_INTERVAL_CALL)
 
     def _end_silence(self) -> None:
         if self._silent_since is not None and self.state is not PathState.UNKNOWN:
             self.state = PathState.OK
             self._silent_since = None
-            self.next_deadline = self._pinged_at + self._interval()
+            self._ping_at = self._pinged_at + self._interval()
 
     def _interval(self) -> float:
         """Return the seconds from the latest ping to the next one."""
@@ -99,4 +138,6 @@ class Proof:
             return PING_INTERVAL_CALL
         if self._silent_since is None:
             return PING_INTERVAL_CALL if self._on_call else PING_INTERVAL_IDLE
+        if self._missed:
+            return max(PING_INTERVAL_SILENT, self._rtt)
         return PING_PATIENCE if self._pinged_at < self._silent_since + PING_PATIENCE else PING_INTERVAL_SILENT

@@ -6,11 +6,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from tcclient.core.drops import Drop
-from tcclient.core.events import Way
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
+from tcclient.core.media.proof import Way
+from tcclient.core.media.repair import VIDEO_PATIENCE, Repair, Slot
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcproto.beacon import Beacon, BeaconContext, open_beacon
@@ -27,7 +28,7 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import PublicationId
-from tcproto.packet import Header, PacketType, Series, VideoHeader, parse_series
+from tcproto.packet import AudioHeader, Header, PacketType, Series, VideoHeader, parse_series
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
 
@@ -68,6 +69,7 @@ class MediaReceiver:
     ) -> None:
         self.beacons: list[tuple[MemberKeys, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
+        self.repair = Repair(lambda items: path.send(*items), lambda: path.round_trip)
         self._path = path
         self._opener = opener
         self._room = room
@@ -81,6 +83,7 @@ class MediaReceiver:
         """Packets lost on the way down, by stream."""
         self._expected = self._received = self._reordered = self._late = 0
         """Packets of all series there were."""
+        self._repaired = 0
         self._loss = LossMeter()
         self._strays: deque[SealedPacket] = deque()
 
@@ -97,11 +100,12 @@ class MediaReceiver:
         """Return the counts of the way down."""
         lost = max(0, self._expected - self._received)
         jitter = max((counts.jitter_ms for counts in self._series.values()), default=0.0)
-        recent = self._loss.recent(self._expected, lost)
-        return DirectionStatistics(self._expected, lost, recent, jitter, self._reordered, self._late)
+        recent = self._loss.recent(self._expected, lost + self._repaired)
+        return DirectionStatistics(self._expected, lost, recent, jitter, self._reordered, self._late, self._repaired)
 
     def wants_changed(self) -> None:
         """Something else is wanted from now on: what was forwarded of a series meanwhile was not for us."""
+        self.repair.keep(())
         for counts in self._series.values():
             counts.restart()
 
@@ -115,6 +119,7 @@ class MediaReceiver:
         self._series = {
             slot: counts for slot, counts in self._series.items() if before.get(slot[1]) == self._streams.get(slot[1])
         }
+        self.repair.keep(stream for stream in self._streams if before.get(stream) == self._streams[stream])
         strays, self._strays = self._strays, deque()
         for stray in strays:
             self._packet(stray, now)
@@ -130,7 +135,7 @@ class MediaReceiver:
         elif header.kind == Kind.ROOM:
             opened = self._opener.open(header, data, now)
             if opened is not None:
-                self._path.hear(opened.reordered, way)
+                self._path.hear(opened.reordered, way, now)
                 self._room_datagram(opened, header.id, now)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1
@@ -201,7 +206,8 @@ class MediaReceiver:
         if stream is None:
             self._stray(sealed, now)
             return
-        self._count(sealed)
+        if self._count(sealed):
+            sealed = sealed._replace(repaired=True)
         sender = self._senders.get(stream.participant)
         if sender is None:
             self._drops[Drop.OWN if stream.participant == self._room.own else Drop.UNVERIFIED] += 1
@@ -219,24 +225,50 @@ class MediaReceiver:
             strays.popleft()
             self._drops[Drop.UNKNOWN_STREAM] += 1
 
-    def _count(self, sealed: SealedPacket) -> None:
+    def _count(self, sealed: SealedPacket) -> bool:
+        """Count a packet, and look for lost ones before it; return whether it was lost itself, and is repaired."""
         header = sealed.header
         layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
         slot = (sealed.sealer, header.stream, sealed.redundant << 7 | layer)
         counts = self._series.get(slot)
         if counts is None:
             if len(self._series) >= MAX_SERIES:
-                return
+                return False
             counts = self._series[slot] = StreamStatistics()
-        reordered, late = counts.reordered, counts.late
+        reordered, late, repaired = counts.reordered, counts.late, False
         more = counts.count(sealed.forward, sealed.transit, sealed.delay)
-        self._loss.mark(sealed.received_at, self._expected, max(0, self._expected - self._received))
+        if counts.reordered != reordered:
+            repaired = self._came_late(slot, sealed, counts)
+        elif more > 1:
+            self._miss(slot, sealed, more - 1)
+        self._loss.mark(sealed.received_at, self._expected, max(0, self._expected - self._received) + self._repaired)
         self._expected += more
         self._received += 1
         self._reordered += counts.reordered - reordered
         self._late += counts.late - late
         if more != 1:
             self._lost[header.stream] = self._lost.get(header.stream, 0) + more - 1
+        return repaired
+
+    def _came_late(self, slot: Slot, sealed: SealedPacket, counts: StreamStatistics) -> bool:
+        repaired = self.repair.came(slot, sealed.forward, sealed.received_at)
+        if repaired:
+            counts.reordered -= 1
+            counts.repaired += 1
+            self._repaired += 1
+        return repaired
+
+    def _miss(self, slot: Slot, sealed: SealedPacket, count: int) -> None:
+        """Have the ``count`` packets before this one repaired. A stream loses only what is too much for it."""
+        header, now = sealed.header, sealed.received_at
+        if self._path.way is not Way.UDP:
+            return
+        if isinstance(header, AudioHeader):
+            patience = self.repair.patience
+            count = min(count, int(patience * 1000 / header.duration_ms))
+            self.repair.lost(slot, sealed.forward, count, patience, 0.0, now)
+        elif isinstance(header, VideoHeader):
+            self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, 0.0, now)
 
     def _open(self, sender: MemberKeys, sealed: SealedPacket, publication: PublicationId, now: float) -> None:
         header = sealed.header
@@ -261,6 +293,7 @@ class MediaReceiver:
             sealed.relay_time,
             sealed.held_ms,
             lost,
+            sealed.repaired,
         )
         self._heard(media, now)
         self._queue.append(media)

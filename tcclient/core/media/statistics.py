@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tcclient.core.events import PathState, Way
+from tcclient.core.media.proof import PathState, Way
 from tcproto.datagram import FORWARD_BITS
 from tcproto.serial import Unwrapper, difference, wrapped
 from tcproto.transit import LATE, TransitClock
@@ -30,6 +30,8 @@ class StreamStatistics:
     """Interarrival jitter by relay times, RFC 3550 section 6.4.1."""
     expected: int = 0
     """Forwarded to this receiver, as far as known."""
+    repaired: int = 0
+    """Of the received ones, those that were lost and came when they were asked for again."""
     _first: int = -1
     """Lowest forward number since the series began for us, unwrapped."""
     _highest: int = -1
@@ -105,13 +107,15 @@ class DirectionStatistics(NamedTuple):
     lost: int
     """Of these, how many did not arrive."""
     recent_loss: float
-    """Share, 0 to 1, that was lost in the last ``RECENT`` seconds."""
+    """Share, 0 to 1, that was lost in the last ``RECENT`` seconds, before anything was repaired."""
     jitter_ms: float
     """Interarrival jitter, RFC 3550 section 6.4.1. Up: of our pings. Down: the highest of all series."""
     reordered: int
     """Overtaken by what was sent later. Up: pings. Down: packets."""
     late: int
     """``LATE`` or more behind the quickest. Up: pings. Down: packets."""
+    repaired: int = 0
+    """Lost at first, and repaired. They do not count as lost. Up: not known, always 0."""
 
     @property
     def loss(self) -> float:

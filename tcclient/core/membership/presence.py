@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tcclient.core import events
-from tcclient.core.events import Event, PathState
+from tcclient.core.events import Event
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.own_key import SenderKeys
 from tcclient.core.media.egress import Egress
+from tcclient.core.media.proof import PathState
 from tcclient.core.media.publications import Publications
 from tcclient.core.membership.beacons import BeaconSchedule
 from tcclient.core.membership.roster import RoomState

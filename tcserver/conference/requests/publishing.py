@@ -138,7 +138,7 @@ def _layer(context: Context, room: Room, asker: int, stream_number: int, spatial
         or spatial >= stream.info.layers
         or stream.info.kind is Kind.AUDIO
     ):
-        # Only who receives a layer may make its publisher send bigger frames.
+        # Only a receiver of a layer may make its publisher send bigger frames.
         context.counters["keyframe_request_ignored"] += 1
         return None
     return stream

@@ -12,6 +12,7 @@ from tcproto.messages import (
     Member,
     Permission,
     PublicationInfo,
+    Quality,
     Resumed,
     Role,
     RoomKey,
@@ -39,7 +40,7 @@ class Stream:
     """Receivers by media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
     beyond_last_n: bool = False
-    """Whether it is a camera that only receivers get that have chosen it: enough others spoke later (``LastN``)."""
+    """Whether it is a camera that goes only to receivers that have chosen it: enough others spoke later (``LastN``)."""
     reply: Callable[[], None] | None = None
     """Answers the request to publish, until that is done."""
 
@@ -98,6 +99,10 @@ class Seat:
     """Sources that another participant holds muted (``Holds``)."""
     is_open: bool = False
     is_speaking: bool = False
+    is_silent: bool = False
+    """Whether nothing comes by its media path."""
+    reported_quality: Quality = Quality.UNKNOWN
+    """How good the participant finds its connection."""
     waits_for: set[int] = field(default_factory=set)
     """Sealers of the room whose media workers have not reported their position yet."""
     keys: list[RoomKey] = field(default_factory=list)
@@ -118,6 +123,11 @@ class Seat:
     def channel(self) -> Channel:
         """The way to the client."""
         return self.session.channel
+
+    @property
+    def quality(self) -> Quality:
+        """How good its connection is, as the others are told."""
+        return Quality.LOST if self.is_silent else self.reported_quality
 
     @property
     def streams(self) -> list[Stream]:
@@ -202,7 +212,7 @@ class Seat:
         """Return how the seat wants to receive a stream of another seat; None: not at all."""
         info = stream.info
         if info is None:
-            # Beacons carry the view of the member set. Who could refuse them would not see a member that was added.
+            # A beacon carries the view of the member set. A client that refused beacons would not see an added member.
             return Receiver(self.media_id)
         if not self.may_subscribe:
             return None

@@ -68,6 +68,10 @@ class Drop(StrEnum):
     """packet: silence, sent more often than needed"""
     NO_RECEIVER = "no_receiver"
     """packet: nobody with a proven path wants it"""
+    NOT_KEPT = "not_kept"
+    """request: for a packet that is not kept, or not for the asker"""
+    REPEAT_RATE = "repeat_rate"
+    """request, or the datagram it is for: asked for a moment ago, or more than the share of one receiver"""
     PROBE_SPENT = "probe_spent"
     """probe: the ticket is over, in time or in datagrams"""
     PROBE_SHORT = "probe_short"
@@ -88,7 +92,7 @@ class Fault(StrEnum):
     DATAGRAM = "datagram"
     """it was dropped"""
     COMMAND = "command"
-    """it was not carried out, or in part; its room begins anew"""
+    """it was carried out in part or not at all; its room begins anew"""
     ROOM = "room"
     """what was due in a room, such as the decision who speaks, was not done this time"""
     SEAT = "seat"
@@ -117,11 +121,11 @@ class Counters:
     uplink_received: int = 0
     """How many of them arrived."""
     uplink_reordered: int = 0
-    """Of these, those that a later one overtook. All three are as of the last ``MediaSeat.flush_counters``."""
+    """Those of them that a later one had overtaken. All three are as of the last ``MediaSeat.flush_counters``."""
     uplink_pings: int = 0
     """Pings of seats."""
     uplink_late: int = 0
-    """Of these, those that took at least ``LATE`` longer to come than the quickest of their seat."""
+    """Pings that took at least ``LATE`` longer to come than the quickest of their seat."""
     forwarded: int = 0
     """Packets that went to at least one receiver, counted once for each variant."""
     held: int = 0
@@ -131,6 +135,8 @@ class Counters:
     sent: int = 0
     """Datagrams handed out for sending, counted once for each receiver."""
     sent_bytes: int = 0
+    repeated: int = 0
+    """Room datagrams that were sent again to a receiver that asked for them; they count as sent, too."""
     relayed_out: int = 0
     """Room datagrams handed on to another media worker, counted once for each worker."""
     relayed_in: int = 0
@@ -138,7 +144,7 @@ class Counters:
     packets_received: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
     """Packets of open streams, without copies."""
     packets_forwarded: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
-    """As ``forwarded``, by kind. What open streams count comes to both with ``MediaStream.flush_counters``."""
+    """``forwarded`` by kind. The counts of open streams come to both with ``MediaStream.flush_counters``."""
     paths: dict[PathChange, int] = field(default_factory=lambda: dict.fromkeys(PathChange, 0))
     drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
     faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))

@@ -16,13 +16,13 @@ from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.interface import Receiver
 
 MAX_REPLAY = 40
-"""Packets since a keyframe with which it is still replayed; with more, a new keyframe costs less."""
+"""Packets since a keyframe up to which it is replayed. After more packets a new keyframe costs less."""
 KEY_DELIVERY = 5.0
 """Seconds after which a participant has the sender keys; those of a change are in use after 3 s at the latest."""
 KEYFRAME_EVENT_INTERVAL = 0.1
 """Seconds between two requests for keyframes of a stream that are passed on. The control plane limits them further."""
 KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
-"""Requests of a seat for keyframes of streams that another worker has, of one second at once: a page of pictures."""
+"""Requests of a seat per second for keyframes of streams that other workers have: a page of pictures."""
 BURST = 10
 """Datagrams sent to one receiver at once, since nobody knows how much its downlink bears."""
 BURST_INTERVAL = 0.005

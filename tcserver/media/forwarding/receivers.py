@@ -26,7 +26,7 @@ class LaneReceivers:
 class ReceiverSet:
     """Addresses that get the same datagrams. It never changes: after any change there is a new one.
 
-    So what was handed out for sending keeps its meaning, whatever happens meanwhile.
+    So a transmission that was handed out keeps its receivers.
     """
 
     __slots__ = ("addresses", "by_lane", "handover", "indices", "media_ids")
@@ -58,14 +58,14 @@ class Handover:
         self, number: int, room: int, members: Mapping[int, tuple[int, ...]], peers: ReceiverSet, head: bytes
     ) -> None:
         self.number = number
-        """Of the audience, by which the other workers know it."""
+        """Number of the audience, by which the other workers know it."""
         self.room = room
         self.members = members
         """Media ids, by worker."""
         self.peers = peers
         """The addresses of those workers."""
         self.head = head
-        """What stands before each datagram that is handed on."""
+        """Bytes in front of each datagram that is handed on."""
         self.told_at = float("-inf")
         """When the workers were told which seats these are."""
 

@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 from tcproto.copies import parse_copies
 from tcproto.datagram import Item, ItemType
 from tcproto.packet import MAX_PACKET, AudioHeader, Header, VideoHeader, parse_header
+from tcproto.packet import Series as SeriesName
 from tcproto.path import Position
 from tcserver.media.forwarding.bundle import MAX_ITEMS_SIZE, Bundle, items_size, pack_lone
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
@@ -31,6 +32,7 @@ class MediaRoom:
 
     __slots__ = (
         "_audiences",
+        "_began",
         "_counters",
         "number",
         "paths_version",
@@ -52,6 +54,8 @@ class MediaRoom:
         self.paths_version = 0
         """Goes up when a path is proven, moved or lost."""
         self._counters = counters
+        self._began: dict[int, int] = {}
+        """Counter of the sealer when each receiver first got a stream, by media id."""
         # An audience lives as long as a series uses it.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
 
@@ -66,8 +70,31 @@ class MediaRoom:
 
     def remove_receiver(self, media_id: int) -> None:
         """Take a seat, of this worker or another, out of the receivers of all streams."""
+        self._began.pop(media_id, None)
         for stream in self.streams.values():
             stream.remove_receiver(media_id)
+
+    def change_sealer(self, sealer: MediaSealer) -> None:
+        """Seal with another sealer from now on. What the one before has sealed is not sent again."""
+        self.sealer = sealer
+        self._began = dict.fromkeys(self._began, 0)
+        for stream in self.streams.values():
+            stream.forget_numbers()
+
+    def note_receivers(self, receivers: Iterable[Receiver]) -> None:
+        """Note who receives something from now on. Nothing that was sealed before is sent again to them."""
+        for receiver in receivers:
+            self._began.setdefault(receiver.media_id, self.sealer.counter)
+
+    def sealed_before(self, media_id: int, series: SeriesName, numbers: Iterable[int]) -> list[bytes]:
+        """Return the datagrams with these forward numbers, each once, as far as they are kept for this receiver."""
+        stream = self.streams.get(series.stream)
+        receiver = None if stream is None else stream.receivers.get(media_id)
+        if stream is None or receiver is None:
+            return []
+        began = self._began[media_id]
+        counters = dict.fromkeys(c for c in stream.counters(series, numbers, receiver) if c >= began)
+        return [datagram for c in counters if (datagram := self.sealer.recent(c)) is not None]
 
     def close_stream(self, stream: MediaStream) -> None:
         """Forget a stream."""
@@ -152,7 +179,7 @@ class MediaRoom:
                 audience.receivers = None
 
     def suppressed(self, since: float) -> Iterator[int]:
-        """Return the media ids of seats that sent nothing but sound since then, all of which was kept back."""
+        """Return the media ids of seats that have sent only sound since then, and of which all sound was kept back."""
         if self.speakers.limit:
             for media_id in {stream.publisher for stream in self.streams.values() if stream.kept_back(since)}:
                 streams = self.seats[media_id].streams.values()
@@ -209,7 +236,8 @@ class MediaRoom:
             receivers, skip = self._route(stream, series)
             if receivers.is_empty_without(skip):
                 raise Dropped(Drop.NO_RECEIVER)
-        datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, series.next_number(), packet), now)
+        number = series.next_number(sealer.counter)
+        datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, number, packet), now)
         counters = self._counters
         counters.forwarded += 1
         counters.sealed += 1
@@ -257,7 +285,7 @@ class MediaRoom:
         receivers, skip = self._route(stream, series)
         if receivers.is_empty_without(skip):
             return -1
-        number = series.next_number().to_bytes(2, "big")
+        number = series.number.to_bytes(2, "big")
         if held_ms:
             item = Item(series.held_type, number + held_ms.to_bytes(2, "big") + packet)
         else:
@@ -268,7 +296,9 @@ class MediaRoom:
             del items[1:]
         self._counters.forwarded += 1
         stream.forwarded += 1
-        return bundle.add(receivers, skip, items)
+        index = bundle.add(receivers, skip, items)
+        series.next_number(self.sealer.counter + index)
+        return index
 
     def _route(self, stream: MediaStream, series: Series) -> tuple[ReceiverSet, int]:
         """Return the receivers of a series, its publisher included, and the index of that; -1: it is not in the set."""

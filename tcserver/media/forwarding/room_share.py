@@ -36,7 +36,7 @@ class RoomShare:
 
     @property
     def listeners(self) -> Collection[int]:
-        """Workers that get the messages of the speaker selection: all others from the home, and the home from them."""
+        """Workers that get our messages of the speaker selection: all others from the home, else the home alone."""
         return self.peers if self.is_home else (self.home,)
 
     def spread(self, workers: Collection[int]) -> None:
@@ -45,13 +45,17 @@ class RoomShare:
         self.positions = {worker: position for worker, position in self.positions.items() if worker in self.peers}
 
     def hand_over(self, members: Iterable[int]) -> Handover | None:
-        """Return the handover for those members that other workers serve; None: there are none."""
+        """Return the handover for the seats that other workers serve; None: there are none."""
         by_worker: dict[int, list[int]] = {}
         for media_id in members:
             worker = media_id & WORKER_MASK
             if worker in self.peers:
                 by_worker.setdefault(worker, []).append(media_id)
         return self._make(self._room, {worker: tuple(ids) for worker, ids in by_worker.items()}) if by_worker else None
+
+    def worker_of(self, sealer: int) -> int | None:
+        """Return the other worker that has a sealer; None: none that is known."""
+        return next((worker for worker, position in self.positions.items() if position.sealer == sealer), None)
 
     def reach(self, worker: int, sealer: int, counter: int) -> None:
         """Note the position of a sealer of another worker. It never goes back, but another sealer may follow."""

@@ -20,7 +20,7 @@ from tcserver.media.forwarding.drops import Drop, Dropped
 from tcserver.media.interface import SealerState
 
 RING_SIZE = 1024
-"""Room datagrams that are kept to be sent again, if nothing else is set: two seconds of three talkers and four cameras.
+"""Default number of room datagrams that are kept to be sent again: two seconds of three talkers and four cameras.
 
 That is more than is ever replayed of a keyframe. More of them would cost memory and, worse, cache.
 """

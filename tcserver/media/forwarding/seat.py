@@ -30,6 +30,7 @@ from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
 from tcserver.media.forwarding.path import Path
+from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.stream import MediaStream
 
 SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=100)
@@ -59,7 +60,7 @@ class UpKey:
         self.received = 0
         """Datagrams that opened."""
         self.reordered = 0
-        """Of these, those that a later one overtook."""
+        """Datagrams that opened, and that a later one had overtaken."""
         self._flushed = (0, 0, 0)
         self._skipped = 0
         """Counters that were not used, as far as can be told."""
@@ -144,6 +145,7 @@ class MediaSeat:
         "opened_at",
         "participant",
         "path",
+        "repeats",
         "room",
         "streams",
         "up",
@@ -178,10 +180,12 @@ class MediaSeat:
         self._previous_until = now
         self._born = now
         self._reported = False
+        self.repeats: Repeats | None = None
+        """What it was sent again; None: it has never asked for anything."""
         self._asks = RateCap(KEYFRAME_ASKS, now)
         self._pings = RateCap(ANSWERED_PINGS, now)
         self.cap = RateCap(SEAT_CAPS, now)
-        """For all that comes from the proven address, before it is opened."""
+        """Rate cap of all that comes from the proven address, before it is opened."""
 
     def may_ask(self, now: float) -> bool:
         """Return whether a request for a keyframe of a stream that is not known here is passed on."""

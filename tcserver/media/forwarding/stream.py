@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 
-from tcproto.datagram import ItemType
+from tcproto.datagram import FORWARD_BITS, ItemType
 from tcproto.messages import Caps, Kind
 from tcproto.packet import AUDIO_CLOCK, COMFORT_INTERVAL, AudioHeader, Header, PacketType, VideoHeader
+from tcproto.packet import Series as SeriesName
 from tcproto.replay import SEQUENCE_WINDOW, ReplayWindow, Verdict
 from tcproto.serial import wrapped
 from tcserver.media.forwarding.cap import RateCap
@@ -18,6 +20,12 @@ from tcserver.media.speakers.preroll import Preroll
 
 KEPT_BACK = 4
 """Packets that have to be kept back before a stream counts as kept back; so many of 60 ms come in 0.3 s."""
+KEPT_NUMBERS = {None: 16, Kind.AUDIO: 128, Kind.VIDEO: 512}
+"""By kind: packets of a series that can be found again by their forward numbers. Each is a power of two.
+
+128 packets are 2.5 s of sound in packets of 20 ms, and 512 are over 2 s of pictures at 2 Mbit/s. After 2 s not even a
+recorder waits for a packet.
+"""
 _COMFORT_TICKS = round(COMFORT_INTERVAL * AUDIO_CLOCK)
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
@@ -37,9 +45,19 @@ _SEQUENCE_DROPS = {
 class Series:
     """A layer of a stream in one variant. Its packets are counted by one run of forward numbers."""
 
-    __slots__ = ("audience", "held_type", "item_type", "number", "redundant", "spatial", "temporal")
+    __slots__ = (
+        "_counters",
+        "_kept",
+        "audience",
+        "held_type",
+        "item_type",
+        "number",
+        "redundant",
+        "spatial",
+        "temporal",
+    )
 
-    def __init__(self, spatial: int, temporal: int, redundant: bool) -> None:
+    def __init__(self, spatial: int, temporal: int, redundant: bool, kept: int) -> None:
         self.spatial = spatial
         self.temporal = temporal
         self.redundant = redundant
@@ -50,12 +68,25 @@ class Series:
         """Forward number of the next packet."""
         self.audience: Audience | None = None
         """None: to be found again."""
+        self._kept = kept
+        self._counters = array("q", (-1,)) * kept
+        """Counters of the datagrams that the last packets are sealed in, by forward number modulo ``_kept``."""
 
-    def next_number(self) -> int:
-        """Return the forward number of a packet that is forwarded now, and count it."""
+    def next_number(self, counter: int) -> int:
+        """Return the forward number of a packet that is forwarded now, in the datagram with this counter."""
         number = self.number
         self.number = number + 1 & 0xFFFF  # for every packet: a mask costs less than a call of ``wrapped``
+        self._counters[number & self._kept - 1] = counter
         return number
+
+    def counter_of(self, number: int) -> int:
+        """Return the counter of the datagram that brought a forward number; -1: it is not known, or no longer."""
+        back = wrapped(self.number - number, FORWARD_BITS)
+        return self._counters[number & self._kept - 1] if 1 <= back <= self._kept else -1
+
+    def forget_numbers(self) -> None:
+        """Forget where the packets are: another sealer begins."""
+        self._counters = array("q", (-1,)) * self._kept
 
     def wanted_by(self, receiver: Receiver) -> bool:
         """Return whether a receiver wants this series."""
@@ -73,6 +104,7 @@ class MediaStream:
         "_cap",
         "_class",
         "_comfort",
+        "_kept",
         "_keyframe_asked",
         "_kind",
         "_layers",
@@ -122,7 +154,8 @@ class MediaStream:
         self._windows: dict[int, ReplayWindow] = {}
         self._comfort: int | None = None
         self._keyframe_asked = -KEYFRAME_EVENT_INTERVAL
-        self.plain = Series(0, 0, False)
+        self._kept = KEPT_NUMBERS[kind]
+        self.plain = Series(0, 0, False, self._kept)
         """The only series of a stream that has no layers, and that nobody wants with redundancy."""
         self._series: dict[int, Series] = {0: self.plain}
 
@@ -171,8 +204,20 @@ class MediaStream:
         key = spatial << 5 | temporal << 1 | redundant
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = Series(spatial, temporal, redundant)
+            series = self._series[key] = Series(spatial, temporal, redundant, self._kept)
         return series
+
+    def counters(self, series: SeriesName, numbers: Iterable[int], receiver: Receiver) -> list[int]:
+        """Return the counters of the datagrams with these forward numbers, as far as the receiver may have them."""
+        known = self._series.get(series.spatial << 5 | series.temporal << 1 | series.redundant)
+        if known is None or not known.wanted_by(receiver):
+            return []
+        return [counter for number in numbers if (counter := known.counter_of(number)) >= 0]
+
+    def forget_numbers(self) -> None:
+        """Forget where the packets are: another sealer begins."""
+        for series in self._series.values():
+            series.forget_numbers()
 
     @property
     def layers(self) -> tuple[int, ...]:

@@ -43,7 +43,7 @@ class Sender:
             self._lanes[group.lane].send(datagram, len(datagram), group, index + 1, index + count)
 
     def _send_train(self, train: Train, group: LaneReceivers) -> None:
-        """Send a train to those who published none of it, and to each publisher what is not its own."""
+        """Send a train to receivers that published none of it, and to each publisher the datagrams of others."""
         lane = self._lanes[group.lane]
         count = len(group.addresses)
         indices = [skip - group.first for skip in train.skips]
@@ -58,10 +58,7 @@ class Sender:
 
 
 def _runs(count: int, left_out: Sequence[int]) -> list[tuple[int, int]]:
-    """Return what stays of ``count`` indices without those left out, as (start, stop) of indices that go round.
-
-    ``left_out`` is in ascending order.
-    """
+    """Return the ranges (start, stop) of ``count`` indices without ``left_out``, which ascends. Indices go round."""
     if not left_out:
         return [(0, count)]
     ends = (*left_out[1:], left_out[0] + count)

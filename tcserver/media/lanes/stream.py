@@ -1,4 +1,4 @@
-"""A lane in front of byte streams: each has a bounded queue, and what leaves for all of them is the same bytes."""
+"""A lane in front of byte streams: each stream has a bounded queue, and all of them get the same bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tcserver.media.lanes.lane import Lane, Weight
 FLUSH_INTERVAL = 0.004
 """Seconds for which datagrams are collected. Sound plays out 60 ms later at the earliest, and a write costs 10 µs."""
 BUSY_FLUSH_INTERVAL = 0.01
-"""The same where writing takes long: half as many writes for the same datagrams."""
+"""Seconds for which datagrams are collected where writing takes long: half as many writes for as many datagrams."""
 BUSY = 0.0005
 """Seconds of writing after which the next interval is the longer one: an eighth of the shorter."""
 MAX_PENDING = 32
@@ -51,7 +51,7 @@ class _Stream:
         """None: it has ended."""
         self.queue = DatagramQueue(drops)
         self.pending: list[_Piece] = []
-        """What came since it was written to last."""
+        """Datagrams that came after the last write."""
         self.is_waiting = False
 
 
@@ -76,7 +76,7 @@ class StreamLane(Lane):
         self._is_due = False
         self._interval = FLUSH_INTERVAL
         self._portions: dict[tuple[_Piece, ...], list[tuple[bytes, int]]] = {}
-        """What was joined since the last flush: most streams get the same."""
+        """Portions that were joined in this flush, by their pieces: most streams get the same."""
 
     def __len__(self) -> int:
         """Return the number of streams."""
@@ -111,7 +111,7 @@ class StreamLane(Lane):
         self._put(payload, size, (source, size), map(self._find, numbers))
 
     def flush(self) -> None:
-        """Write what was collected, and what may leave of what waits; to be called when it is due."""
+        """Write the datagrams that were collected, and those that wait and may leave; to be called when it is due."""
         began = self._clock()
         self._is_due = False
         waiting, self._waiting = self._waiting, []
@@ -124,7 +124,7 @@ class StreamLane(Lane):
         self._interval = FLUSH_INTERVAL if self._clock() - began < BUSY else BUSY_FLUSH_INTERVAL
 
     def resume(self, number: int) -> None:
-        """Write what waits for a stream, as far as it may leave: the stream has taken what was written before."""
+        """Write the datagrams that wait and may leave: the stream has taken all that was written before."""
         stream = self._find(number)
         if stream.queue:
             self._flush(stream, self._clock())

@@ -30,6 +30,7 @@ from tcserver.media.interface import (
     SealerTold,
     SeatOpened,
     SeatRekeyDue,
+    SeatSilent,
     SendKeyframe,
     SetSpeakers,
     ShareRoom,
@@ -104,6 +105,8 @@ class Directory:
         """Find the paths that are lost, the keys that are due, and the tickets that are over."""
         for seat in self.seats.values():
             with self._faults.within(Fault.SEAT):
+                if seat.path.look(now):
+                    self._events.append(SeatSilent(seat.media_id, seat.path.is_silent))
                 if seat.path.lose(now):
                     self._counters.paths[PathChange.LOST] += 1
                     self.rooms[seat.room].path_changed(seat.media_id)
@@ -130,7 +133,7 @@ class Directory:
             self.rooms[command.room] = MediaRoom(command.room, sealer, self._counters)
         elif room.sealer.ident != command.sealer:
             # To open the same sealer again would use counters again under the same key.
-            room.sealer = sealer
+            room.change_sealer(sealer)
 
     def _share_room(self, command: ShareRoom, now: float) -> None:
         room = self.rooms.get(command.room)
@@ -219,6 +222,7 @@ class Directory:
         room = self.rooms.get(command.room)
         if room is None:
             return
+        room.note_receivers(command.receivers)
         for ident in command.streams:
             stream = room.streams.get(ident)
             if stream is not None:

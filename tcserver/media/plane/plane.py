@@ -27,6 +27,7 @@ from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 from tcserver.media.plane.directory import STANDSTILL, Directory
+from tcserver.media.plane.repair import Repair
 from tcserver.media.plane.stats import LoadMeter
 from tcserver.media.relay.relay import Relay
 from tcserver.media.speakers.local import DECISION_INTERVAL
@@ -34,11 +35,11 @@ from tcserver.media.speakers.suppressed import LOOK_BACK, Suppression
 from tcserver.monitoring.histogram import Histogram
 
 DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Seconds: from a quiet line to a delay with which nobody can talk."""
+"""Bounds of a histogram in seconds: from a quiet line to a delay with which nobody can talk."""
 LONGEST_DELAY = 2.0
-"""Seconds that a longer delay counts as. The client sets the clock in a ping, and must not rule the sum."""
+"""Seconds: a longer delay counts as this. The client sets the clock in a ping, which must not decide the sum."""
 RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds: from the same building to a satellite link. A challenge is good for a few seconds."""
+"""Bounds of a histogram in seconds: from the same building to a satellite link."""
 SWEEP_INTERVAL = 1.0
 """Seconds between two searches for lost paths, keys that are due, and tickets that are over."""
 # Looked up once: on the packet path the look-up of an enum member costs more than the comparison.
@@ -77,6 +78,8 @@ class MediaPlane:
         """Seconds that pings took longer to come than the quickest of their seat."""
         self.suppressed = Suppression()
         """Seats whose datagrams may wait."""
+        self.sooner = False
+        """Whether a datagram made something due sooner than ``next_deadline`` said before. Its reader sets it back."""
         self._random_bytes = random_bytes
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
@@ -85,6 +88,7 @@ class MediaPlane:
         """By number."""
         self._relay = Relay(worker, peers, self.rooms, self.counters, self.faults, self._transmit, random_bytes)
         self._directory = Directory(self.rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
+        self._repair = Repair(self.rooms, self._relay, self._replays, self.counters, self._transmit)
         self.seats = self._directory.seats
         """By media id."""
         self.tickets = self._directory.tickets
@@ -119,7 +123,7 @@ class MediaPlane:
                 self._receive(data, address, now)
             except Dropped as drop:
                 counters.drops[drop.reason] += 1
-            except Exception as error:  # whatever one datagram does, the others go on
+            except Exception as error:  # a failure of one datagram must not stop the others
                 counters.drops[Drop.INTERNAL] += 1
                 self.faults.note(Fault.DATAGRAM, error)
         if self._relay.homes:
@@ -271,6 +275,9 @@ class MediaPlane:
                 self._take_path_response(seat, item.value, address, now)
             elif type_ == ItemType.KEYFRAME_REQUEST:
                 self._take_keyframe_request(seat, item.value, now)
+            elif type_ == ItemType.RETRANSMISSION_REQUEST:
+                self._repair.take_request(seat, item.value, now)
+                self._replay(now)
         if packets:
             self._take_packets(seat, packets, now)
 
@@ -386,13 +393,13 @@ class MediaPlane:
             self._drop(Drop.BUDGET)
 
     def _replay(self, now: float) -> None:
-        """Send what is due of the keyframes that are replayed."""
+        """Send what is due of the pictures that are sent again."""
         for media_id, datagrams in self._replays.due(now):
             seat = self.seats.get(media_id)
             if seat is not None and seat.path.address is not None:
                 receivers = ReceiverSet([(media_id, seat.path.address)])
-                for datagram in datagrams:
-                    self._transmissions.append(Transmission(datagram, receivers))
+                self._transmissions += [Transmission(datagram, receivers) for datagram in datagrams]
+        self.sooner = self.sooner or self._replays.next_deadline() is not None
 
     def _drop(self, reason: Drop) -> None:
         self.counters.drops[reason] += 1

@@ -62,7 +62,7 @@ class MediaStats:
     errors: Mapping[str, int]
     """Datagrams lost in sending, by the name of the error."""
     gave_way: Mapping[Weight, int]
-    """Datagrams lost since they waited for a socket when too many did."""
+    """Datagrams dropped because too many waited for a socket."""
     refused_trains: int
     """Trains that had to be taken apart for a receiver."""
     waiting: int
@@ -119,7 +119,7 @@ class LoadMeter:
         self._lags.append(lag)
 
     def measure(self, sent: int, now: float) -> Overloaded | None:
-        """Return what is too much since the last call, if anything is; ``sent`` counts from the beginning."""
+        """Return the overload since the last call; None: there is none. ``sent`` counts from the beginning."""
         elapsed = now - self._since
         rate = (sent - self._sent) / elapsed if elapsed > 0 else 0.0
         # The least: a single hiccup, or a machine that was suspended, is no load.

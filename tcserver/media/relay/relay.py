@@ -76,6 +76,13 @@ class Relay:
             Message.HOLDERS: self._take_holders,
         }
 
+    def follow(self, message: Message, handler: Callable[[int, int, bytes, float], None]) -> None:
+        """Have messages of a type handled. ``handler`` gets worker, number, message and ``now``.
+
+        It raises ``ValueError`` for a message that is wrong.
+        """
+        self._handlers[message] = handler
+
     def share(self, room: MediaRoom, home: int, workers: Sequence[int], now: float) -> None:
         """Share a room with other workers; also called when one of them is new."""
         share = room.share
@@ -97,6 +104,11 @@ class Relay:
         self.homes.pop(room.number, None)
         self._distant.pop(room.number, None)
         self._audiences.forget_room(room)
+
+    def send(self, message: bytes, workers: Collection[int]) -> None:
+        """Send a message to these workers."""
+        if workers:
+            self._transmit(Transmission(message, self._set(workers)))
 
     @property
     def shares(self) -> bool:
@@ -156,7 +168,7 @@ class Relay:
                 with self._faults.within(Fault.ROOM):
                     position = wire.pack_position(number, Position(room.sealer.ident, room.sealer.counter))
                     if room.share is not None:
-                        self._send(position, room.share.peers)
+                        self.send(position, room.share.peers)
         for room in self.homes.values():
             with self._faults.within(Fault.ROOM):
                 room.speakers.forget_lost(now - LOST_AFTER, room.streams)
@@ -173,7 +185,7 @@ class Relay:
             if room.speakers.has_news and room.share is not None:
                 with self._faults.within(Fault.ROOM):
                     for message in wire.pack_news(room.number, room.speakers.take_news()):
-                        self._send(message, room.share.listeners)
+                        self.send(message, room.share.listeners)
 
     def _make(self, room: int, members: Mapping[int, tuple[int, ...]]) -> Handover:
         self._number = wrapped(self._number + 1)
@@ -188,7 +200,7 @@ class Relay:
         if audience is None:
             if now >= self._ask_at.get(worker, now):
                 self._ask_at[worker] = now + ASK_INTERVAL
-                self._send(wire.pack_head(Message.UNKNOWN, number), (worker,))
+                self.send(wire.pack_head(Message.UNKNOWN, number), (worker,))
             raise Dropped(Drop.RELAY_AUDIENCE)
         self._counters.relayed_in += 1
         share = audience.room.share
@@ -226,12 +238,8 @@ class Relay:
             raise ValueError("a room that is not open here")
         return room
 
-    def _send(self, message: bytes, workers: Collection[int]) -> None:
-        if workers:
-            self._transmit(Transmission(message, self._set(workers)))
-
     def _set(self, workers: Collection[int]) -> ReceiverSet:
-        """Return the set of these workers, always the same one, so that what goes to them leaves in trains."""
+        """Return the set of these workers, always the same object, so that datagrams to them leave in trains."""
         key = tuple(sorted(workers))
         found = self._sets.get(key)
         if found is None:

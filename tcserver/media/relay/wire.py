@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
-from struct import Struct, error, iter_unpack
+from struct import Struct, error
 
-from tcproto.datagram import COUNTER_SIZE, VERSION, Kind
+from tcproto.datagram import COUNTER_SIZE, MIN_DATAGRAM, VERSION, Kind
+from tcproto.packet import Series, parse_series
 from tcproto.path import Position
 from tcserver.media.speakers.selection import Level, News
 
@@ -24,6 +25,7 @@ _HEAD = Struct(">BBI")
 _IDENT = Struct(">I")
 _STREAM = Struct(">H")
 _LEVEL = Struct(">HIqIBB")
+_REPEAT = Struct(">IHB")
 _VOICE = 0x80
 _LONGEST = 0x7F
 LEVELS_IN_MESSAGE = (MAX_RELAYED - HEAD_SIZE) // _LEVEL.size
@@ -45,6 +47,11 @@ class Message(IntEnum):
     voice (1 bit) and ms (7 bits). 0 ms says that the stream is muted or over."""
     HOLDERS = 5
     """From the home of a room: the streams that are forwarded (2 each)."""
+    REPEAT = 6
+    """To the worker of a sealer, what a seat has lost: media id (4), stream (2), series code (1), and forward numbers
+    (2 each)."""
+    REPEATED = 7
+    """To the worker of a seat: its media id (4), and a room datagram that it has lost, as it was sealed."""
 
 
 def parse_head(data: bytes) -> tuple[int, int]:
@@ -123,9 +130,38 @@ def pack_holders(room: int, streams: Iterable[int]) -> bytes:
     return pack_head(Message.HOLDERS, room) + b"".join(map(_STREAM.pack, streams))
 
 
+def pack_repeat(room: int, media_id: int, series: Series, numbers: Iterable[int]) -> bytes:
+    """Return a message that asks for forward numbers of a series again."""
+    head = pack_head(Message.REPEAT, room) + _REPEAT.pack(media_id, series.stream, series.code())
+    return head + b"".join(map(_STREAM.pack, numbers))
+
+
+def parse_repeat(data: bytes) -> tuple[int, Series, list[int]]:
+    """Return media id, series and forward numbers; raises ``ValueError``."""
+    try:
+        media_id, stream, code = _REPEAT.unpack_from(data, HEAD_SIZE)
+        numbers = [number for (number,) in _STREAM.iter_unpack(data[HEAD_SIZE + _REPEAT.size :])]
+    except error as wrong:
+        raise ValueError(f"no request: {wrong}") from None
+    return media_id, parse_series(stream, code), numbers
+
+
+def pack_repeated(room: int, media_id: int, datagram: bytes) -> bytes:
+    """Return a message that brings a room datagram for one seat."""
+    return pack_head(Message.REPEATED, room) + _IDENT.pack(media_id) + datagram
+
+
+def parse_repeated(data: bytes) -> tuple[int, bytes]:
+    """Return media id and datagram; raises ``ValueError``."""
+    start = HEAD_SIZE + _IDENT.size
+    if len(data) < start + MIN_DATAGRAM:
+        raise ValueError("no datagram that was asked for")
+    return int.from_bytes(data[HEAD_SIZE:start], "big"), data[start:]
+
+
 def parse_holders(data: bytes) -> frozenset[int]:
     """Return the streams; raises ``ValueError``."""
     try:
-        return frozenset(stream for (stream,) in iter_unpack(">H", data[HEAD_SIZE:]))
+        return frozenset(stream for (stream,) in _STREAM.iter_unpack(data[HEAD_SIZE:]))
     except error as wrong:
         raise ValueError(f"no holders: {wrong}") from None

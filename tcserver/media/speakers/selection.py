@@ -30,7 +30,7 @@ class News(NamedTuple):
     levels: Sequence[Level] = ()
     """For the home: what was heard elsewhere."""
     holders: Collection[int] | None = None
-    """From the home: the streams that hold a place; None: no others than it has told before."""
+    """From the home: the streams that hold a place; None: they have not changed."""
 
 
 class SpeakerSelection(ABC):
@@ -51,7 +51,7 @@ class SpeakerSelection(ABC):
     @property
     @abstractmethod
     def always(self) -> Collection[int]:
-        """Media ids of seats that are forwarded whatever their level."""
+        """Media ids of seats that are forwarded at any level."""
 
     @property
     @abstractmethod
@@ -60,7 +60,7 @@ class SpeakerSelection(ABC):
 
     @abstractmethod
     def configure(self, limit: int, always: Collection[int]) -> None:
-        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
+        """Set the number of places, and the seats that are forwarded at any level, without a place."""
 
     @abstractmethod
     def hear(
@@ -78,11 +78,11 @@ class SpeakerSelection(ABC):
 
     @abstractmethod
     def forget(self, stream: int) -> None:
-        """Forget a stream that was closed or muted: whoever spoke in it stops, and its place is free."""
+        """Forget a stream that was closed or muted: its speaker stops, and its place is free."""
 
     @abstractmethod
     def forget_lost(self, since: float, known: Collection[int]) -> None:
-        """Forget the streams of which nothing has come since then, but those that are ``known``."""
+        """Forget the streams that have sent nothing since then, except those that are ``known``."""
 
     @abstractmethod
     def decide(self, room: int, now: float) -> SpeakersChanged | None:

@@ -1,7 +1,7 @@
 """Receive coalescing: a socket whose datagrams may wait is read in intervals, not after each datagram.
 
-As network drivers do with interrupts (NAPI of Linux): after something came the socket is looked at in intervals, and
-only when nothing came in one it is waited on again.
+Network drivers do the same with interrupts (NAPI of Linux). After a datagram came, the socket is read in intervals.
+After an interval without datagrams it is waited on again.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Coalescer:
         self._timer = self._loop.call_later(INTERVAL, self._look)
         taken = self._pump()
         if self._timer is None:
-            return  # what came has closed this
+            return  # the handling of a datagram has closed this
         if not taken:
             self._cancel()
             self._loop.add_reader(self._descriptor, self._wake)

@@ -81,7 +81,7 @@ class _Vector:
 
 
 class VectorLane(PlainLane):
-    """Sends with ``sendmmsg``. All vectors point to one buffer: a payload is copied once, whoever gets it.
+    """Sends with ``sendmmsg``. All vectors point to one buffer: a payload is copied once for all receivers.
 
     ``sendmmsg`` is the system call, see ``load``. With ``trains`` the kernel cuts trains apart (``UDP_SEGMENT``).
     """
@@ -151,9 +151,9 @@ class VectorLane(PlainLane):
     def _send_around(
         self, vector: _Vector, payload: bytes, size: int, receivers: LaneReceivers, start: int, stop: int
     ) -> None:
-        """Send a train, but its single datagrams to receivers that refuse trains; one receiver after the other.
+        """Send a train to one receiver after the other; those that refuse trains get its datagrams one by one.
 
-        So where the buffer of the socket becomes full, all receivers before that index have got theirs.
+        So if the buffer of the socket becomes full, all receivers before that index have got theirs.
         """
         count = len(receivers.addresses)
         for index in range(start, stop):

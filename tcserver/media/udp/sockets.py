@@ -200,10 +200,7 @@ class MediaSockets:
         """Give the plane commands of the control plane."""
         for command in commands:
             self._plane.apply(command, self._clock())
-        # A command may begin a replay, which is due sooner than what the timer waits for.
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._disarm()  # a command may begin a replay, which is due sooner than what the timer waits for
         self._drain()
 
     def receive(self, number: int, datagrams: Sequence[bytes]) -> None:
@@ -281,6 +278,9 @@ class MediaSockets:
             plane.suppressed.changed = False
             if self._coalescers:
                 self._follow(plane.suppressed.media_ids)
+        if plane.sooner:
+            plane.sooner = False
+            self._disarm()
         if self._timer is None:
             self._arm()
 
@@ -293,8 +293,13 @@ class MediaSockets:
             self._full.discard(lane)
             self._loop.remove_writer(lane.fileno())
 
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _arm(self) -> None:
-        # Except by commands, deadlines only move away. So an armed timer is never too late.
+        # Except by commands, and where ``sooner`` says so, deadlines only move away. So an armed timer is in time.
         if self._timer is not None or not self._sockets:
             return
         deadline = self._plane.next_deadline()

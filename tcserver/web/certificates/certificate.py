@@ -1,4 +1,4 @@
-"""What a certificate says: its names, when it runs out, and who has signed it. And a new one, signed by its own key."""
+"""Certificates: the names, the end and the signer of one, and a new one that is signed by its own key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LIFETIME = timedelta(days=825)
-"""Of a self-signed certificate: the most that browsers of Apple take (https://support.apple.com/102028)."""
+"""Lifetime of a self-signed certificate: the longest that browsers of Apple take (https://support.apple.com/102028)."""
 CLOCK_SKEW = timedelta(days=1)
 """How far the clock of a browser may be behind."""
 

@@ -13,8 +13,8 @@ from tcserver.web.certificates.certificate import Certificate, make_self_signed,
 from tcserver.web.tls import server_context
 
 RENEW_BEFORE = 30 * 86_400.0
-"""Seconds before its end at which a self-signed certificate is replaced, and from which on the operator is told of
-another: those of Let's Encrypt have been renewed by then."""
+"""Seconds before the end of a certificate. From then on a self-signed one is replaced, and the operator is warned of
+any other. Those of Let's Encrypt have been renewed by then."""
 MAX_FILE_BYTES = 1 << 20
 """Bytes of a certificate with its chain."""
 
@@ -57,7 +57,7 @@ class OwnFiles:
         return self._context(pem), certificate
 
     def is_due(self, current: Certificate, now: float) -> bool:
-        """Tell that nothing is made here."""
+        """Return False: nothing is made here."""
         return False
 
     def _context(self, pem: bytes) -> ssl.SSLContext:
@@ -143,7 +143,7 @@ class CertificateKeeper:
         return self.use(self._source, now)
 
     def runs_out(self, now: float) -> bool:
-        """Tell whether somebody has to see to a new certificate soon."""
+        """Tell whether the operator has to provide a new certificate soon."""
         return self.certificate.not_after - now < RENEW_BEFORE
 
 

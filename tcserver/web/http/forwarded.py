@@ -12,8 +12,8 @@ _PAIR = re.compile(r'\s*([!#$%&\'*+.^_`|~\w-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*
 def client_of(header: str, is_trusted: Callable[[str], bool]) -> str | None:
     """Return the address of the client: the last one in the header that is no trusted proxy's.
 
-    What stands before it was written by the client itself, maybe. None for a header that is not well-formed or in
-    which that node is no address.
+    The client itself may have written what stands before. None for a header that is not well-formed or in which that
+    node is no address.
     """
     hops = _nodes(header)
     if hops is None:

@@ -1,7 +1,7 @@
-"""The names that this server goes by, against pages of others that make a browser connect here. Pure.
+"""The names of this server, which are checked since a page of another site can make a browser connect here. Pure.
 
-A name of somebody else can be made to lead to this machine (DNS rebinding); an address cannot, so every address may
-stand in ``Host``. ``Origin`` is of the same host, or of a configured name.
+Another site can make a name of its own lead to this machine (DNS rebinding). It cannot do so with an address, so every
+address may stand in ``Host``. ``Origin`` is of the same host, or of a configured name.
 """
 
 from __future__ import annotations

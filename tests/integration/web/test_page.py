@@ -1,6 +1,7 @@
 """The page in a real browser, against a real server: what a person does with it."""
 
 import re
+from dataclasses import replace
 
 from playwright.sync_api import expect
 
@@ -180,6 +181,31 @@ def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Se
     expect(siti.alert()).to_contain_text("This is not the server that the link names.")
 
 
+def test_a_room_without_encryption_is_entered_only_with_consent(web_server: Server, arrive: Arrive) -> None:
+    link = replace(web_server.room("Open"), e2ee=False)
+    siti = arrive()
+    siti.try_to_join(link.on_the_web(link.port), "kantor-1", "Siti")
+    consent = siti.page.get_by_role("checkbox", name="This room is not encrypted from end to end")
+    expect(consent).to_be_focused()
+    consent.check()
+    siti.button("Join").click()
+    expect(siti.page.get_by_role("banner")).to_contain_text("Not encrypted")
+    # The same room with a link that promises encryption.
+    budi = arrive()
+    budi.try_to_join(replace(link, e2ee=True).on_the_web(link.port), "kantor-2", "Budi")
+    expect(budi.alert()).to_contain_text("The link and the room do not agree")
+    budi.page.goto("about:blank")
+    budi.try_to_join(link.on_the_web(link.port), "kantor-2", "Budi")
+    budi.page.get_by_role("checkbox").check()
+    budi.button("Join").click()
+    budi.button("Chat").click()
+    budi.field("Message").fill("read by the server, too")
+    budi.button("Send").click()
+    siti.button("Chat").click()
+    expect(siti.page.get_by_role("log")).to_contain_text("read by the server, too")
+    expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
+
+
 def test_a_full_room_is_told(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Nook")
     siti, budi = arrive(), arrive()
@@ -234,6 +260,7 @@ def test_the_data_saver_leaves_the_sound(web_server: Server, arrive: Arrive) -> 
     siti.field("Data saver").check()
     siti.page.keyboard.press("Escape")
     expect(siti.tile("Budi").locator("canvas")).to_have_count(0)
+    expect(siti.tile("Budi")).to_contain_text("Data saver: no picture")
     expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
 
 

@@ -20,6 +20,7 @@ from tcproto.messages import Kind as StreamKind
 from tcproto.packet import AudioHeader, VideoHeader
 from tcproto.path import PingItem
 from tcserver.media import Drop, MediaPlane, Transmission
+from tcserver.media.forwarding.path import MOVE_INTERVAL
 from tcserver.media.interface import (
     Address,
     ChangeForwarding,
@@ -87,8 +88,8 @@ def deliveries(transmissions: Iterable[Transmission]) -> list[tuple[Address, byt
     return [
         (address, datagram)
         for datagram, receivers, skip in transmissions
-        for slot, address in enumerate(receivers.addresses)
-        if slot != skip
+        for index, address in enumerate(receivers.addresses)
+        if index != skip
     ]
 
 
@@ -123,7 +124,7 @@ class World:
     def prove(self, client: MediaClient, address: Address | None = None) -> None:
         """Bring a client's path to an address, by ping, challenge and response."""
         client.address = address or client.address
-        self.now += 1
+        self.now += 1 if address is None else MOVE_INTERVAL
         token = self.challenge(client, client.ping())
         assert token is not None
         self.receive(client, client.up(Item(ItemType.PATH_RESPONSE, token)))

@@ -11,6 +11,7 @@ from tcproto.datagram import parse_header
 from tcproto.errors import Action
 from tcproto.identity import SigningKey
 from tcproto.messages import Kind, Source
+from tcproto.packet import Header
 from tests.support.simulation.clock import HostClock, Timer
 from tests.support.simulation.network import Conditions, Pipe, Stream
 from tests.support.simulation.server import ACCOUNT_KEY
@@ -28,7 +29,7 @@ class Heard(NamedTuple):
     at: float
     """Virtual time."""
     speaker: str
-    packet: MediaPacket
+    packet: MediaPacket[Header]
 
 
 class Client:
@@ -80,8 +81,8 @@ class Client:
         """With the stream among them, datagrams may travel beside TCP, whole and in order."""
         self.stream_unsent = 0
         """Bytes that the stream has not taken: 4,000 stop it."""
-        self.room_losses = 0
-        """Room datagrams that the path down lost."""
+        self.room_losses: set[bytes] = set()
+        """Room datagrams that the path down lost, once or more often."""
         self.returns = returns
         """Whether to connect again after a loss, until that succeeds."""
         self.session: Session
@@ -216,7 +217,8 @@ class Client:
         world.server.routes[address] = self.stream_down
 
     def _lost(self, data: bytes) -> None:
-        self.room_losses += parse_header(data).kind == DatagramKind.ROOM
+        if parse_header(data).kind == DatagramKind.ROOM:
+            self.room_losses.add(data)
 
     # What the shell does
 
@@ -294,17 +296,17 @@ class Client:
             self.session.begin_login(self.account, self.name)
             self.pump()
 
-    def _hear(self, packet: MediaPacket) -> None:
+    def _hear(self, packet: MediaPacket[Header]) -> None:
         speaker = self.world.names[packet.participant]
         assert speaker != self.name, "nobody gets own media"
         header = packet.header
         spatial = getattr(header, "spatial", 0)
-        slot = (packet.participant, packet.publication, spatial, header.sequence)
-        assert slot not in self._delivered, "delivered at most once"
-        self._delivered.add(slot)
-        assert self.world.spoken[slot] in (None, packet.payload), "as it was sent"
+        place = (packet.participant, packet.publication, spatial, header.sequence)
+        assert place not in self._delivered, "delivered at most once"
+        self._delivered.add(place)
+        assert self.world.spoken[place] in (None, packet.payload), "as it was sent"
         self.heard.append(Heard(self.world.clock.now, speaker, packet))
-        self.world.note(self.name, slot, packet.payload)
+        self.world.note(self.name, place, packet.payload)
 
     # Use
 
@@ -349,15 +351,17 @@ class Client:
         self.pump()
         return number
 
-    def say(self, payload: bytes | None = None, **fields: Any) -> bool:
-        """Send one frame of sound. By default its payload names the sender and the frame."""
+    def say(self, payload: bytes | None = None, *, timestamp: int | None = None, **fields: Any) -> bool:
+        """Send one frame of sound. By default its payload names the sender and the frame, and it lasts 20 ms."""
         number = self.spoken_frames
         self.spoken_frames += 1
+        if timestamp is None:
+            timestamp = number * 960
         if payload is None:
             payload = f"{self.name} {number}".encode().ljust(40, b".")
         fields = {"level": 30, "voice": True} | fields
         sent = self.session.seated and self.session.seat.publications.send_audio(
-            self.microphone, payload, number * 960, self.clock.now, **fields
+            self.microphone, payload, timestamp, self.clock.now, **fields
         )
         if sent:
             seat = self.session.seat

@@ -6,8 +6,31 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from tests.support.simulation.clock import Clock
+
+HEADERS = 28
+"""Bytes of IPv4 and UDP around each datagram."""
+PARETO_SHAPE = 1.8
+"""Below 2, so that the variance has no bound: the tail is as heavy as in measurements of busy networks."""
+LONGEST_JITTER = 0.8
+"""Seconds at which the tail of ``Shape.PARETO`` ends."""
+STALL_SPREAD = 0.25
+"""Part of its mean by which a stall may be shorter or longer."""
+STALL_EVERY = 4.0
+"""Seconds from one stall to the next, on average."""
+
+
+class Shape(Enum):
+    """How the extra delay of datagrams is distributed; ``Conditions.jitter`` is its scale."""
+
+    HALF_NORMAL = "half-normal"
+    """``jitter`` is the standard deviation, and twice that the longest (RFC 8867, section 3.2: 15 and 30 ms)."""
+    EXPONENTIAL = "exponential"
+    """``jitter`` is the mean."""
+    PARETO = "pareto"
+    """A heavy tail (Lomax): ``jitter`` is the scale, the mean 1.25 times that."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +39,16 @@ class Conditions:
 
     delay: float = 0.0
     jitter: float = 0.0
-    """Standard deviation of a half-normal extra delay, cut at twice its value. Datagrams stay in order."""
+    shape: Shape = Shape.HALF_NORMAL
+    ordered: bool = True
+    """Whether jitter keeps the order of datagrams. If not, one overtakes another that has more of it."""
+    stall: float = 0.0
+    """Mean length of stalls, in which nothing passes; what was sent meanwhile arrives at the end. 0: there are none."""
     loss: float = 0.0
     burst: float = 1.0
-    """Mean length of a run of losses (Gilbert model); 1 makes losses independent."""
+    """Mean length of a run of losses, in datagrams (Gilbert model); 1 makes losses independent."""
+    outage: float = 0.0
+    """With it, losses are outages of exactly this length at random, whose share of the time is ``loss``."""
     reorder: float = 0.0
     """Share of datagrams that take ``reorder_delay`` longer and are overtaken."""
     reorder_delay: float = 0.03
@@ -41,6 +70,22 @@ RURAL = Conditions(delay=0.08, jitter=0.03, loss=0.05, burst=2, rate=512_000, du
 SATELLITE = Conditions(delay=0.28, jitter=0.01, loss=0.01)
 
 
+class _Intervals:
+    """Stretches of time, one after the other. ``following`` returns the seconds before the next and those in it."""
+
+    def __init__(self, start: float, following: Callable[[], tuple[float, float]]) -> None:
+        self._begin = self._end = start
+        self._following = following
+
+    def remaining(self, now: float) -> float:
+        """Return the seconds until the end of the stretch that ``now`` is in; 0 between two."""
+        while self._end <= now:
+            gap, length = self._following()
+            self._begin = self._end + gap
+            self._end = self._begin + length
+        return self._end - now if self._begin <= now else 0.0
+
+
 class Pipe:
     """Carries datagrams one way under ``conditions``, which may change at any time."""
 
@@ -49,6 +94,8 @@ class Pipe:
     ) -> None:
         self.conditions = conditions
         self.sent = self.lost = 0
+        self.bytes = 0
+        """Bytes of what was sent, on the wire: with headers."""
         self.on_loss: Callable[[bytes], None] | None = None
         self._clock = clock
         self._rng = rng
@@ -56,6 +103,8 @@ class Pipe:
         self._free_at = 0.0
         self._last_arrival = 0.0
         self._losing = False
+        self._outages = _Intervals(clock.now, self._next_outage)
+        self._stalls = _Intervals(clock.now, self._next_stall)
 
     def change(self, **fields: float | bool) -> None:
         """Change some conditions from now on."""
@@ -64,6 +113,7 @@ class Pipe:
     def send(self, data: bytes) -> None:
         """Send a datagram. It arrives later, or never, or twice."""
         self.sent += 1
+        self.bytes += len(data) + HEADERS
         now, c, rng = self._clock.now, self.conditions, self._rng
         if c.blocked or len(data) > c.mtu or self._loses(c):
             self._lose(data)
@@ -73,12 +123,11 @@ class Pipe:
             if start - now > c.queue:
                 self._lose(data)
                 return
-            self._free_at = start = start + (len(data) + 28) * 8 / c.rate
-        jitter = min(abs(rng.gauss(0, c.jitter)), 2 * c.jitter) if c.jitter else 0.0
-        arrival = start + c.delay + jitter
+            self._free_at = start = start + (len(data) + HEADERS) * 8 / c.rate
+        arrival = start + c.delay + max(self._jitter(c), self._stalls.remaining(now) if c.stall else 0.0)
         if c.reorder and rng.random() < c.reorder:
             arrival += c.reorder_delay
-        else:
+        elif c.ordered:
             arrival = self._last_arrival = max(self._last_arrival, arrival)
         self._clock.at(arrival, lambda: self._deliver(data))
         if c.duplicate and rng.random() < c.duplicate:
@@ -89,10 +138,31 @@ class Pipe:
         if self.on_loss is not None:
             self.on_loss(data)
 
+    def _next_outage(self) -> tuple[float, float]:
+        c = self.conditions
+        return self._rng.expovariate(c.loss / (1 - c.loss) / c.outage), c.outage
+
+    def _next_stall(self) -> tuple[float, float]:
+        length = self.conditions.stall * self._rng.uniform(1 - STALL_SPREAD, 1 + STALL_SPREAD)
+        return self._rng.expovariate(1 / (STALL_EVERY - self.conditions.stall)), length
+
+    def _jitter(self, c: Conditions) -> float:
+        if not c.jitter:
+            return 0.0
+        match c.shape:
+            case Shape.HALF_NORMAL:
+                return min(abs(self._rng.gauss(0, c.jitter)), 2 * c.jitter)
+            case Shape.EXPONENTIAL:
+                return self._rng.expovariate(1 / c.jitter)
+            case Shape.PARETO:
+                return min(c.jitter * (self._rng.paretovariate(PARETO_SHAPE) - 1), LONGEST_JITTER)
+
     def _loses(self, c: Conditions) -> bool:
-        """Gilbert's model: the chances to enter and leave a run follow from the share and the mean run."""
         if not c.loss:
             return False
+        if c.outage:
+            return self._outages.remaining(self._clock.now) > 0
+        # Gilbert's model: the chances to enter and leave a run follow from the share and the mean run.
         leave = 1 / c.burst
         enter = leave * c.loss / (1 - c.loss)
         self._losing = self._rng.random() >= leave if self._losing else self._rng.random() < enter

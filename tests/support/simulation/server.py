@@ -183,15 +183,12 @@ class Server:
             case effects.MediaCommand(command):
                 self.planes.apply(command, self.clock.now)
                 self._drain()
-            case effects.FindAccount(connection, name):
+            case effects.FindAccount(number, name):
                 self._clock.after(
-                    LOOKUP_TIME,
-                    lambda: self._carry_out(
-                        self.conference.account_found(connection, self.accounts.get(name), self.clock.now)
-                    ),
+                    LOOKUP_TIME, lambda: self.do(self.conference.account_found, number, self.accounts.get(name))
                 )
-            case effects.FindDevices(connection, _):
-                self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.devices_found, connection, ()))
+            case effects.FindDevices(number, _):
+                self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.devices_found, number, ()))
             case effects.SaveRoom(ticket, _):
                 self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.saved, ticket, True))
             case effects.Crash(error=error):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
 from tests.support.simulation.clock import Clock
-from tests.support.simulation.network import Conditions, Pipe, Stream
+from tests.support.simulation.network import LONGEST_JITTER, PARETO_SHAPE, Conditions, Pipe, Shape, Stream
 
 
 def run(conditions: Conditions, count: int = 20_000, seed: int = 1, size: int = 100) -> list[tuple[int, float]]:
@@ -52,6 +53,49 @@ def test_jitter_delays_but_keeps_the_order() -> None:
     extra = [t - i * 0.02 for i, t in arrived]
     assert 0 <= min(extra) < 0.005
     assert 0.05 < max(extra) <= 0.0801
+
+
+def extras(conditions: Conditions, count: int = 20_000) -> list[float]:
+    """Return how much later than without jitter each datagram arrives, in the order in which they were sent."""
+    return [at - i * 0.02 for i, at in sorted(run(conditions, count))]
+
+
+def test_exponential_jitter_has_its_mean_and_lets_datagrams_overtake() -> None:
+    arrived = run(Conditions(jitter=0.02, shape=Shape.EXPONENTIAL, ordered=False))
+    assert [i for i, _ in arrived] != list(range(20_000))
+    extra = [at - i * 0.02 for i, at in arrived]
+    assert sum(extra) / len(extra) == pytest.approx(0.02, rel=0.05)
+    assert sum(e > 0.06 for e in extra) / len(extra) == pytest.approx(2.718**-3, rel=0.1)
+
+
+def test_pareto_jitter_has_a_heavy_tail_with_an_end() -> None:
+    extra = extras(Conditions(jitter=0.008, shape=Shape.PARETO, ordered=False))
+    share = sum(e > 0.1 for e in extra) / len(extra)
+    assert share == pytest.approx((1 + 0.1 / 0.008) ** -PARETO_SHAPE, rel=0.2)
+    assert max(extra) <= LONGEST_JITTER + 1e-9
+
+
+def test_in_a_stall_nothing_passes_and_then_everything_at_once() -> None:
+    arrived = run(Conditions(stall=0.2))
+    assert [i for i, _ in arrived] == list(range(20_000))
+    late = [at - i * 0.02 for i, at in arrived]
+    assert 0.15 < max(late) <= 0.25
+    stalls = sum(now > 0.0 and before == pytest.approx(0.0, abs=1e-9) for before, now in pairwise(late))
+    assert stalls == pytest.approx(400 / 4, rel=0.3)
+
+
+def test_outages_have_the_length_and_the_share_that_were_asked() -> None:
+    runs = runs_of_loss(run(Conditions(loss=0.1, outage=0.06)), 20_000)
+    assert sum(runs) / 20_000 == pytest.approx(0.1, rel=0.1)
+    assert sum(runs) / len(runs) == pytest.approx(3.3, abs=0.3), "three datagrams, and some right after each other"
+
+
+def test_bytes_on_the_wire_are_counted_with_headers() -> None:
+    clock = Clock()
+    pipe = Pipe(clock, random.Random(1), lambda data: None, Conditions(loss=0.5))
+    for _ in range(10):
+        pipe.send(bytes(100))
+    assert pipe.bytes == 10 * 128
 
 
 def test_reordered_datagrams_are_overtaken() -> None:

@@ -4,7 +4,7 @@ import json
 
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.cli.quality import figures, full
-from tcclient.core.events import PathState, Way
+from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 UP = DirectionStatistics(packets=1_000, lost=50, recent_loss=0.125, jitter_ms=3.44, reordered=2, late=1)

@@ -1,10 +1,12 @@
 import asyncio
 import random
+import socket
 
 import pytest
 
 from tcclient.core import Settings
 from tcclient.core.control import control_connection
+from tcclient.core.events import PathChanged, PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import RoomClosed
 from tcclient.transport.connection import Connection
@@ -12,11 +14,41 @@ from tcproto.account import MEMORY_FLOOR, PASSES_FLOOR, SALT_SIZE
 from tcproto.identity import SigningKey
 
 
+def made() -> Connection:
+    chance = random.Random(1).randbytes
+    session = Session(Settings(), SigningKey(bytes(32)), control_connection(chance), chance, 0.0)
+    return Connection(session, lambda event: None, lambda packets: None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "moves"),
+    [
+        (PathChanged(PathState.LOST), True),
+        (PathChanged(PathState.UNKNOWN, Way.STREAM), True),
+        (PathChanged(PathState.OK), False),
+    ],
+)
+def test_a_lost_path_is_tried_from_the_address_that_the_machine_has_now(told: PathChanged, moves: bool) -> None:
+    async def lose() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 0))
+            server.settimeout(5)
+            connection = made()
+            connection._udp.open(socket.AF_INET, server.getsockname())
+            connection._udp.send([b"before"])
+            _, before = server.recvfrom(9)
+            connection._deliver(told)
+            connection._udp.send([b"after"])
+            _, after = server.recvfrom(9)
+            assert (before != after) is moves
+            await connection.close()
+
+    asyncio.run(lose())
+
+
 def test_a_session_that_ends_while_the_key_is_derived_is_a_typed_error() -> None:
     async def derive() -> None:
-        chance = random.Random(1).randbytes
-        session = Session(Settings(), SigningKey(bytes(32)), control_connection(chance), chance, 0.0)
-        connection = Connection(session, lambda event: None, lambda packets: None, 0.0)
+        connection = made()
         deriving = asyncio.create_task(connection.derive_key("password", bytes(SALT_SIZE), MEMORY_FLOOR, PASSES_FLOOR))
         await asyncio.sleep(0)
         connection.connection_lost(None)

@@ -193,3 +193,68 @@ def test_a_train_that_the_kernel_does_not_take_is_counted_and_dropped(monkeypatc
             udp.close()
 
     asyncio.run(send())
+
+
+@pytest.mark.parametrize("interval", [0.0, 0.005])
+def test_a_renewed_socket_has_another_address_and_receives(run: Run, interval: float) -> None:
+    async def main() -> None:
+        async with connected(interval) as (udp, far, batches):
+            before = far.client
+            udp.renew()
+            udp.send([b"here now"])
+            assert far.receive() == b"here now"
+            assert far.client != before
+            far.send(b"answer")
+            await until(lambda: batches == [[b"answer"]])
+            udp.close()
+            udp.renew()
+            udp.send([b"not any more"])
+            assert udp.send_failures == 0
+
+    run(main())
+
+
+class Moved(socket.socket):
+    """A socket of a machine whose network is away: it cannot send, nor be connected."""
+
+    away = False
+
+    def send(self, data: bytes) -> int:  # type: ignore[override]
+        self._check()
+        return super().send(data)
+
+    def sendmsg(self, *arguments: object) -> int:
+        self._check()
+        return super().sendmsg(*arguments)  # type: ignore[arg-type]
+
+    def connect(self, address: object) -> None:
+        self._check()
+        super().connect(address)  # type: ignore[arg-type]
+
+    def _check(self) -> None:
+        if self.away:
+            raise OSError(errno.ENETUNREACH, "no network")
+
+
+@pytest.mark.parametrize("burst", [[b"a"], [b"a", b"b"]], ids=["one", "train"])
+def test_without_its_network_a_socket_is_renewed_with_the_next_datagram_that_has_one(monkeypatch, burst):
+    async def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 0))
+            server.settimeout(5)
+            monkeypatch.setattr("tcclient.transport.udp.socket.socket", Moved)
+            udp = UdpSocket(asyncio.get_running_loop(), lambda batch: None, 0)
+            udp.open(socket.AF_INET, server.getsockname())
+            udp.send([b"before"])
+            _, before = server.recvfrom(9)
+            monkeypatch.setattr(Moved, "away", True)
+            udp.send(burst)
+            udp.send(burst)
+            assert udp.send_failures == len(burst) + 1, "the second time there is no socket"
+            monkeypatch.setattr(Moved, "away", False)
+            udp.send([b"after"])
+            data, after = server.recvfrom(9)
+            assert (data, after != before) == (b"after", True)
+            udp.close()
+
+    asyncio.run(send())

@@ -12,18 +12,11 @@ import {
   UplinkAdaptation,
 } from "../../../tcclient/web/src/engine/adaptation.js";
 import { GIVE_UP, nextWait } from "../../../tcclient/web/src/engine/rejoin.js";
-import {
-  LARGE_LIMIT,
-  MAX_UNSENT,
-  SMALL,
-  SMALL_LIMIT,
-  Uplink,
-} from "../../../tcclient/web/src/engine/uplink.js";
+import { LARGE_LIMIT, MAX_UNSENT, SMALL, SMALL_LIMIT, Uplink } from "../../../tcclient/web/src/engine/uplink.js";
 
 const small = (mark: number): Uint8Array => new Uint8Array(200).fill(mark);
 const large = (mark: number): Uint8Array => new Uint8Array(1_200).fill(mark);
-const marks = (datagrams: Uint8Array[]): (number | undefined)[] =>
-  datagrams.map((datagram) => datagram[0]);
+const marks = (datagrams: Uint8Array[]): (number | undefined)[] => datagrams.map((datagram) => datagram[0]);
 
 test("what fits is written at once, sound first", () => {
   const uplink = new Uplink();
@@ -43,8 +36,7 @@ test("no more is written than may be unsent", () => {
 
 test("sound is dropped oldest first, by number and by age", () => {
   const uplink = new Uplink();
-  for (let n = 0; n < SMALL_LIMIT.count + 3; n++)
-    uplink.push(small(n), n / 1_000);
+  for (let n = 0; n < SMALL_LIMIT.count + 3; n++) uplink.push(small(n), n / 1_000);
   assert.deepEqual(uplink.dropped, { small: 3, large: 0 });
   assert.deepEqual(marks(uplink.take(0, SMALL_LIMIT.age + 0.0045))[0], 5);
 });
@@ -64,38 +56,20 @@ test("what follows a dropped part of a picture goes with it, by number and by ag
 });
 
 /** Run for `seconds` in tenths; the way carries `bitrate`. */
-function run(
-  adaptation: UplinkAdaptation,
-  bitrate: number,
-  from: number,
-  seconds: number,
-) {
+function run(adaptation: UplinkAdaptation, bitrate: number, from: number, seconds: number) {
   let quality = adaptation.update(false, 0, from);
   for (let tenth = 1; tenth <= 10 * seconds; tenth++) {
-    quality = adaptation.update(
-      (quality?.bitrate ?? 0) > bitrate,
-      0,
-      from + tenth / 10,
-    );
+    quality = adaptation.update((quality?.bitrate ?? 0) > bitrate, 0, from + tenth / 10);
   }
   return quality;
 }
 
 test("a wide line gets 720 lines, and a narrow one 180", () => {
-  assert.deepEqual(
-    new UplinkAdaptation().update(false, 0, 0)?.bitrate,
-    START_BITRATE,
-  );
-  assert.equal(
-    run(new UplinkAdaptation(), Infinity, 0, 60)?.bitrate,
-    MOST_BITRATE,
-  );
+  assert.deepEqual(new UplinkAdaptation().update(false, 0, 0)?.bitrate, START_BITRATE);
+  assert.equal(run(new UplinkAdaptation(), Infinity, 0, 60)?.bitrate, MOST_BITRATE);
   assert.equal(run(new UplinkAdaptation(), Infinity, 0, 60)?.height, 720);
   const narrow = run(new UplinkAdaptation(), 180_000, 0, 60);
-  assert.ok(
-    narrow !== undefined && narrow.height === 180 && narrow.bitrate < 220_000,
-    JSON.stringify(narrow),
-  );
+  assert.ok(narrow !== undefined && narrow.height === 180 && narrow.bitrate < 220_000, JSON.stringify(narrow));
 });
 
 test("a line that carries no picture gets none, and is tried again", () => {
@@ -123,10 +97,8 @@ test("what the room allows is not exceeded, and loss on the way reduces", () => 
 
 test("pictures of others are halved when the way down loses them, and come back", () => {
   const adaptation = new DownlinkAdaptation();
-  const bad = (): boolean =>
-    adaptation.second(80, 20, Math.min(8, adaptation.allowed));
-  const good = (): boolean =>
-    adaptation.second(100, 0, Math.min(8, adaptation.allowed));
+  const bad = (): boolean => adaptation.second(80, 20, Math.min(8, adaptation.allowed));
+  const good = (): boolean => adaptation.second(100, 0, Math.min(8, adaptation.allowed));
   for (let n = 1; n < BAD_SECONDS; n++) assert.equal(bad(), false);
   assert.equal(bad(), true);
   assert.equal(adaptation.allowed, 4);
@@ -142,15 +114,13 @@ test("a second in which no picture comes says nothing of the way down", () => {
   const adaptation = new DownlinkAdaptation();
   for (let n = 0; n < BAD_SECONDS; n++) adaptation.second(80, 20, 4);
   assert.equal(adaptation.allowed, 2);
-  for (let n = 0; n < 10 * GOOD_SECONDS; n++)
-    assert.equal(adaptation.second(0, 0, 2), false);
+  for (let n = 0; n < 10 * GOOD_SECONDS; n++) assert.equal(adaptation.second(0, 0, 2), false);
   assert.equal(adaptation.allowed, 2);
 });
 
 test("a way down that is good holds nothing back", () => {
   const adaptation = new DownlinkAdaptation();
-  for (let n = 0; n < 10 * GOOD_SECONDS; n++)
-    assert.equal(adaptation.second(500, 5, 4), false);
+  for (let n = 0; n < 10 * GOOD_SECONDS; n++) assert.equal(adaptation.second(500, 5, 4), false);
   assert.equal(adaptation.allowed, Infinity);
 });
 
@@ -160,17 +130,8 @@ test("a lost connection is tried again for ten minutes, a refusal is not", () =>
   assert.equal(nextWait(lost, 100, 60, 0), 15);
   assert.equal(nextWait(lost, 3, GIVE_UP + 1, 0), undefined);
   assert.equal(nextWait({ ...lost, code: "room_full" }, 2, 0, 0), 1);
-  assert.equal(
-    nextWait({ ...lost, code: "shutdown", retryAfter: 5 }, 1, 0, 1),
-    6.5,
-  );
-  for (const code of [
-    "kicked",
-    "room_closed",
-    "bad_credentials",
-    "wrong_server",
-    "replaced",
-  ] as const) {
+  assert.equal(nextWait({ ...lost, code: "shutdown", retryAfter: 5 }, 1, 0, 1), 6.5);
+  for (const code of ["kicked", "room_closed", "bad_credentials", "wrong_server", "replaced"] as const) {
     assert.equal(nextWait({ ...lost, code }, 1, 0, 0), undefined);
   }
 });

@@ -1,22 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  DelayEstimator,
-  MAX_TARGET,
-  MIN_TARGET,
-} from "../../../tcclient/web/src/media/delay.js";
+import { DelayEstimator, MAX_TARGET, MIN_TARGET } from "../../../tcclient/web/src/media/delay.js";
 import { exponential, seeded } from "./random.js";
 
 /** Feed frames of 20 ms whose transit is this much above the least. */
-function follow(
-  delays: number[],
-  estimator = new DelayEstimator(),
-  start = 0,
-): DelayEstimator {
-  delays.forEach((relative, step) =>
-    estimator.update(7 + relative, start + 0.02 * step),
-  );
+function follow(delays: number[], estimator = new DelayEstimator(), start = 0): DelayEstimator {
+  delays.forEach((relative, step) => estimator.update(7 + relative, start + 0.02 * step));
   return estimator;
 }
 
@@ -25,22 +15,15 @@ test("without jitter the target is the floor", () => {
 });
 
 test("the target has a ceiling", () => {
-  const delays = Array.from({ length: 420 }, (_, i) =>
-    i % 21 === 0 ? 0 : 0.9,
-  );
+  const delays = Array.from({ length: 420 }, (_, i) => (i % 21 === 0 ? 0 : 0.9));
   assert.equal(follow(delays).target, MAX_TARGET);
 });
 
 test("the target is the cheapest one of exponential jitter", () => {
   // 1 = 2 / 0.03 * exp(-D / 0.03) at the minimum.
   const random = seeded(1);
-  const estimator = follow(
-    Array.from({ length: 5_000 }, () => exponential(random, 0.03)),
-  );
-  assert.ok(
-    Math.abs(estimator.target - 0.03 * Math.log(2 / 0.03)) < 0.035,
-    String(estimator.target),
-  );
+  const estimator = follow(Array.from({ length: 5_000 }, () => exponential(random, 0.03)));
+  assert.ok(Math.abs(estimator.target - 0.03 * Math.log(2 / 0.03)) < 0.035, String(estimator.target));
 });
 
 test("a way that became longer than any delay is the new way within a second", () => {
@@ -53,23 +36,14 @@ test("a way that became longer than any delay is the new way within a second", (
     estimator,
     20,
   );
-  assert.ok(
-    Math.abs((estimator.base ?? 0) - 7.5) < 0.005,
-    String(estimator.base),
-  );
-  assert.ok(
-    Math.abs(estimator.target - usual) < 0.012,
-    "what is known about the jitter stays",
-  );
+  assert.ok(Math.abs((estimator.base ?? 0) - 7.5) < 0.005, String(estimator.base));
+  assert.ok(Math.abs(estimator.target - usual) < 0.012, "what is known about the jitter stays");
 });
 
 test("a way that became longer is no jitter once the shorter one is forgotten", () => {
   const estimator = follow(Array<number>(500).fill(0));
   follow(Array<number>(100).fill(0.2), estimator, 10);
-  assert.ok(
-    Math.abs(estimator.target - 0.205) < 0.01,
-    String(estimator.target),
-  );
+  assert.ok(Math.abs(estimator.target - 0.205) < 0.01, String(estimator.target));
   follow(Array<number>(430).fill(0.2), estimator, 12);
   assert.deepEqual([estimator.base, estimator.target], [7.2, MIN_TARGET]);
 });

@@ -9,14 +9,11 @@ import { decode, encode } from "../../../tcclient/web/src/protocol/messages.js";
 function echo(line: string): string {
   try {
     const { message, requestId } = decode(fromHex(line));
-    return message.t === undefined
-      ? "unknown"
-      : hex(encode(message, requestId));
+    return message.t === undefined ? "unknown" : hex(encode(message, requestId));
   } catch (error) {
     if (error instanceof ProtocolError) return error.code;
     throw error;
   }
 }
 
-for await (const line of createInterface({ input: process.stdin }))
-  process.stdout.write(`${echo(line)}\n`);
+for await (const line of createInterface({ input: process.stdin })) process.stdout.write(`${echo(line)}\n`);

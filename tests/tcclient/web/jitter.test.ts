@@ -30,11 +30,7 @@ function play(
   let played = 0;
   for (let tick = 0; tick < ticks; tick++) {
     const now = tick * TICK;
-    for (
-      let first = arrivals[0];
-      first !== undefined && first.at <= now;
-      first = arrivals[0]
-    ) {
+    for (let first = arrivals[0]; first !== undefined && first.at <= now; first = arrivals[0]) {
       arrivals.shift();
       buffer.put(soundFrame(first.n, options(first.n)), first.at);
     }
@@ -47,8 +43,7 @@ function play(
   return stretches;
 }
 
-const kinds = (stretches: Stretch[]): string =>
-  stretches.map((stretch) => stretch.kind[0]).join("");
+const kinds = (stretches: Stretch[]): string => stretches.map((stretch) => stretch.kind[0]).join("");
 
 test("punctual frames are all played, after the target", () => {
   const buffer = new JitterBuffer();
@@ -64,12 +59,8 @@ test("punctual frames are all played, after the target", () => {
 });
 
 test("frames in another order are played in theirs", () => {
-  const stretches = play(new JitterBuffer(), 100, (n) =>
-    n % 5 === 2 ? 0.045 : 0.01,
-  );
-  const times = stretches.flatMap((stretch) =>
-    stretch.kind === "frame" ? [stretch.timestamp ?? 0] : [],
-  );
+  const stretches = play(new JitterBuffer(), 100, (n) => (n % 5 === 2 ? 0.045 : 0.01));
+  const times = stretches.flatMap((stretch) => (stretch.kind === "frame" ? [stretch.timestamp ?? 0] : []));
   assert.deepEqual(
     times,
     [...times].sort((a, b) => a - b),
@@ -80,20 +71,13 @@ test("frames in another order are played in theirs", () => {
 test("a lost frame is concealed once, and counts as lost", () => {
   const buffer = new JitterBuffer();
   const stretches = play(buffer, 100, (n) => (n === 50 ? undefined : 0.01));
-  assert.equal(
-    stretches.filter((stretch) => stretch.kind === "conceal").length,
-    1,
-  );
+  assert.equal(stretches.filter((stretch) => stretch.kind === "conceal").length, 1);
   assert.equal(buffer.statistics.lost, 1);
 });
 
 test("a long gap is not concealed to its end", () => {
-  const stretches = play(new JitterBuffer(), 200, (n) =>
-    n >= 50 && n < 80 ? undefined : 0.01,
-  );
-  const invented = stretches.filter(
-    (stretch) => stretch.kind === "conceal" || stretch.kind === "late",
-  );
+  const stretches = play(new JitterBuffer(), 200, (n) => (n >= 50 && n < 80 ? undefined : 0.01));
+  const invented = stretches.filter((stretch) => stretch.kind === "conceal" || stretch.kind === "late");
   assert.ok(invented.length >= 4 && invented.length <= 6, kinds(stretches));
   assert.ok(kinds(stretches).endsWith("ffffffff"), kinds(stretches));
 });
@@ -111,14 +95,8 @@ test("nothing is concealed after the end of talk", () => {
 test("a stall costs a pause and no word, and its delay is won back", () => {
   const buffer = new JitterBuffer();
   // All that was sent within 300 ms comes at its end.
-  const stretches = play(buffer, 1_000, (n) =>
-    n >= 100 && n < 115 ? 0.01 + (115 - n) * TICK : 0.01,
-  );
-  assert.equal(
-    stretches.filter((stretch) => stretch.kind === "frame").length >= 990,
-    true,
-    kinds(stretches),
-  );
+  const stretches = play(buffer, 1_000, (n) => (n >= 100 && n < 115 ? 0.01 + (115 - n) * TICK : 0.01));
+  assert.equal(stretches.filter((stretch) => stretch.kind === "frame").length >= 990, true, kinds(stretches));
   assert.equal(buffer.statistics.lost, 0);
   assert.ok(buffer.statistics.delay < 0.13, String(buffer.statistics.delay));
 });
@@ -127,14 +105,8 @@ test("a sender whose clock is slow or fast is followed", () => {
   for (const drift of [-0.0005, 0.0005]) {
     const buffer = new JitterBuffer();
     play(buffer, 6_000, (n) => 0.2 + n * TICK * drift);
-    assert.ok(
-      buffer.statistics.concealed < 10 * FRAME,
-      `${drift}: ${buffer.statistics.concealed}`,
-    );
-    assert.ok(
-      buffer.statistics.delay < 0.12,
-      `${drift}: ${buffer.statistics.delay}`,
-    );
+    assert.ok(buffer.statistics.concealed < 10 * FRAME, `${drift}: ${buffer.statistics.concealed}`);
+    assert.ok(buffer.statistics.delay < 0.12, `${drift}: ${buffer.statistics.delay}`);
   }
 });
 
@@ -181,17 +153,8 @@ test("numbers and timestamps wrap", () => {
 test("a sender that begins again is played again", () => {
   const buffer = new JitterBuffer();
   play(buffer, 100, () => 0.01);
-  assert.equal(
-    buffer.put(soundFrame(100, { timestamp: 400 * SAMPLE_RATE }), 2.01),
-    "resync",
-  );
-  assert.equal(
-    buffer.put(
-      soundFrame(2 ** 31 + 100, { timestamp: 401 * SAMPLE_RATE }),
-      2.03,
-    ),
-    "resync",
-  );
+  assert.equal(buffer.put(soundFrame(100, { timestamp: 400 * SAMPLE_RATE }), 2.01), "resync");
+  assert.equal(buffer.put(soundFrame(2 ** 31 + 100, { timestamp: 401 * SAMPLE_RATE }), 2.03), "resync");
 });
 
 test("the buffer is bounded by sound and by frames", () => {
@@ -200,10 +163,7 @@ test("the buffer is bounded by sound and by frames", () => {
   assert.ok(buffer.buffered <= MAX_BUFFERED);
   const tiny = new JitterBuffer();
   for (let n = 0; n < 1_000; n++) {
-    tiny.put(
-      soundFrame(n, { timestamp: n, pcm: new Float32Array(1) }),
-      n / SAMPLE_RATE,
-    );
+    tiny.put(soundFrame(n, { timestamp: n, pcm: new Float32Array(1) }), n / SAMPLE_RATE);
   }
   assert.ok(tiny.statistics.discarded >= 1_000 - MAX_FRAMES);
 });
@@ -211,27 +171,18 @@ test("the buffer is bounded by sound and by frames", () => {
 test("held packets do not count as jitter", () => {
   const buffer = new JitterBuffer();
   // The relay kept ten frames and sends them at once.
-  for (let n = 0; n < 10; n++)
-    buffer.put(soundFrame(n, { heldMs: (9 - n) * 20 }), 0.2);
+  for (let n = 0; n < 10; n++) buffer.put(soundFrame(n, { heldMs: (9 - n) * 20 }), 0.2);
   buffer.get(0.2);
-  assert.ok(
-    buffer.statistics.target <= 0.065,
-    String(buffer.statistics.target),
-  );
+  assert.ok(buffer.statistics.target <= 0.065, String(buffer.statistics.target));
 });
 
 test("with any jitter nothing is played twice or out of order", () => {
   const random = seeded(3);
   for (let round = 0; round < 20; round++) {
     const lost = (): boolean => random() < 0.05;
-    const stretches = play(new JitterBuffer(), 500, () =>
-      lost() ? undefined : exponential(random, 0.04),
-    );
-    const times = stretches.flatMap((stretch) =>
-      stretch.kind === "frame" ? [stretch.timestamp ?? 0] : [],
-    );
-    for (let i = 1; i < times.length; i++)
-      assert.ok((times[i] ?? 0) > (times[i - 1] ?? 0));
+    const stretches = play(new JitterBuffer(), 500, () => (lost() ? undefined : exponential(random, 0.04)));
+    const times = stretches.flatMap((stretch) => (stretch.kind === "frame" ? [stretch.timestamp ?? 0] : []));
+    for (let i = 1; i < times.length; i++) assert.ok((times[i] ?? 0) > (times[i - 1] ?? 0));
     assert.ok(times.length > 400, String(times.length));
   }
 });

@@ -3,10 +3,7 @@ import { test } from "node:test";
 
 import en from "../../../tcclient/web/src/page/catalogues/en.json";
 import id from "../../../tcclient/web/src/page/catalogues/id.json";
-import {
-  pickLanguage,
-  translator,
-} from "../../../tcclient/web/src/page/language.js";
+import { pickLanguage, translator } from "../../../tcclient/web/src/page/language.js";
 
 const placeholders = (text: string) => (text.match(/\{\w+\}/g) ?? []).sort();
 
@@ -16,11 +13,7 @@ test("the catalogues hold the same keys with the same placeholders", () => {
   assert.deepEqual(Object.keys(indonesian).sort(), Object.keys(english).sort());
   for (const [key, text] of Object.entries(english)) {
     assert.notEqual(text, "", key);
-    assert.deepEqual(
-      placeholders(indonesian[key] ?? ""),
-      placeholders(text),
-      key,
-    );
+    assert.deepEqual(placeholders(indonesian[key] ?? ""), placeholders(text), key);
   }
 });
 

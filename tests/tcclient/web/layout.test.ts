@@ -8,6 +8,7 @@ import {
   gridTile,
   MAX_TILES,
   MIN_TILE_WIDTH,
+  pinnedKey,
   tilesOf,
   wantedPictures,
 } from "../../../tcclient/web/src/page/layout.js";
@@ -16,25 +17,13 @@ import { inside, participant } from "./meeting-state.js";
 const DESKTOP = { width: 1264, height: 660 };
 const PHONE = { width: 352, height: 600 };
 
-const people = (count: number) =>
-  Array.from({ length: count }, (_, index) =>
-    participant(index + 1, { camera: true }),
-  );
-const keys = (tiles: readonly { readonly key: string }[]) =>
-  tiles.map(({ key }) => key);
+const people = (count: number) => Array.from({ length: count }, (_, index) => participant(index + 1, { camera: true }));
+const keys = (tiles: readonly { readonly key: string }[]) => tiles.map(({ key }) => key);
 
 test("each participant has a tile, a shared screen has one more, and ours is the last", () => {
-  const state = inside([
-    participant(1, { screen: true }),
-    participant(2, { camera: true }),
-  ]);
+  const state = inside([participant(1, { screen: true }), participant(2, { camera: true })]);
   const tiles = tilesOf(state, false);
-  assert.deepEqual(keys(tiles), [
-    "1:screen",
-    "1:camera",
-    "2:camera",
-    "1000:camera",
-  ]);
+  assert.deepEqual(keys(tiles), ["1:screen", "1:camera", "2:camera", "1000:camera"]);
   assert.deepEqual(
     tiles.map(({ picture }) => picture),
     [true, false, true, false],
@@ -48,18 +37,12 @@ test("tiles of a grid fit on the stage, and no other number of columns makes the
       const { width, height } = gridTile(count, stage);
       const columns = Math.floor((stage.width + GAP) / (width + GAP));
       const rows = Math.ceil(count / columns);
-      assert.ok(
-        rows * height + (rows - 1) * GAP <= stage.height,
-        `${count} tiles on ${stage.width}`,
-      );
+      assert.ok(rows * height + (rows - 1) * GAP <= stage.height, `${count} tiles on ${stage.width}`);
       const larger = { width: width + 2, height: height + 2 };
       const fitting =
         Math.floor((stage.width + GAP) / (larger.width + GAP)) *
         Math.floor((stage.height + GAP) / (larger.height + GAP));
-      assert.ok(
-        fitting < count,
-        `${count} tiles on ${stage.width} could be larger`,
-      );
+      assert.ok(fitting < count, `${count} tiles on ${stage.width} could be larger`);
     }
   }
 });
@@ -72,27 +55,12 @@ test("as many are shown as fit with the least width, and never more than the lim
 });
 
 test("those who are shown of too many are ourselves, screens, hands, speakers, then those with a picture", () => {
-  const crowd = Array.from({ length: 60 }, (_, index) =>
-    participant(index + 1),
-  );
+  const crowd = Array.from({ length: 60 }, (_, index) => participant(index + 1));
   crowd[49] = participant(50, { camera: true });
   crowd[54] = participant(55, { hand: 7 });
   const state = inside(crowd, { recentSpeakers: [59, 58] });
-  const { small, hidden } = arrange(
-    tilesOf(state, false),
-    { width: 480, height: 186 },
-    "grid",
-    undefined,
-    [59, 58],
-  );
-  assert.deepEqual(keys(small), [
-    "1:camera",
-    "50:camera",
-    "55:camera",
-    "58:camera",
-    "59:camera",
-    "1000:camera",
-  ]);
+  const { small, hidden } = arrange(tilesOf(state, false), { width: 480, height: 186 }, "grid", undefined, [59, 58]);
+  assert.deepEqual(keys(small), ["1:camera", "50:camera", "55:camera", "58:camera", "59:camera", "1000:camera"]);
   assert.equal(hidden, 61 - 6);
 });
 
@@ -105,60 +73,37 @@ test("a tile keeps its place when somebody else speaks", () => {
 
 test("in speaker view the latest loud one is large, but not ourselves", () => {
   const tiles = tilesOf(inside(people(4)), false);
-  const { large, small } = arrange(
-    tiles,
-    DESKTOP,
-    "speaker",
-    undefined,
-    [1000, 3, 1],
-  );
+  const { large, small } = arrange(tiles, DESKTOP, "speaker", undefined, [1000, 3, 1]);
   assert.equal(large?.key, "3:camera");
-  assert.deepEqual(keys(small), [
-    "1:camera",
-    "2:camera",
-    "4:camera",
-    "1000:camera",
-  ]);
+  assert.deepEqual(keys(small), ["1:camera", "2:camera", "4:camera", "1000:camera"]);
 });
 
 test("in speaker view, while nobody has spoken, the first with a picture is large", () => {
-  const tiles = tilesOf(
-    inside([participant(1), participant(2, { camera: true })]),
-    false,
-  );
-  assert.equal(
-    arrange(tiles, DESKTOP, "speaker", undefined, []).large?.key,
-    "2:camera",
-  );
+  const tiles = tilesOf(inside([participant(1), participant(2, { camera: true })]), false);
+  assert.equal(arrange(tiles, DESKTOP, "speaker", undefined, []).large?.key, "2:camera");
 });
 
 test("a pinned tile goes before a shared screen, and that before the one who speaks", () => {
-  const tiles = tilesOf(
-    inside([participant(1, { screen: true }), participant(2), participant(3)]),
-    false,
-  );
-  assert.equal(
-    arrange(tiles, DESKTOP, "grid", "3:camera", [2]).large?.key,
-    "3:camera",
-  );
-  assert.equal(
-    arrange(tiles, DESKTOP, "speaker", undefined, [2]).large?.key,
-    "1:screen",
-  );
-  assert.equal(
-    arrange(tiles, DESKTOP, "grid", "gone", [2]).large?.key,
-    "1:screen",
-  );
+  const tiles = tilesOf(inside([participant(1, { screen: true }), participant(2), participant(3)]), false);
+  assert.equal(arrange(tiles, DESKTOP, "grid", "3:camera", [2]).large?.key, "3:camera");
+  assert.equal(arrange(tiles, DESKTOP, "speaker", undefined, [2]).large?.key, "1:screen");
+  assert.equal(arrange(tiles, DESKTOP, "grid", "gone", [2]).large?.key, "1:screen");
+});
+
+test("a pin stays with the person who comes back with another id", () => {
+  const pin = { participant: participant(3, { account: "dinkes", name: "Siti" }), source: "screen" } as const;
+  const siti = (id: number) => participant(id, { account: "dinkes", name: "Siti" });
+  const key = (others: readonly ReturnType<typeof participant>[]) => pinnedKey(pin, inside(others));
+  assert.equal(key([siti(2), siti(3)]), "3:screen");
+  assert.equal(key([participant(3), siti(9)]), "9:screen");
+  assert.equal(key([participant(3), participant(4, { account: "dinkes", name: "Budi" })]), undefined);
+  assert.equal(pinnedKey(undefined, inside([siti(3)])), undefined);
+  const own = { participant: participant(1000), source: "camera" } as const;
+  assert.equal(pinnedKey(own, inside([], { me: { ...own.participant, id: 1001 } })), "1001:camera");
 });
 
 test("alone there is one tile, and nothing is large", () => {
-  const { large, small, smallSize } = arrange(
-    tilesOf(inside([]), false),
-    DESKTOP,
-    "speaker",
-    undefined,
-    [],
-  );
+  const { large, small, smallSize } = arrange(tilesOf(inside([]), false), DESKTOP, "speaker", undefined, []);
   assert.equal(large, undefined);
   assert.deepEqual(keys(small), ["1000:camera"]);
   assert.equal(smallSize.height, DESKTOP.height - (DESKTOP.height % 1));
@@ -172,10 +117,7 @@ test("the small tiles are beside a large one on a wide stage and below it on a h
   ] as const) {
     const arranged = arrange(tiles, stage, "speaker", undefined, []);
     assert.equal(arranged.strip, strip);
-    const [across, down] =
-      strip === "beside"
-        ? [1, arranged.small.length]
-        : [arranged.small.length, 1];
+    const [across, down] = strip === "beside" ? [1, arranged.small.length] : [arranged.small.length, 1];
     const { largeSize, smallSize } = arranged;
     const width = across * (smallSize.width + GAP) - GAP;
     const height = down * (smallSize.height + GAP) - GAP;
@@ -190,37 +132,44 @@ test("the small tiles are beside a large one on a wide stage and below it on a h
 });
 
 test("pictures are wanted of others who have one, with the height in device pixels", () => {
-  const state = inside([
-    participant(1, { camera: true, screen: true }),
-    participant(2),
-  ]);
-  const arranged = arrange(
-    tilesOf(state, false),
-    DESKTOP,
-    "grid",
-    undefined,
-    [],
-  );
+  const state = inside([participant(1, { camera: true, screen: true }), participant(2)]);
+  const arranged = arrange(tilesOf(state, false), DESKTOP, "grid", undefined, []);
   assert.deepEqual(wantedPictures(arranged, 2), [
     { participant: 1, source: "screen", height: arranged.largeSize.height * 2 },
     { participant: 1, source: "camera", height: arranged.smallSize.height * 2 },
   ]);
 });
 
-test("with sound only others have no pictures, and we keep our own", () => {
+test("a picture that does not come is still wanted, and its tile says why", () => {
+  const paused = [{ participant: 2, source: "camera", cause: "slow_connection" }] as const;
+  const own = { state: "paused", fault: undefined, stream: {} as MediaStream } as const;
+  const tiles = tilesOf(inside(people(2), { paused, camera: own }), false);
+  assert.deepEqual(
+    tiles.map((tile) => [tile.key, tile.picture, tile.paused]),
+    [
+      ["1:camera", true, undefined],
+      ["2:camera", true, "slow_connection"],
+      ["1000:camera", true, "slow_connection"],
+    ],
+  );
+  const wanted = wantedPictures(arrange(tiles, DESKTOP, "grid", undefined, []), 1);
+  assert.deepEqual(
+    wanted.map(({ participant: id }) => id),
+    [1, 2],
+  );
+});
+
+test("with sound only the pictures of others pause and are not wanted, and we keep our own", () => {
   const state = inside([participant(1, { camera: true, screen: true })], {
     camera: { state: "on", fault: undefined, stream: {} as MediaStream },
   });
   const tiles = tilesOf(state, true);
   assert.deepEqual(
-    tiles.map(({ key, picture }) => [key, picture]),
+    tiles.map(({ key, picture, paused }) => [key, picture, paused]),
     [
-      ["1:camera", false],
-      ["1000:camera", true],
+      ["1:camera", true, "data_saver"],
+      ["1000:camera", true, undefined],
     ],
   );
-  assert.deepEqual(
-    wantedPictures(arrange(tiles, DESKTOP, "grid", undefined, []), 1),
-    [],
-  );
+  assert.deepEqual(wantedPictures(arrange(tiles, DESKTOP, "grid", undefined, []), 1), []);
 });

@@ -1,18 +1,11 @@
 /** States of a meeting for tests. */
 
-import type {
-  MeetingState,
-  OwnSource,
-  Participant,
-} from "../../../tcclient/web/src/engine/meeting.js";
+import type { MeetingState, OwnSource, Participant } from "../../../tcclient/web/src/engine/meeting.js";
 
 const OFF: OwnSource = { state: "off", fault: undefined, stream: undefined };
 
 /** Return a participant who is there, sees nothing and says nothing, with changes. */
-export function participant(
-  id: number,
-  changes: Partial<Participant> = {},
-): Participant {
+export function participant(id: number, changes: Partial<Participant> = {}): Participant {
   return {
     id,
     account: `account${id}`,
@@ -32,10 +25,7 @@ export function participant(
 }
 
 /** Return the state inside of a room with participants, with changes. */
-export function inside(
-  participants: readonly Participant[],
-  changes: Partial<MeetingState> = {},
-): MeetingState {
+export function inside(participants: readonly Participant[], changes: Partial<MeetingState> = {}): MeetingState {
   return {
     phase: { name: "inside" },
     room: undefined,
@@ -48,6 +38,7 @@ export function inside(
     screen: OFF,
     speakingWhileMuted: false,
     degraded: "no",
+    paused: [],
     statistics: undefined,
     ...changes,
   };

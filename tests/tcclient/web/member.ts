@@ -52,17 +52,10 @@ function tell(what: object): void {
 
 async function main(): Promise<void> {
   await ready;
-  const lines = createInterface({ input: process.stdin })[
-    Symbol.asyncIterator
-  ]();
+  const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   const start = JSON.parse((await lines.next()).value as string) as Start;
-  const device = await crypto.subtle.generateKey("Ed25519", false, [
-    "sign",
-    "verify",
-  ]);
-  const devicePublic = new Uint8Array(
-    await crypto.subtle.exportKey("raw", device.publicKey),
-  );
+  const device = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]);
+  const devicePublic = new Uint8Array(await crypto.subtle.exportKey("raw", device.publicKey));
   const session = new Session(
     { fingerprint: fromHex(start.fingerprint), sources: ["microphone"] },
     {
@@ -81,50 +74,29 @@ async function main(): Promise<void> {
   function react(event: Event): void {
     if (event.type === "sign") {
       const { id, bytes } = event;
-      void crypto.subtle
-        .sign("Ed25519", device.privateKey, new Uint8Array(bytes))
-        .then((signature) => {
-          session.signed(id, new Uint8Array(signature), now());
-          settle();
-        });
+      void crypto.subtle.sign("Ed25519", device.privateKey, new Uint8Array(bytes)).then((signature) => {
+        session.signed(id, new Uint8Array(signature), now());
+        settle();
+      });
       return;
     }
     tell(event);
-    if (event.type === "serverKey")
-      session.beginLogin(start.account, start.name);
+    if (event.type === "serverKey") session.beginLogin(start.account, start.name);
     if (event.type === "deriveKey") {
-      session.accountKeyDerived(
-        deriveAccountKey(
-          start.password,
-          event.salt,
-          event.memoryBytes,
-          event.passes,
-        ),
-      );
+      session.accountKeyDerived(deriveAccountKey(start.password, event.salt, event.memoryBytes, event.passes));
     }
-    if (event.type === "loggedIn")
-      session.join({ room: start.room, unixMs: Date.now(), e2ee: start.e2ee });
+    if (event.type === "loggedIn") session.join({ room: start.room, unixMs: Date.now(), e2ee: start.e2ee });
   }
 
   /** Carry out what the session has to say, to the sockets and to the output. */
   function settle(): void {
-    for (
-      let event = session.nextEvent();
-      event !== undefined;
-      event = session.nextEvent()
-    )
-      react(event);
-    for (const {
-      participant,
-      publication,
-      payload,
-    } of session.mediaReceived()) {
+    for (let event = session.nextEvent(); event !== undefined; event = session.nextEvent()) react(event);
+    for (const { participant, publication, payload } of session.mediaReceived()) {
       tell({ type: "media", participant, publication, payload });
     }
     const control = session.controlToSend();
     if (control.length > 0) stream.write(control);
-    for (const datagram of session.datagramsToSend(now()))
-      datagrams.send(datagram);
+    for (const datagram of session.datagramsToSend(now())) datagrams.send(datagram);
     clearTimeout(timer);
     if (session.phase === "closed") {
       stream.end();
@@ -161,28 +133,15 @@ async function main(): Promise<void> {
     if (command.verb === "close") session.close();
     else if (command.verb === "leave") session.leave();
     else if (command.verb === "publish") {
-      const number = session.seat.publish(
-        { kind: "audio", source: "microphone", codec: "opus" },
-        now(),
-      );
+      const number = session.seat.publish({ kind: "audio", source: "microphone", codec: "opus" }, now());
       tell({ type: "announced", number });
     } else if (command.verb === "audio") {
       const { number, timestamp } = command;
-      const sent = session.seat.sendAudio(
-        number,
-        { payload: fromHex(command.payload), timestamp, voice: true },
-        now(),
-      );
+      const sent = session.seat.sendAudio(number, { payload: fromHex(command.payload), timestamp, voice: true }, now());
       tell({ type: "audioSent", sent });
     } else if (command.verb === "chat") {
       const scope = command.participant === 0 ? "room" : "participant";
-      session.seat.sendChat(
-        command.text,
-        Date.now(),
-        now(),
-        scope,
-        command.participant,
-      );
+      session.seat.sendChat(command.text, Date.now(), now(), scope, command.participant);
     } else if (command.verb === "kick") session.seat.kick(command.participant);
     else if (command.verb === "statistics") {
       tell({
@@ -192,9 +151,7 @@ async function main(): Promise<void> {
       });
     } else {
       const { room } = session.seat;
-      const members = [...room.members.values()].map(
-        ({ member, verified }) => ({ ...member, verified }),
-      );
+      const members = [...room.members.values()].map(({ member, verified }) => ({ ...member, verified }));
       tell({
         type: "roster",
         members,

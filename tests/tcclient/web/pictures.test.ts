@@ -8,11 +8,7 @@ import {
   PATIENCE,
   type PictureHeader,
 } from "../../../tcclient/web/src/media/assembly.js";
-import {
-  ENOUGH,
-  MAX_REQUEST_INTERVAL,
-  References,
-} from "../../../tcclient/web/src/media/references.js";
+import { ENOUGH, MAX_REQUEST_INTERVAL, References } from "../../../tcclient/web/src/media/references.js";
 import { seeded } from "./random.js";
 
 interface Packet {
@@ -52,24 +48,18 @@ function packet(more: Partial<PictureHeader>, size = 4): Packet {
 
 function feed(assembler: FrameAssembler, packets: Packet[], now = 0): number[] {
   return packets.flatMap(({ header, payload }) =>
-    assembler
-      .push(header, payload, now)
-      .map((picture) => picture.header.frameId),
+    assembler.push(header, payload, now).map((picture) => picture.header.frameId),
   );
 }
 
-const range = (from: number, to: number): number[] =>
-  Array.from({ length: to - from }, (_, i) => from + i);
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, i) => from + i);
 
 test("frames come whole, in order, with their data in order", () => {
   const assembler = new FrameAssembler();
   const [a, b, c] = film(1) as [Packet, Packet, Packet];
   assert.deepEqual(feed(assembler, [c, a]), []);
   const [picture] = assembler.push(b.header, b.payload, 0);
-  assert.deepEqual(
-    [...(picture?.data ?? [])],
-    [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3],
-  );
+  assert.deepEqual([...(picture?.data ?? [])], [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3]);
   assert.equal(picture?.header.sequence, 0);
 });
 
@@ -102,13 +92,8 @@ test("a frame that misses a packet is given up, and those behind it are set free
 
 test("a keyframe waits for nothing", () => {
   const assembler = new FrameAssembler();
-  const keyframe = [0, 1, 2].map((packetIndex) =>
-    packet({ sequence: 12 + packetIndex, frameId: 4, packetIndex }),
-  );
-  assert.deepEqual(
-    feed(assembler, [...film(3).slice(0, 5), ...keyframe]),
-    [0, 4],
-  );
+  const keyframe = [0, 1, 2].map((packetIndex) => packet({ sequence: 12 + packetIndex, frameId: 4, packetIndex }));
+  assert.deepEqual(feed(assembler, [...film(3).slice(0, 5), ...keyframe]), [0, 4]);
 });
 
 test("duplicates, late packets and what cannot be are counted and dropped", () => {
@@ -126,9 +111,7 @@ test("duplicates, late packets and what cannot be are counted and dropped", () =
     feed(assembler, [wrong]);
   }
   const contradiction = packets[4] as Packet;
-  feed(assembler, [
-    { ...contradiction, header: { ...contradiction.header, timestamp: 1 } },
-  ]);
+  feed(assembler, [{ ...contradiction, header: { ...contradiction.header, timestamp: 1 } }]);
   assert.deepEqual(feed(assembler, packets.slice(4)), []);
   const { duplicates, late, malformed, inconsistent } = assembler.statistics;
   assert.deepEqual([duplicates, late, malformed, inconsistent], [1, 1, 4, 1]);
@@ -143,31 +126,18 @@ test("a sender that begins again is followed", () => {
 
 test("frames and bytes that wait are bounded", () => {
   const assembler = new FrameAssembler();
-  for (let n = 0; n < 100; n++)
-    feed(assembler, [packet({ sequence: 3 * n, frameId: n })]);
+  for (let n = 0; n < 100; n++) feed(assembler, [packet({ sequence: 3 * n, frameId: n })]);
   assert.equal(assembler.statistics.overflow, 100 - MAX_FRAMES);
   const greedy = new FrameAssembler();
   for (let n = 0; n < 10_000; n++) {
-    feed(greedy, [
-      packet(
-        { sequence: n, frameId: 1, packetIndex: n, packetCount: 20_000 },
-        1_000,
-      ),
-    ]);
+    feed(greedy, [packet({ sequence: n, frameId: 1, packetIndex: n, packetCount: 20_000 }, 1_000)]);
     assert.ok(greedy.occupied <= MAX_BYTES);
   }
   assert.ok(greedy.statistics.overflow > 0);
 });
 
-function admit(
-  references: References,
-  frameId: number,
-  reference: number,
-  temporal = 0,
-): boolean {
-  return references.admit(
-    packet({ frameId, reference, keyframe: reference === 0, temporal }).header,
-  );
+function admit(references: References, frameId: number, reference: number, temporal = 0): boolean {
+  return references.admit(packet({ frameId, reference, keyframe: reference === 0, temporal }).header);
 }
 
 test("a decoder sees a picture only after what it refers to", () => {
@@ -193,13 +163,9 @@ test("a loss in a discardable layer asks for nothing", () => {
 test("who is not helped by keyframes asks less and less", () => {
   const references = new References();
   const asked: number[] = [];
-  for (let now = 0; now < 60; now += 0.1)
-    if (references.keyframeDue(now)) asked.push(now);
+  for (let now = 0; now < 60; now += 0.1) if (references.keyframeDue(now)) asked.push(now);
   assert.ok(asked.filter((at) => at < 10).length === 3, String(asked));
-  assert.ok(
-    (asked[4] ?? 99) - (asked[3] ?? 0) >= MAX_REQUEST_INTERVAL - 0.2,
-    String(asked),
-  );
+  assert.ok((asked[4] ?? 99) - (asked[3] ?? 0) >= MAX_REQUEST_INTERVAL - 0.2, String(asked));
 });
 
 test("who is helped may ask again soon", () => {

@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  DevicePins,
-  MAX_ACCOUNTS,
-  MAX_DEVICES,
-} from "../../../tcclient/web/src/core/membership/pins.js";
+import { DevicePins, MAX_ACCOUNTS, MAX_DEVICES } from "../../../tcclient/web/src/core/membership/pins.js";
 
 const key = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 

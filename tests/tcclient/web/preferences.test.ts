@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  DEFAULTS,
-  parsePreferences,
-} from "../../../tcclient/web/src/page/preferences.js";
+import { DEFAULTS, parsePreferences } from "../../../tcclient/web/src/page/preferences.js";
 
 test("preferences that are missing, of another type or unknown are as at the beginning", () => {
   assert.deepEqual(parsePreferences(null), DEFAULTS);
@@ -25,10 +22,10 @@ test("preferences that are missing, of another type or unknown are as at the beg
     name: "Siti",
     dataSaver: true,
   });
-  assert.deepEqual(
-    parsePreferences(JSON.stringify({ ...DEFAULTS, mode: "speaker" })),
-    { ...DEFAULTS, mode: "speaker" },
-  );
+  assert.deepEqual(parsePreferences(JSON.stringify({ ...DEFAULTS, mode: "speaker" })), {
+    ...DEFAULTS,
+    mode: "speaker",
+  });
 });
 
 test("the password has no place in the preferences", () => {

@@ -4,30 +4,12 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
 import { Drops } from "../../../tcclient/web/src/core/drops.js";
-import {
-  BARE,
-  type SealingKey,
-} from "../../../tcclient/web/src/core/keys/own-key.js";
-import {
-  Egress,
-  PACED_BURST,
-  PACED_INTERVAL,
-} from "../../../tcclient/web/src/core/media/egress.js";
-import {
-  MAX_AUDIO_PAYLOAD,
-  Publications,
-} from "../../../tcclient/web/src/core/media/publications.js";
+import { BARE, type SealingKey } from "../../../tcclient/web/src/core/keys/own-key.js";
+import { Egress, PACED_BURST, PACED_INTERVAL } from "../../../tcclient/web/src/core/media/egress.js";
+import { MAX_AUDIO_PAYLOAD, Publications } from "../../../tcclient/web/src/core/media/publications.js";
 import { concat } from "../../../tcclient/web/src/protocol/bytes.js";
-import {
-  openDatagram,
-  parseItems,
-} from "../../../tcclient/web/src/protocol/datagram.js";
-import {
-  isVideo,
-  MAX_PACKET,
-  openPacket,
-  parseHeader,
-} from "../../../tcclient/web/src/protocol/packet.js";
+import { openDatagram, parseItems } from "../../../tcclient/web/src/protocol/datagram.js";
+import { isVideo, MAX_PACKET, openPacket, parseHeader } from "../../../tcclient/web/src/protocol/packet.js";
 import { ready } from "../../../tcclient/web/src/protocol/sodium.js";
 import { filled } from "./scripted-server.js";
 
@@ -69,55 +51,39 @@ function published(sealingKey: () => SealingKey | undefined = () => BARE) {
 
 /** Return the packets of datagrams. */
 function packets(datagrams: readonly Uint8Array[]): Uint8Array[] {
-  return datagrams.flatMap((datagram) =>
-    parseItems(openDatagram(datagram, UP_KEY)).map(({ value }) => value),
-  );
+  return datagrams.flatMap((datagram) => parseItems(openDatagram(datagram, UP_KEY)).map(({ value }) => value));
 }
 
 /** Return everything that leaves, at the pace at which it may. */
 function everything(egress: Egress, now: number): Uint8Array[] {
   const all = egress.take(now);
-  for (let i = 1; egress.nextDeadline < Infinity; i++)
-    all.push(...egress.take(now + i * 2 * PACED_INTERVAL));
+  for (let i = 1; egress.nextDeadline < Infinity; i++) all.push(...egress.take(now + i * 2 * PACED_INTERVAL));
   return all;
 }
 
-const picture = (size: number): Uint8Array =>
-  Uint8Array.from({ length: size }, (_, i) => i % 251);
+const picture = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, i) => i % 251);
 
 test("a picture is cut into packets of one size, and comes together again", () => {
   const { publications, egress } = published();
   const data = picture(5000);
-  assert.equal(
-    publications.sendVideo(
-      2,
-      { data, timestamp: 2 ** 32 + 5, keyframe: true, spatial: 1 },
-      1,
-    ),
-    5,
-  );
+  assert.equal(publications.sendVideo(2, { data, timestamp: 2 ** 32 + 5, keyframe: true, spatial: 1 }, 1), 5);
   const found = packets(everything(egress, 1));
   assert.equal(new Set(found.map(({ length }) => length)).size, 1);
   assert(found.every(({ length }) => length <= MAX_PACKET));
   const headers = found.map((packet) => parseHeader(packet));
   assert(headers.every(isVideo));
   assert.deepEqual(
-    headers.map(
-      ({
-        sequence,
-        packetIndex,
-        packetCount,
-        spatial,
-        timestamp,
-        reference,
-      }) => [sequence, packetIndex, packetCount, spatial, timestamp, reference],
-    ),
+    headers.map(({ sequence, packetIndex, packetCount, spatial, timestamp, reference }) => [
+      sequence,
+      packetIndex,
+      packetCount,
+      spatial,
+      timestamp,
+      reference,
+    ]),
     [0, 1, 2, 3, 4].map((i) => [i, i, 5, 1, 5, 0]),
   );
-  assert.deepEqual(
-    concat(...found.map((packet) => openPacket(packet, undefined))),
-    data,
-  );
+  assert.deepEqual(concat(...found.map((packet) => openPacket(packet, undefined))), data);
 });
 
 test("layers count their packets and frames for themselves", () => {
@@ -125,21 +91,11 @@ test("layers count their packets and frames for themselves", () => {
   const frame = { data: picture(2000), timestamp: 0, keyframe: true };
   publications.sendVideo(2, { ...frame, spatial: 0 }, 1);
   publications.sendVideo(2, { ...frame, spatial: 1 }, 1);
-  publications.sendVideo(
-    2,
-    { ...frame, spatial: 1, keyframe: false, reference: 1 },
-    1,
-  );
-  const headers = packets(everything(egress, 1)).map((packet) =>
-    parseHeader(packet),
-  );
+  publications.sendVideo(2, { ...frame, spatial: 1, keyframe: false, reference: 1 }, 1);
+  const headers = packets(everything(egress, 1)).map((packet) => parseHeader(packet));
   assert(headers.every(isVideo));
   assert.deepEqual(
-    headers.map(({ spatial, sequence, frameId }) => [
-      spatial,
-      sequence,
-      frameId,
-    ]),
+    headers.map(({ spatial, sequence, frameId }) => [spatial, sequence, frameId]),
     [
       [0, 0, 0],
       [0, 1, 0],
@@ -166,10 +122,7 @@ test("after a frame that was not sent a keyframe is asked for, and nothing else 
   assert.equal(publications.sendVideo(2, frame, 2), 0);
   assert.deepEqual(publications.keyframes.take(2), [{ id: 2, spatial: 0 }]);
   publications.keyframes.ask({ id: 2, spatial: 0 }, 2.1);
-  assert.deepEqual(
-    [publications.keyframes.take(2.9), publications.keyframes.nextDeadline],
-    [[], 3],
-  );
+  assert.deepEqual([publications.keyframes.take(2.9), publications.keyframes.nextDeadline], [[], 3]);
   assert.equal(publications.sendVideo(2, { ...frame, keyframe: true }, 2.5), 1);
   assert.equal(publications.sendVideo(2, frame, 2.6), 1);
   assert.equal(egress.take(3).length, 2);
@@ -177,11 +130,7 @@ test("after a frame that was not sent a keyframe is asked for, and nothing else 
 
 test("a large picture leaves in bursts, and sound does not wait for them", () => {
   const { publications, egress } = published();
-  publications.sendVideo(
-    2,
-    { data: picture(40_000), timestamp: 0, keyframe: true },
-    1,
-  );
+  publications.sendVideo(2, { data: picture(40_000), timestamp: 0, keyframe: true }, 1);
   assert.equal(egress.take(1).length, PACED_BURST);
   publications.sendAudio(1, { payload: picture(60), timestamp: 0 }, 1.001);
   assert.equal(egress.take(1.001).length, 1);
@@ -199,28 +148,9 @@ test("what is muted, ended or out of range is not sent", () => {
   live.muted = false;
   assert(publications.sendAudio(1, sound, 1));
   assert.throws(() => publications.sendAudio(2, sound, 1), RangeError);
-  assert.throws(
-    () =>
-      publications.sendAudio(
-        1,
-        { ...sound, payload: picture(MAX_AUDIO_PAYLOAD + 1) },
-        1,
-      ),
-    RangeError,
-  );
-  assert.throws(
-    () => publications.sendAudio(1, { ...sound, level: 128 }, 1),
-    RangeError,
-  );
-  assert.throws(
-    () =>
-      publications.sendVideo(
-        2,
-        { data: picture(0), timestamp: 0, keyframe: true },
-        1,
-      ),
-    RangeError,
-  );
+  assert.throws(() => publications.sendAudio(1, { ...sound, payload: picture(MAX_AUDIO_PAYLOAD + 1) }, 1), RangeError);
+  assert.throws(() => publications.sendAudio(1, { ...sound, level: 128 }, 1), RangeError);
+  assert.throws(() => publications.sendVideo(2, { data: picture(0), timestamp: 0, keyframe: true }, 1), RangeError);
   publications.forget(1, 1);
   assert(!publications.sendAudio(1, sound, 1));
   assert.equal(egress.take(2).length, 1);
@@ -236,9 +166,7 @@ test("a clock that moves is told", () => {
   assert.deepEqual(clocks, [true]);
   say(1920, 1.2);
   assert.deepEqual(clocks, [true, false]);
-  assert.deepEqual(publications.clocks(), [
-    { stream: 40, timestamp: 1920, time: 1_200_000 },
-  ]);
+  assert.deepEqual(publications.clocks(), [{ stream: 40, timestamp: 1920, time: 1_200_000 }]);
 });
 
 test("a counter at its end sends nothing more", () => {

@@ -3,10 +3,7 @@
 import assert from "node:assert/strict";
 
 import { Lives } from "../../../tcclient/web/src/core/membership/lives.js";
-import {
-  Session,
-  type Settings,
-} from "../../../tcclient/web/src/core/session.js";
+import { Session, type Settings } from "../../../tcclient/web/src/core/session.js";
 import type { Event } from "../../../tcclient/web/src/core/events.js";
 import { concat, NO_BYTES } from "../../../tcclient/web/src/protocol/bytes.js";
 import {
@@ -19,26 +16,13 @@ import {
   sealDatagram,
   type Item,
 } from "../../../tcclient/web/src/protocol/datagram.js";
-import {
-  encodeFrame,
-  FrameDecoder,
-  MAX_FRAME,
-} from "../../../tcclient/web/src/protocol/framing.js";
-import {
-  fingerprint,
-  SigningKey,
-} from "../../../tcclient/web/src/protocol/identity.js";
+import { encodeFrame, FrameDecoder, MAX_FRAME } from "../../../tcclient/web/src/protocol/framing.js";
+import { fingerprint, SigningKey } from "../../../tcclient/web/src/protocol/identity.js";
 import { statementText } from "../../../tcclient/web/src/protocol/membership.js";
 import * as messages from "../../../tcclient/web/src/protocol/messages.js";
-import type {
-  Member,
-  Message,
-} from "../../../tcclient/web/src/protocol/messages.js";
+import type { Member, Message } from "../../../tcclient/web/src/protocol/messages.js";
 import { pack } from "../../../tcclient/web/src/protocol/msgpack.js";
-import {
-  type CipherState,
-  SymmetricState,
-} from "../../../tcclient/web/src/protocol/noise.js";
+import { type CipherState, SymmetricState } from "../../../tcclient/web/src/protocol/noise.js";
 import { agree, publicOf } from "../../../tcclient/web/src/protocol/sodium.js";
 
 /** Return 32 bytes that are the same in each run. */
@@ -79,16 +63,10 @@ export class ServerEnd {
 
   receive(data: Uint8Array): void {
     this.#frames.receiveData(data);
-    for (
-      let frame = this.#frames.nextFrame();
-      frame !== undefined;
-      frame = this.#frames.nextFrame()
-    ) {
+    for (let frame = this.#frames.nextFrame(); frame !== undefined; frame = this.#frames.nextFrame()) {
       if (this.#receive === undefined) this.#greet(frame);
       else {
-        const { message, requestId } = messages.decode(
-          this.#receive.decrypt(frame).subarray(1),
-        );
+        const { message, requestId } = messages.decode(this.#receive.decrypt(frame).subarray(1));
         assert(message.t !== undefined);
         this.requests.push({ message, requestId });
       }
@@ -102,9 +80,7 @@ export class ServerEnd {
   }
 
   send(message: Message, requestId = 0): void {
-    this.sendBody(
-      concat(Uint8Array.of(0), messages.encode(message, requestId)),
-    );
+    this.sendBody(concat(Uint8Array.of(0), messages.encode(message, requestId)));
   }
 
   /** Send bytes as they are. */
@@ -120,11 +96,7 @@ export class ServerEnd {
 
   /** Answer the first handshake message as the responder of Noise NX. */
   #greet(frame: Uint8Array): void {
-    const [ephemeral, own, symmetric] = [
-      frame.subarray(0, 32),
-      filled(0x30),
-      this.#symmetric,
-    ];
+    const [ephemeral, own, symmetric] = [frame.subarray(0, 32), filled(0x30), this.#symmetric];
     symmetric.mixHash(ephemeral);
     symmetric.decryptAndHash(frame.subarray(32));
     const ownPublic = publicOf(own);
@@ -133,9 +105,7 @@ export class ServerEnd {
     const said = symmetric.encryptAndHash(publicOf(STATIC));
     symmetric.mixKey(agree(STATIC, ephemeral));
     const hello = messages.ServerHello.make({ version: 1, versions: [1] });
-    const payload = symmetric.encryptAndHash(
-      pack(messages.ServerHello.encode(hello)),
-    );
+    const payload = symmetric.encryptAndHash(pack(messages.ServerHello.encode(hello)));
     this.sendRaw(encodeFrame(concat(ownPublic, said, payload)));
     [this.#receive, this.#send] = symmetric.split();
   }
@@ -147,20 +117,11 @@ export class OtherMember {
   readonly boxPrivate: Uint8Array;
   readonly member: Member;
 
-  constructor(
-    participant: number,
-    changes: Partial<Member> = {},
-    room = "rapat",
-    life = ROOM_LIFE,
-  ) {
+  constructor(participant: number, changes: Partial<Member> = {}, room = "rapat", life = ROOM_LIFE) {
     this.device = new SigningKey(filled(0x40 + participant));
     this.boxPrivate = filled(0x60 + participant);
     const boxKey = publicOf(this.boxPrivate);
-    const [account, name, signedAt] = [
-      `kantor-${participant}`,
-      `Nama ${participant}`,
-      1_767_225_600_000n,
-    ];
+    const [account, name, signedAt] = [`kantor-${participant}`, `Nama ${participant}`, 1_767_225_600_000n];
     const fields = {
       fingerprint: serverFingerprint(),
       life,
@@ -244,9 +205,7 @@ export class Pair {
     readonly message: Extract<Message, { t: T }>;
     readonly requestId: number;
   } {
-    const found = this.server.requests
-      .filter(({ message }) => message.t === t)
-      .at(-1);
+    const found = this.server.requests.filter(({ message }) => message.t === t).at(-1);
     assert(found !== undefined, `no ${t} was sent`);
     return found as {
       readonly message: Extract<Message, { t: T }>;
@@ -256,19 +215,13 @@ export class Pair {
 
   /** Return the events of a type. */
   of<T extends Event["type"]>(type: T): (Event & { type: T })[] {
-    return this.events.filter(
-      (event): event is Event & { type: T } => event.type === type,
-    );
+    return this.events.filter((event): event is Event & { type: T } => event.type === type);
   }
 
   /** Let time pass, with all that is due in it. */
   advance(seconds: number): void {
     const end = this.now + seconds;
-    for (
-      let due = this.session.nextDeadline();
-      due <= end;
-      due = this.session.nextDeadline()
-    ) {
+    for (let due = this.session.nextDeadline(); due <= end; due = this.session.nextDeadline()) {
       this.now = Math.max(this.now, due);
       this.session.handleTimeout(this.now);
       this.pump();
@@ -280,20 +233,14 @@ export class Pair {
   login(welcome: Partial<Extract<Message, { t: "welcome" }>> = {}): void {
     this.session.beginLogin("Dinas.KESEHATAN", " Siti  Aminah ");
     this.pump();
-    const [account, name] = [
-      this.asked("login_begin").message.account,
-      "Siti Aminah",
-    ];
+    const [account, name] = [this.asked("login_begin").message.account, "Siti Aminah"];
     const challenge = {
       salt: filled(5, 16),
       memoryKib: 65_536,
       passes: 2,
       account,
     };
-    this.say(
-      messages.LoginChallenge.make(challenge),
-      this.asked("login_begin").requestId,
-    );
+    this.say(messages.LoginChallenge.make(challenge), this.asked("login_begin").requestId);
     this.session.accountKeyDerived(new SigningKey(filled(6)));
     this.pump();
     const whole = {
@@ -304,10 +251,7 @@ export class Pair {
       resumeToken: filled(0),
       limits: LIMITS,
     };
-    this.say(
-      messages.Welcome.make({ ...whole, ...welcome }),
-      this.asked("login").requestId,
-    );
+    this.say(messages.Welcome.make({ ...whole, ...welcome }), this.asked("login").requestId);
   }
 
   /** Return the room as the server tells of it. */
@@ -367,11 +311,7 @@ export class Pair {
   }
 
   /** Tell of the room. */
-  snapshot(
-    members: readonly Member[],
-    publications: readonly messages.PublicationInfo[] = [],
-    number = 0n,
-  ): void {
+  snapshot(members: readonly Member[], publications: readonly messages.PublicationInfo[] = [], number = 0n): void {
     this.say(
       messages.Snapshot.make({
         number,
@@ -401,40 +341,17 @@ export class Pair {
 
   /** Send a down datagram. */
   down(...items: readonly Item[]): Uint8Array {
-    const header = packDatagramHeader(
-      Kind.DOWN,
-      0,
-      MEDIA_ID,
-      this.#downCounter++,
-    );
+    const header = packDatagramHeader(Kind.DOWN, 0, MEDIA_ID, this.#downCounter++);
     return this.give(sealDatagram(header, packItems(items), DOWN_KEY));
   }
 
   /** Forward a packet in a room datagram, with a forward number. */
-  forward(
-    packet: Uint8Array,
-    forward: number,
-    counter = this.#roomCounter++,
-  ): Uint8Array {
-    const header = packDatagramHeader(
-      Kind.ROOM,
-      ROOM_KEY.epoch,
-      ROOM_KEY.sealer,
-      counter,
-    );
+  forward(packet: Uint8Array, forward: number, counter = this.#roomCounter++): Uint8Array {
+    const header = packDatagramHeader(Kind.ROOM, ROOM_KEY.epoch, ROOM_KEY.sealer, counter);
     const value = concat(Uint8Array.of(forward >> 8, forward & 0xff), packet);
     const time = new Uint8Array(4);
-    new DataView(time.buffer).setUint32(
-      0,
-      Math.floor(this.now * 1e6) % 2 ** 32,
-    );
-    return this.give(
-      sealDatagram(
-        header,
-        concat(time, packItems([{ type: 1, value }])),
-        ROOM_KEY.key,
-      ),
-    );
+    new DataView(time.buffer).setUint32(0, Math.floor(this.now * 1e6) % 2 ** 32);
+    return this.give(sealDatagram(header, concat(time, packItems([{ type: 1, value }])), ROOM_KEY.key));
   }
 
   /** Give a datagram to the session. */
@@ -446,11 +363,7 @@ export class Pair {
 
   #drain(): boolean {
     let moved = false;
-    for (
-      let event = this.session.nextEvent();
-      event !== undefined;
-      event = this.session.nextEvent()
-    ) {
+    for (let event = this.session.nextEvent(); event !== undefined; event = this.session.nextEvent()) {
       moved = true;
       if (event.type === "sign") {
         this.signed.push(event.bytes);
@@ -462,9 +375,6 @@ export class Pair {
 
   #randomBytes(size: number): Uint8Array {
     this.#random++;
-    return Uint8Array.from(
-      { length: size },
-      (_, i) => (this.#random * 31 + i * 7) & 0xff,
-    );
+    return Uint8Array.from({ length: size }, (_, i) => (this.#random * 31 + i * 7) & 0xff);
   }
 }

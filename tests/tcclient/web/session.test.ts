@@ -4,70 +4,22 @@ import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 
 import { Lives } from "../../../tcclient/web/src/core/membership/lives.js";
-import {
-  accountChangeText,
-  accountLoginText,
-  deviceLoginText,
-} from "../../../tcclient/web/src/protocol/account.js";
-import {
-  openBeacon,
-  unsignedBeacon,
-} from "../../../tcclient/web/src/protocol/beacon.js";
-import {
-  concat,
-  equal,
-  hex,
-  utf8,
-} from "../../../tcclient/web/src/protocol/bytes.js";
-import {
-  ItemType,
-  openDatagram,
-  parseDatagramHeader,
-} from "../../../tcclient/web/src/protocol/datagram.js";
+import { accountChangeText, accountLoginText, deviceLoginText } from "../../../tcclient/web/src/protocol/account.js";
+import { openBeacon, unsignedBeacon } from "../../../tcclient/web/src/protocol/beacon.js";
+import { concat, equal, hex, utf8 } from "../../../tcclient/web/src/protocol/bytes.js";
+import { ItemType, openDatagram, parseDatagramHeader } from "../../../tcclient/web/src/protocol/datagram.js";
 import { KeyRing } from "../../../tcclient/web/src/protocol/keyring.js";
 import { SigningKey } from "../../../tcclient/web/src/protocol/identity.js";
-import {
-  memberSetHash,
-  roomHash,
-  statementText,
-} from "../../../tcclient/web/src/protocol/membership.js";
+import { memberSetHash, roomHash, statementText } from "../../../tcclient/web/src/protocol/membership.js";
 import * as messages from "../../../tcclient/web/src/protocol/messages.js";
 import type { Member } from "../../../tcclient/web/src/protocol/messages.js";
-import {
-  isAudio,
-  PacketType,
-  parseHeader,
-  sealPacket,
-} from "../../../tcclient/web/src/protocol/packet.js";
-import {
-  packPong,
-  parsePing,
-} from "../../../tcclient/web/src/protocol/path.js";
-import {
-  openKeyBox,
-  sealKeyBox,
-  SenderKey,
-} from "../../../tcclient/web/src/protocol/sender-key.js";
+import { isAudio, PacketType, parseHeader, sealPacket } from "../../../tcclient/web/src/protocol/packet.js";
+import { packPong, parsePing } from "../../../tcclient/web/src/protocol/path.js";
+import { openKeyBox, sealKeyBox, SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { clockUs } from "../../../tcclient/web/src/protocol/serial.js";
-import {
-  publicOf,
-  ready,
-  sharedKey,
-  verifyDetached,
-} from "../../../tcclient/web/src/protocol/sodium.js";
-import {
-  parseTextHeader,
-  sealRoomText,
-  textKey,
-} from "../../../tcclient/web/src/protocol/text.js";
-import {
-  filled,
-  OtherMember,
-  Pair,
-  ROOM_LIFE,
-  serverFingerprint,
-  STATIC,
-} from "./scripted-server.js";
+import { publicOf, ready, sharedKey, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
+import { parseTextHeader, sealRoomText, textKey } from "../../../tcclient/web/src/protocol/text.js";
+import { filled, OtherMember, Pair, ROOM_LIFE, serverFingerprint, STATIC } from "./scripted-server.js";
 
 before(() => ready);
 
@@ -97,21 +49,14 @@ function provePath(pair: Pair): void {
     highest: 0,
     received: 1,
   };
-  pair.down(
-    { type: ItemType.PATH_CHALLENGE, value: filled(3, 8) },
-    { type: ItemType.PONG, value: packPong(pong) },
-  );
+  pair.down({ type: ItemType.PATH_CHALLENGE, value: filled(3, 8) }, { type: ItemType.PONG, value: packPong(pong) });
 }
 
 /** Return the key that the session has boxed for a member, from its newest box. */
 function boxedKey(pair: Pair, other: OtherMember): SenderKey {
   const own = pair.ownMember();
-  const boxes = pair.server.requests.flatMap(({ message }) =>
-    message.t === "key_boxes" ? message.boxes : [],
-  );
-  const box = boxes
-    .filter(({ participant }) => participant === other.member.participant)
-    .at(-1);
+  const boxes = pair.server.requests.flatMap(({ message }) => (message.t === "key_boxes" ? message.boxes : []));
+  const box = boxes.filter(({ participant }) => participant === other.member.participant).at(-1);
   assert(box !== undefined, "no key was boxed");
   const context = {
     life: ROOM_LIFE,
@@ -120,32 +65,20 @@ function boxedKey(pair: Pair, other: OtherMember): SenderKey {
     sender: own,
     recipient: other.member,
   };
-  return openKeyBox(context, box.box, sharedKey(own.boxKey, other.boxPrivate))
-    .senderKey;
+  return openKeyBox(context, box.box, sharedKey(own.boxKey, other.boxPrivate)).senderKey;
 }
 
 /** Publish a microphone, and have the server accept it. */
 function publish(pair: Pair, stream = 40): number {
-  const number = pair.session.seat.publish(
-    { kind: "audio", source: "microphone", codec: "opus" },
-    pair.now,
-  );
+  const number = pair.session.seat.publish({ kind: "audio", source: "microphone", codec: "opus" }, pair.now);
   pair.pump();
   const caps = { bitrate: 100_000, packetsPerSecond: 120 };
-  pair.say(
-    messages.Published.make({ number, stream, caps }),
-    pair.asked("publish").requestId,
-  );
+  pair.say(messages.Published.make({ number, stream, caps }), pair.asked("publish").requestId);
   return number;
 }
 
 /** Give the session a sender key of another member. */
-function giveKey(
-  pair: Pair,
-  other: OtherMember,
-  key: SenderKey,
-  firstSequences: readonly never[] = [],
-): void {
+function giveKey(pair: Pair, other: OtherMember, key: SenderKey, firstSequences: readonly never[] = []): void {
   const own = pair.ownMember();
   const context = {
     life: ROOM_LIFE,
@@ -155,12 +88,7 @@ function giveKey(
     recipient: own,
   };
   const shared = sharedKey(own.boxKey, other.boxPrivate);
-  const box = sealKeyBox(
-    context,
-    { senderKey: key, firstSequences },
-    shared,
-    filled(key.number, 24),
-  );
+  const box = sealKeyBox(context, { senderKey: key, firstSequences }, shared, filled(key.number, 24));
   pair.say(
     messages.KeyBoxes.make({
       boxes: [{ participant: other.member.participant, box }],
@@ -183,12 +111,7 @@ function track(other: OtherMember, stream = 50): messages.PublicationInfo {
 }
 
 /** Return a packet of sound that another member sealed for `track`. */
-function sound(
-  key: SenderKey,
-  sequence: number,
-  payload: string,
-  stream = 50,
-): Uint8Array {
+function sound(key: SenderKey, sequence: number, payload: string, stream = 50): Uint8Array {
   const header = {
     type: PacketType.AUDIO,
     stream,
@@ -211,9 +134,7 @@ function sound(
 }
 
 function heard(pair: Pair): string[] {
-  return pair.session
-    .mediaReceived()
-    .map(({ payload }) => Buffer.from(payload).toString());
+  return pair.session.mediaReceived().map(({ payload }) => Buffer.from(payload).toString());
 }
 
 describe("login", () => {
@@ -221,24 +142,12 @@ describe("login", () => {
     const pair = new Pair();
     pair.login();
     const { message } = pair.asked("login");
-    assert.deepEqual(
-      [message.account, message.name],
-      ["dinas.kesehatan", "Siti Aminah"],
-    );
+    assert.deepEqual([message.account, message.name], ["dinas.kesehatan", "Siti Aminah"]);
     const [text] = pair.signed;
-    assert(
-      text !== undefined &&
-        verifyDetached(pair.device.public, text, message.deviceSignature),
-    );
-    const hash = text
-      .subarray(utf8("tc device login v1\0").length)
-      .subarray(0, 64);
+    assert(text !== undefined && verifyDetached(pair.device.public, text, message.deviceSignature));
+    const hash = text.subarray(utf8("tc device login v1\0").length).subarray(0, 64);
     assert.deepEqual(text, deviceLoginText(hash, "dinas.kesehatan"));
-    const account = accountLoginText(
-      hash,
-      pair.device.public,
-      "dinas.kesehatan",
-    );
+    const account = accountLoginText(hash, pair.device.public, "dinas.kesehatan");
     assert(verifyDetached(message.deviceKey, text, message.deviceSignature));
     assert(account.length > 0 && pair.session.phase === "lobby");
   });
@@ -253,9 +162,7 @@ describe("login", () => {
   test("nothing is sent to an unknown server before it is trusted", () => {
     const pair = new Pair({ fingerprint: undefined });
     const [key] = pair.of("serverKey");
-    assert(
-      key !== undefined && equal(key.static, publicOf(STATIC)) && !key.trusted,
-    );
+    assert(key !== undefined && equal(key.static, publicOf(STATIC)) && !key.trusted);
     assert.deepEqual(key.fingerprint, serverFingerprint());
     assert.throws(() => pair.session.beginLogin("a", "b"), { name: "Refusal" });
     pair.advance(60);
@@ -266,18 +173,9 @@ describe("login", () => {
   });
 
   for (const [what, challenge] of [
-    [
-      "another account",
-      { account: "orang.lain", memoryKib: 65_536, passes: 2 },
-    ],
-    [
-      "costs that are too cheap",
-      { account: "siti", memoryKib: 1024, passes: 2 },
-    ],
-    [
-      "costs that are too dear",
-      { account: "siti", memoryKib: 2 ** 20, passes: 2 },
-    ],
+    ["another account", { account: "orang.lain", memoryKib: 65_536, passes: 2 }],
+    ["costs that are too cheap", { account: "siti", memoryKib: 1024, passes: 2 }],
+    ["costs that are too dear", { account: "siti", memoryKib: 2 ** 20, passes: 2 }],
     ["one pass", { account: "siti", memoryKib: 65_536, passes: 1 }],
   ] as const) {
     test(`a challenge for ${what} ends the session`, () => {
@@ -285,10 +183,7 @@ describe("login", () => {
       pair.session.beginLogin("siti", "Siti");
       pair.pump();
       const { requestId } = pair.asked("login_begin");
-      pair.say(
-        messages.LoginChallenge.make({ salt: filled(5, 16), ...challenge }),
-        requestId,
-      );
+      pair.say(messages.LoginChallenge.make({ salt: filled(5, 16), ...challenge }), requestId);
       assert.deepEqual(ending(pair), DISHONEST);
       assert.deepEqual([pair.of("deriveKey"), pair.signed], [[], []]);
     });
@@ -309,10 +204,7 @@ describe("login", () => {
       text: "wrong",
       action: "stop",
     } as const;
-    pair.say(
-      messages.ErrorReply.make(refusal),
-      pair.asked("login_begin").requestId,
-    );
+    pair.say(messages.ErrorReply.make(refusal), pair.asked("login_begin").requestId);
     assert.equal(pair.of("loginFailed")[0]?.code, "bad_credentials");
     pair.login();
     assert.equal(pair.session.phase, "lobby");
@@ -321,47 +213,18 @@ describe("login", () => {
 
 describe("what breaks the protocol ends the connection", () => {
   const cases: readonly (readonly [string, string, (pair: Pair) => void])[] = [
-    [
-      "a frame of no byte",
-      "bad_frame",
-      (pair) => pair.server.sendRaw(Uint8Array.of(0, 0)),
-    ],
+    ["a frame of no byte", "bad_frame", (pair) => pair.server.sendRaw(Uint8Array.of(0, 0))],
     [
       "a frame that does not verify",
       "bad_frame",
-      (pair) =>
-        pair.server.sendRaw(new Uint8Array(22).fill(0, 1).fill(20, 1, 2)),
+      (pair) => pair.server.sendRaw(new Uint8Array(22).fill(0, 1).fill(20, 1, 2)),
     ],
-    [
-      "a frame of another type",
-      "bad_frame",
-      (pair) => pair.server.sendBody(Uint8Array.of(7, 1)),
-    ],
-    [
-      "a frame without a type",
-      "bad_frame",
-      (pair) => pair.server.sendBody(new Uint8Array(0)),
-    ],
-    [
-      "no message",
-      "bad_message",
-      (pair) => pair.server.sendBody(Uint8Array.of(0, 0xc0)),
-    ],
-    [
-      "a reply to nothing",
-      "unexpected_message",
-      (pair) => pair.server.send(messages.Ok.make({}), 99),
-    ],
-    [
-      "a message of ours",
-      "unexpected_message",
-      (pair) => pair.server.send(messages.Leave.make({}), 1),
-    ],
-    [
-      "a message of the login after it",
-      "unexpected_message",
-      (pair) => pair.server.send(messages.Probe.make({}), 1),
-    ],
+    ["a frame of another type", "bad_frame", (pair) => pair.server.sendBody(Uint8Array.of(7, 1))],
+    ["a frame without a type", "bad_frame", (pair) => pair.server.sendBody(new Uint8Array(0))],
+    ["no message", "bad_message", (pair) => pair.server.sendBody(Uint8Array.of(0, 0xc0))],
+    ["a reply to nothing", "unexpected_message", (pair) => pair.server.send(messages.Ok.make({}), 99)],
+    ["a message of ours", "unexpected_message", (pair) => pair.server.send(messages.Leave.make({}), 1)],
+    ["a message of the login after it", "unexpected_message", (pair) => pair.server.send(messages.Probe.make({}), 1)],
   ];
   for (const [what, code, send] of cases) {
     test(what, () => {
@@ -387,14 +250,7 @@ describe("what breaks the protocol ends the connection", () => {
   test("but not a message of a later version", () => {
     const pair = new Pair();
     pair.login();
-    pair.server.sendBody(
-      concat(
-        Uint8Array.of(0, 0x81, 0xa1),
-        utf8("t"),
-        Uint8Array.of(0xa1),
-        utf8("z"),
-      ),
-    );
+    pair.server.sendBody(concat(Uint8Array.of(0, 0x81, 0xa1), utf8("t"), Uint8Array.of(0xa1), utf8("z")));
     pair.say(messages.Ping.make({ time: 2n ** 63n }), 5);
     assert.deepEqual(pair.asked("pong").message.time, 2n ** 63n);
   });
@@ -406,10 +262,7 @@ describe("the control connection", () => {
     pair.login();
     pair.advance(14.9);
     assert.equal(pair.session.phase, "lobby");
-    assert.equal(
-      pair.server.requests.filter(({ message }) => message.t === "ping").length,
-      2,
-    );
+    assert.equal(pair.server.requests.filter(({ message }) => message.t === "ping").length, 2);
     pair.advance(0.2);
     assert.deepEqual(ending(pair), { code: "idle_timeout", dishonest: false });
   });
@@ -435,39 +288,21 @@ describe("the roster", () => {
     const pair = new Pair().seated(other());
     const joined = pair
       .of("participantJoined")
-      .map(({ participant }) => [
-        participant.member.name,
-        participant.verified,
-      ]);
+      .map(({ participant }) => [participant.member.name, participant.verified]);
     assert.deepEqual(joined, [
       ["Siti Aminah", true],
       ["Nama 2", true],
     ]);
     const members = [pair.ownMember(), other().member];
-    assert.deepEqual(
-      pair.session.seat.room.memberSetHash(),
-      memberSetHash(ROOM_LIFE, "rapat", members),
-    );
+    assert.deepEqual(pair.session.seat.room.memberSetHash(), memberSetHash(ROOM_LIFE, "rapat", members));
     assert.match(pair.session.seat.room.safetyCode(), /^(\d{5} ){5}\d{5}$/);
   });
 
-  const lies: readonly (readonly [
-    string,
-    (pair: Pair) => readonly Member[],
-  ])[] = [
+  const lies: readonly (readonly [string, (pair: Pair) => readonly Member[]])[] = [
     ["without us", () => [other().member]],
-    [
-      "with us under another name",
-      (pair) => [{ ...pair.ownMember(), name: "Budi" }],
-    ],
-    [
-      "with another box key of ours",
-      (pair) => [{ ...pair.ownMember(), boxKey: filled(9) }],
-    ],
-    [
-      "with us twice",
-      (pair) => [pair.ownMember(), { ...pair.ownMember(), participant: 3 }],
-    ],
+    ["with us under another name", (pair) => [{ ...pair.ownMember(), name: "Budi" }]],
+    ["with another box key of ours", (pair) => [{ ...pair.ownMember(), boxKey: filled(9) }]],
+    ["with us twice", (pair) => [pair.ownMember(), { ...pair.ownMember(), participant: 3 }]],
   ];
   for (const [what, members] of lies) {
     test(`${what} ends the session`, () => {
@@ -506,18 +341,11 @@ describe("the roster", () => {
   test("a member whose signature does not hold is shown, and gets nothing", () => {
     const forged = new OtherMember(2, { name: "Bupati" });
     const pair = new Pair().seated(forged);
-    const shown = pair
-      .of("participantJoined")
-      .map(({ participant }) => participant.verified);
+    const shown = pair.of("participantJoined").map(({ participant }) => participant.verified);
     assert.deepEqual(shown, [true, false]);
     publish(pair);
-    assert(
-      !pair.server.requests.some(({ message }) => message.t === "key_boxes"),
-    );
-    assert.throws(
-      () => pair.session.seat.sendChat("a", 1, pair.now, "participant", 2),
-      { code: "not_permitted" },
-    );
+    assert(!pair.server.requests.some(({ message }) => message.t === "key_boxes"));
+    assert.throws(() => pair.session.seat.sendChat("a", 1, pair.now, "participant", 2), { code: "not_permitted" });
   });
 
   test("a seat whose box key was spent is not verified when it comes back", () => {
@@ -534,10 +362,7 @@ describe("the roster", () => {
     pair.say(messages.RoomChanges.make({ first: 1n, changes: [left] }));
     pair.say(messages.RoomChanges.make({ first: 2n, changes: [back] }));
     assert.equal(pair.of("participantLeft")[0]?.code, "kicked");
-    assert.equal(
-      pair.of("participantJoined").at(-1)?.participant.verified,
-      false,
-    );
+    assert.equal(pair.of("participantJoined").at(-1)?.participant.verified, false);
   });
 
   test("a gap in the changes leads to a snapshot, and nothing is told before", () => {
@@ -553,11 +378,7 @@ describe("the roster", () => {
     pair.snapshot([pair.ownMember(), other().member], [], 5n);
     assert.equal(pair.of("participantJoined").length, 2);
     pair.advance(10);
-    assert.equal(
-      pair.server.requests.filter(({ message }) => message.t === "get_snapshot")
-        .length,
-      1,
-    );
+    assert.equal(pair.server.requests.filter(({ message }) => message.t === "get_snapshot").length, 1);
   });
 
   test("the same snapshot again changes nothing, and the keys stay", () => {
@@ -577,10 +398,7 @@ describe("the roster", () => {
     pair.login();
     pair.session.join({ room: "rapat", unixMs: 1 });
     pair.pump();
-    pair.say(
-      messages.Room.make({ room: pair.room() }),
-      pair.asked("open_room").requestId,
-    );
+    pair.say(messages.Room.make({ room: pair.room() }), pair.asked("open_room").requestId);
     assert.deepEqual(ending(pair), DISHONEST);
   });
 
@@ -589,10 +407,7 @@ describe("the roster", () => {
     pair.login();
     pair.session.join({ room: "rapat", unixMs: 1 });
     pair.pump();
-    pair.say(
-      messages.Room.make({ room: pair.room({ e2ee: false }) }),
-      pair.asked("open_room").requestId,
-    );
+    pair.say(messages.Room.make({ room: pair.room({ e2ee: false }) }), pair.asked("open_room").requestId);
     assert.equal(pair.of("joinFailed")[0]?.code, "mode_mismatch");
     assert.equal(pair.session.phase, "lobby");
   });
@@ -619,9 +434,7 @@ describe("the roster", () => {
 
 describe("our sender key", () => {
   const receipt = (pair: Pair, key: number): void =>
-    pair.say(
-      messages.KeyReceipts.make({ receipts: [{ participant: 2, key }] }),
-    );
+    pair.say(messages.KeyReceipts.make({ receipts: [{ participant: 2, key }] }));
   const joined = (pair: Pair, member: Member, first: bigint): void =>
     pair.say(
       messages.RoomChanges.make({
@@ -637,11 +450,7 @@ describe("our sender key", () => {
       }),
     );
   const sends = (pair: Pair): boolean =>
-    pair.session.seat.sendAudio(
-      1,
-      { payload: utf8("halo"), timestamp: 0 },
-      pair.now,
-    );
+    pair.session.seat.sendAudio(1, { payload: utf8("halo"), timestamp: 0 }, pair.now);
 
   test("is used when all have it", () => {
     const other = new OtherMember(2);
@@ -654,20 +463,13 @@ describe("our sender key", () => {
     pair.sentItems();
     assert(sends(pair));
     pair.pump();
-    const [packet] = pair
-      .sentItems()
-      .filter(({ type }) => type === ItemType.PACKET);
+    const [packet] = pair.sentItems().filter(({ type }) => type === ItemType.PACKET);
     assert(packet !== undefined);
     const header = parseHeader(packet.value);
     assert(isAudio(header) && header.sequence === 0 && header.stream === 40);
     const ring = new KeyRing(ROOM_LIFE);
     ring.add({ senderKey: boxedKey(pair, other), firstSequences: [] }, 0);
-    assert.equal(
-      hex(
-        ring.open(header, packet.value, { number: 1, kind: 1, source: 1 }, 0),
-      ),
-      hex(utf8("halo")),
-    );
+    assert.equal(hex(ring.open(header, packet.value, { number: 1, kind: 1, source: 1 }, 0)), hex(utf8("halo")));
   });
 
   test("is used after three seconds without receipts", () => {
@@ -733,17 +535,12 @@ describe("media of others", () => {
   test("opens, counts what is missing, and tells who speaks", () => {
     const { pair, other } = listening();
     giveKey(pair, other, key);
-    assert.deepEqual(pair.asked("key_receipts").message.receipts, [
-      { participant: 2, key: 1 },
-    ]);
+    assert.deepEqual(pair.asked("key_receipts").message.receipts, [{ participant: 2, key: 1 }]);
     pair.forward(sound(key, 0, "satu"), 0);
     pair.forward(sound(key, 2, "tiga"), 2);
     const received = pair.session.mediaReceived();
     assert.deepEqual(
-      received.map(({ payload, lost }) => [
-        Buffer.from(payload).toString(),
-        lost,
-      ]),
+      received.map(({ payload, lost }) => [Buffer.from(payload).toString(), lost]),
       [
         ["satu", 0],
         ["tiga", 1],
@@ -815,11 +612,7 @@ describe("media of others", () => {
   test("of a track that the server calls muted shows that it is not", () => {
     const { pair, other } = listening();
     giveKey(pair, other, key);
-    pair.snapshot(
-      [pair.ownMember(), other.member],
-      [{ ...track(other), muted: true }],
-      2n,
-    );
+    pair.snapshot([pair.ownMember(), other.member], [{ ...track(other), muted: true }], 2n);
     for (let i = 0; i < 60; i++) {
       pair.advance(0.05);
       pair.forward(sound(key, i, "a"), i);
@@ -839,9 +632,7 @@ describe("the media path", () => {
       pair.of("pathChanged").map(({ state }) => state),
       ["ok"],
     );
-    const responses = pair
-      .sentItems()
-      .filter(({ type }) => type === ItemType.PATH_RESPONSE);
+    const responses = pair.sentItems().filter(({ type }) => type === ItemType.PATH_RESPONSE);
     assert.deepEqual(
       responses.map(({ value }) => hex(value)),
       ["0303030303030303"],
@@ -876,20 +667,11 @@ describe("beacons", () => {
     };
     return pair
       .sentItems()
-      .filter(
-        ({ type, value }) =>
-          type === ItemType.PACKET &&
-          parseHeader(value).type === PacketType.BEACON,
-      )
+      .filter(({ type, value }) => type === ItemType.PACKET && parseHeader(value).type === PacketType.BEACON)
       .map(({ value }) => openBeacon(value, context, pair.device.public));
   }
 
-  function beacon(
-    pair: Pair,
-    other: OtherMember,
-    sequence: number,
-    memberSet: Uint8Array,
-  ): void {
+  function beacon(pair: Pair, other: OtherMember, sequence: number, memberSet: Uint8Array): void {
     const { boxKey, beaconStream } = other.member;
     const context = {
       fingerprint: serverFingerprint(),
@@ -903,13 +685,7 @@ describe("beacons", () => {
       commitment: new Uint8Array(32),
       clocks: [],
     };
-    const { front, signed } = unsignedBeacon(
-      fields,
-      beaconStream,
-      sequence,
-      0,
-      context,
-    );
+    const { front, signed } = unsignedBeacon(fields, beaconStream, sequence, 0, context);
     pair.forward(concat(front, other.device.sign(signed)), sequence);
   }
 
@@ -920,11 +696,9 @@ describe("beacons", () => {
     for (let i = 0; i < 150; i++) {
       pair.advance(0.1);
       const found = received(pair);
-      for (const { memberSet } of found)
-        assert.deepEqual(memberSet, pair.session.seat.room.memberSetHash());
+      for (const { memberSet } of found) assert.deepEqual(memberSet, pair.session.seat.room.memberSetHash());
       if (found.length > 0) times.push(Math.round(pair.now - 100));
-      if (i % 5 === 0)
-        pair.down({ type: ItemType.PADDING, value: new Uint8Array(1) });
+      if (i % 5 === 0) pair.down({ type: ItemType.PADDING, value: new Uint8Array(1) });
     }
     assert.deepEqual(times, [0, 1, 3, 13]);
   });
@@ -960,9 +734,7 @@ describe("beacons", () => {
       [2],
     );
     publish(pair);
-    assert(
-      !pair.server.requests.some(({ message }) => message.t === "key_boxes"),
-    );
+    assert(!pair.server.requests.some(({ message }) => message.t === "key_boxes"));
     beacon(pair, two, 1, pair.session.seat.room.memberSetHash());
     assert.equal(pair.of("memberHeard").length, 1);
     assert.equal(boxedKey(pair, two).number, 1);
@@ -982,11 +754,7 @@ describe("texts", () => {
   ): void {
     const messageId = filled(id, 16);
     const note = { messageId, previous, writtenAt: 5, text };
-    const sealed = sealRoomText(
-      { number: 1, generation: 0, sequence },
-      note,
-      textKey(key, ROOM_LIFE, other.member),
-    );
+    const sealed = sealRoomText({ number: 1, generation: 0, sequence }, note, textKey(key, ROOM_LIFE, other.member));
     const { participant } = other.member;
     const fields = {
       messageId,
@@ -1000,8 +768,7 @@ describe("texts", () => {
     pair.say(messages.ChatMessage.make(fields));
   }
 
-  const shown = (pair: Pair): string[] =>
-    pair.of("chatReceived").map(({ text }) => text);
+  const shown = (pair: Pair): string[] => pair.of("chatReceived").map(({ text }) => text);
 
   test("of others wait for their key, come once, and show a gap", () => {
     const other = new OtherMember(2);
@@ -1045,9 +812,7 @@ describe("texts", () => {
     const pair = new Pair().seated(other);
     const first = pair.session.seat.sendChat("satu", 1, pair.now);
     pair.pump();
-    const order = pair.server.requests
-      .map(({ message }) => message.t)
-      .filter((t) => t === "key_boxes" || t === "chat");
+    const order = pair.server.requests.map(({ message }) => message.t).filter((t) => t === "key_boxes" || t === "chat");
     assert.deepEqual(order, ["key_boxes", "chat"]);
     const refused = pair.asked("chat");
     assert.deepEqual(parseTextHeader(refused.message.sealed), {
@@ -1069,18 +834,9 @@ describe("texts", () => {
     );
     pair.session.seat.sendChat("dua", 1, pair.now);
     pair.pump();
-    assert.equal(
-      parseTextHeader(pair.asked("chat").message.sealed).sequence,
-      2,
-    );
-    assert.throws(
-      () => pair.session.seat.sendChat("a".repeat(2001), 1, pair.now),
-      RangeError,
-    );
-    assert.throws(
-      () => pair.session.seat.sendChat("a\u0007", 1, pair.now),
-      RangeError,
-    );
+    assert.equal(parseTextHeader(pair.asked("chat").message.sealed).sequence, 2);
+    assert.throws(() => pair.session.seat.sendChat("a".repeat(2001), 1, pair.now), RangeError);
+    assert.throws(() => pair.session.seat.sendChat("a\u0007", 1, pair.now), RangeError);
     assert.equal(roomHash("rapat").length, 16);
   });
 });
@@ -1115,6 +871,22 @@ describe("a seat ends", () => {
   });
 });
 
+test("the connections of others are told, ours is told to the server", () => {
+  const pair = new Pair().seated(new OtherMember(2));
+  const members = ([1, 2, 9] as const).map((participant) => ({ participant, quality: "poor" as const }));
+  pair.say(messages.MemberQualities.make({ members }));
+  assert.deepEqual(
+    pair.of("connectionQuality").map(({ participant, quality }) => [participant, quality]),
+    [[2, "poor"]],
+  );
+  pair.session.seat.tellQuality("good");
+  pair.pump();
+  assert.deepEqual(
+    pair.server.requests.filter(({ message }) => message.t === "own_quality").map(({ message }) => message),
+    [messages.OwnQuality.make({ quality: "good" })],
+  );
+});
+
 describe("what a chair does", () => {
   test("reaches us as a wish, a hold and a hand", () => {
     const other = new OtherMember(2);
@@ -1135,9 +907,7 @@ describe("what a chair does", () => {
       }),
     );
     assert.deepEqual(
-      pair
-        .of("muteAsked")
-        .map(({ participant, muted }) => [participant, muted]),
+      pair.of("muteAsked").map(({ participant, muted }) => [participant, muted]),
       [[2, true]],
     );
     const own = { ...track(other, 40), participant: 1 };
@@ -1165,9 +935,7 @@ describe("what a chair does", () => {
       [7n],
     );
     assert.deepEqual(
-      pair
-        .of("participantUpdated")
-        .map(({ participant }) => participant.member.role),
+      pair.of("participantUpdated").map(({ participant }) => participant.member.role),
       ["chair"],
     );
   });
@@ -1185,15 +953,7 @@ describe("what a chair does", () => {
     server.receive(session.controlToSend());
     assert.deepEqual(
       server.requests.slice(-7).map(({ message }) => message.t),
-      [
-        "raise_hand",
-        "lower_hand",
-        "mute_other",
-        "lock_room",
-        "set_role",
-        "update_room",
-        "close_room",
-      ],
+      ["raise_hand", "lower_hand", "mute_other", "lock_room", "set_role", "update_room", "close_room"],
     );
   });
 });
@@ -1208,20 +968,13 @@ test("another password is signed by the key of the present one", () => {
   pair.session.changePassword(old, fresh, salt);
   pair.pump();
   const { message, requestId } = pair.asked("change_password");
-  const hash = (pair.signed[0] ?? salt)
-    .subarray(utf8("tc device login v1\0").length)
-    .subarray(0, 64);
+  const hash = (pair.signed[0] ?? salt).subarray(utf8("tc device login v1\0").length).subarray(0, 64);
   const challenge = {
     salt,
     memoryBytes: next.memoryBytes,
     passes: next.passes,
   };
-  const text = accountChangeText(
-    hash,
-    "dinas.kesehatan",
-    fresh.public,
-    challenge,
-  );
+  const text = accountChangeText(hash, "dinas.kesehatan", fresh.public, challenge);
   assert(verifyDetached(old.public, text, message.signature));
   pair.say(messages.Ok.make({}), requestId);
   assert.deepEqual(pair.session.passwordKeys().present.salt, next.salt);
@@ -1249,19 +1002,9 @@ describe("a room without end-to-end encryption", () => {
   test("needs no keys, and refuses replays all the same", () => {
     const pair = bare(new OtherMember(2));
     publish(pair);
-    assert(
-      pair.session.seat.sendAudio(
-        1,
-        { payload: utf8("halo"), timestamp: 0 },
-        pair.now,
-      ),
-    );
-    assert(
-      !pair.server.requests.some(({ message }) => message.t === "key_boxes"),
-    );
-    const header = parseHeader(
-      sound(new SenderKey(0, 0, filled(1)), 4, "siapa saja"),
-    );
+    assert(pair.session.seat.sendAudio(1, { payload: utf8("halo"), timestamp: 0 }, pair.now));
+    assert(!pair.server.requests.some(({ message }) => message.t === "key_boxes"));
+    const header = parseHeader(sound(new SenderKey(0, 0, filled(1)), 4, "siapa saja"));
     const packet = sealPacket(header, utf8("siapa saja"), undefined, 16);
     pair.forward(packet, 0);
     pair.forward(packet, 1);
@@ -1283,12 +1026,8 @@ describe("a room without end-to-end encryption", () => {
       name: "a / b",
       sentAt: 9n,
     };
-    pair.say(
-      messages.ChatMessage.make({ ...fields, scope: "room", text: "juga" }),
-    );
-    pair.say(
-      messages.ChatMessage.make({ ...fields, scope: "room", text: "juga" }),
-    );
+    pair.say(messages.ChatMessage.make({ ...fields, scope: "room", text: "juga" }));
+    pair.say(messages.ChatMessage.make({ ...fields, scope: "room", text: "juga" }));
     pair.say(
       messages.ChatMessage.make({
         ...fields,
@@ -1336,15 +1075,8 @@ test("keys of the media path change, and the old ones are good for ten seconds",
   assert.deepEqual(Object.fromEntries(pair.session.drops), {
     unknown_epoch: 1,
   });
-  const opened = pair.datagrams.filter(
-    (datagram) => parseDatagramHeader(datagram).epoch === 1,
-  );
-  assert(
-    opened.length > 0 &&
-      opened.every(
-        (datagram) => openDatagram(datagram, fields.upKey).length > 0,
-      ),
-  );
+  const opened = pair.datagrams.filter((datagram) => parseDatagramHeader(datagram).epoch === 1);
+  assert(opened.length > 0 && opened.every((datagram) => openDatagram(datagram, fields.upKey).length > 0));
 });
 
 describe("bytes of nobody's making", () => {
@@ -1361,8 +1093,7 @@ describe("bytes of nobody's making", () => {
     const other = new OtherMember(2);
     const pair = new Pair().seated(other);
     const next = random(1);
-    const counted = (): number =>
-      [...pair.session.drops.values()].reduce((sum, count) => sum + count, 0);
+    const counted = (): number => [...pair.session.drops.values()].reduce((sum, count) => sum + count, 0);
     for (let i = 0; i < 500; i++) {
       const datagram = Uint8Array.from({ length: next(80) }, () => next(256));
       if (i % 2 === 0 && datagram.length > 6)
@@ -1385,12 +1116,7 @@ describe("bytes of nobody's making", () => {
     const next = random(2);
     for (let i = 0; i < 500; i++) {
       const packet = Uint8Array.from({ length: next(60) }, () => next(256));
-      if (packet.length > 3)
-        packet.set([
-          [0x10, 0x20, 0x30, 0x90][i % 4] ?? 0,
-          0,
-          [50, 234][i % 2] ?? 0,
-        ]);
+      if (packet.length > 3) packet.set([[0x10, 0x20, 0x30, 0x90][i % 4] ?? 0, 0, [50, 234][i % 2] ?? 0]);
       pair.forward(packet, i);
     }
     assert.deepEqual(heard(pair), []);
@@ -1401,11 +1127,7 @@ describe("bytes of nobody's making", () => {
     const next = random(3);
     for (let i = 0; i < 60; i++) {
       const pair = new Pair().seated();
-      pair.server.sendBody(
-        Uint8Array.from({ length: 1 + next(40) }, (_, at) =>
-          at === 0 ? 0 : next(256),
-        ),
-      );
+      pair.server.sendBody(Uint8Array.from({ length: 1 + next(40) }, (_, at) => (at === 0 ? 0 : next(256))));
       pair.pump();
       assert.deepEqual(ending(pair), { code: "bad_message", dishonest: false });
     }

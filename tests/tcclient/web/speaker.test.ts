@@ -1,18 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  Concealer,
-  MAX_CONCEAL,
-} from "../../../tcclient/web/src/media/conceal.js";
+import { Concealer, MAX_CONCEAL } from "../../../tcclient/web/src/media/conceal.js";
 import { SAMPLE_RATE } from "../../../tcclient/web/src/media/jitter.js";
 import { Gain, limit, LIMIT } from "../../../tcclient/web/src/media/mixer.js";
 import { Speaker } from "../../../tcclient/web/src/media/speaker.js";
-import {
-  lengthen,
-  MIN_LAG,
-  shorten,
-} from "../../../tcclient/web/src/media/stretch.js";
+import { lengthen, MIN_LAG, shorten } from "../../../tcclient/web/src/media/stretch.js";
 import { FRAME, soundFrame, steepest, tone } from "./sound.js";
 
 /** The steepest slope of the tone of the tests. */
@@ -62,14 +55,9 @@ test("nothing is invented after silence", () => {
 });
 
 /** Play frames that arrive punctually, in the quanta of a sound card. */
-function listen(
-  frames: number,
-  lost: (n: number) => boolean,
-): { pcm: Float32Array; speaker: Speaker } {
+function listen(frames: number, lost: (n: number) => boolean): { pcm: Float32Array; speaker: Speaker } {
   const speaker = new Speaker();
-  const pcm = new Float32Array(
-    Math.floor((frames * FRAME) / QUANTUM) * QUANTUM,
-  );
+  const pcm = new Float32Array(Math.floor((frames * FRAME) / QUANTUM) * QUANTUM);
   let next = 0;
   for (let at = 0; at < pcm.length; at += QUANTUM) {
     while (next * FRAME <= at) {
@@ -86,9 +74,7 @@ test("what was said is what is heard, some frames later", () => {
   const timestamp = speaker.timestamp ?? 0;
   const expected = tone(20 * FRAME, timestamp - 20 * FRAME);
   const heard = pcm.subarray(pcm.length - 20 * FRAME);
-  const error = Math.max(
-    ...heard.map((sample, i) => Math.abs(sample - (expected[i] ?? 0))),
-  );
+  const error = Math.max(...heard.map((sample, i) => Math.abs(sample - (expected[i] ?? 0))));
   assert.ok(error < 1e-5, String(error));
 });
 

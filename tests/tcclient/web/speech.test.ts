@@ -1,27 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import {
-  captureTime,
-  LipSync,
-  MAX_HOLD,
-  MEMORY,
-} from "../../../tcclient/web/src/media/lipsync.js";
-import {
-  audioLevel,
-  MutedSpeech,
-  SILENCE_LEVEL,
-  VoiceDetector,
-} from "../../../tcclient/web/src/media/speech.js";
+import { captureTime, LipSync, MAX_HOLD, MEMORY } from "../../../tcclient/web/src/media/lipsync.js";
+import { audioLevel, MutedSpeech, SILENCE_LEVEL, VoiceDetector } from "../../../tcclient/web/src/media/speech.js";
 import { seeded } from "./random.js";
 import { FRAME, tone } from "./sound.js";
 
 function noise(seed: number, amplitude: number): Float32Array {
   const random = seeded(seed);
-  return Float32Array.from(
-    { length: FRAME },
-    () => amplitude * (2 * random() - 1),
-  );
+  return Float32Array.from({ length: FRAME }, () => amplitude * (2 * random() - 1));
 }
 
 test("levels are those of RFC 6464", () => {
@@ -36,9 +23,7 @@ test("speech above noise is voice, and lasts over the gaps of a sentence", () =>
   for (let n = 0; n < 1_000; n++) detector.detect(noise(n, 0.01), 0.02);
   assert.equal(detector.detect(noise(7, 0.01), 0.02), false);
   assert.equal(detector.detect(tone(FRAME), 0.02), true);
-  const after = Array.from({ length: 30 }, (_, n) =>
-    detector.detect(noise(n, 0.01), 0.02),
-  );
+  const after = Array.from({ length: 30 }, (_, n) => detector.detect(noise(n, 0.01), 0.02));
   assert.equal(after.indexOf(false), 14);
 });
 
@@ -58,16 +43,8 @@ test("pictures wait for the sound that belongs to them", () => {
   lips.heard(100, 5.12, 5);
   assert.ok(Math.abs(lips.showAt(100.1, 5.15) - 5.22) < 1e-9);
   assert.equal(lips.showAt(100, 5.3), 5.3, "late pictures are shown at once");
-  assert.equal(
-    lips.showAt(100 + 2 * MAX_HOLD, 5.3),
-    5.3,
-    "no picture waits longer than the bound",
-  );
-  assert.equal(
-    lips.showAt(100.1, 5 + MEMORY + 1),
-    5 + MEMORY + 1,
-    "the sound has ended",
-  );
+  assert.equal(lips.showAt(100 + 2 * MAX_HOLD, 5.3), 5.3, "no picture waits longer than the bound");
+  assert.equal(lips.showAt(100.1, 5 + MEMORY + 1), 5 + MEMORY + 1, "the sound has ended");
 });
 
 test("a play-out delay that changes is followed without a jolt, and another clock at once", () => {
@@ -83,8 +60,5 @@ test("a play-out delay that changes is followed without a jolt, and another cloc
 test("capture times go over the wrap of timestamps, both ways", () => {
   const mapping = { timestamp: 2 ** 32 - 48_000, time: 7 };
   assert.equal(captureTime(mapping, 48_000, 48_000), 9);
-  assert.equal(
-    captureTime({ timestamp: 0, time: 7 }, 2 ** 32 - 90_000, 90_000),
-    6,
-  );
+  assert.equal(captureTime({ timestamp: 0, time: 7 }, 2 ** 32 - 90_000, 90_000), 6);
 });

@@ -13,14 +13,7 @@ test("a browser that lacks something is told from one that can take part", () =>
     crypto: { subtle: {} },
   };
   assert.deepEqual(missingFeatures(whole), []);
-  assert.deepEqual(missingFeatures({ ...whole, isSecureContext: false }), [
-    "secure_context",
-  ]);
-  assert.deepEqual(
-    missingFeatures({ ...whole, AudioEncoder: undefined, crypto: {} }),
-    ["webcodecs", "web_crypto"],
-  );
-  assert.deepEqual(missingFeatures({ ...whole, AudioWorkletNode: undefined }), [
-    "audio_worklet",
-  ]);
+  assert.deepEqual(missingFeatures({ ...whole, isSecureContext: false }), ["secure_context"]);
+  assert.deepEqual(missingFeatures({ ...whole, AudioEncoder: undefined, crypto: {} }), ["webcodecs", "web_crypto"]);
+  assert.deepEqual(missingFeatures({ ...whole, AudioWorkletNode: undefined }), ["audio_worklet"]);
 });

@@ -19,7 +19,7 @@ PACKAGES = {"protocol/sodium.ts": {"libsodium-wrappers-sumo"}}
 """Which packages a file of a pure folder may import."""
 PURE = ("protocol", "core")
 PURE_FILES = (
-    *(f"engine/{name}.ts" for name in ("adaptation", "facts", "people", "rejoin", "subscription", "uplink")),
+    *(f"engine/{name}.ts" for name in ("adaptation", "facts", "participant", "rejoin", "subscription", "uplink")),
     *(f"media/{name}.ts" for name in ("assembly", "conceal", "delay", "jitter", "lipsync", "mixer", "references")),
     *(f"media/{name}.ts" for name in ("speaker", "speech", "stretch")),
 )

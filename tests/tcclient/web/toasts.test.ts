@@ -19,8 +19,7 @@ test("of many messages the latest stay, and each goes after its time", () => {
   const calm = { text: "x", tone: "calm", offer: undefined } as const;
   const warning = { ...calm, tone: "warning" } as const;
   let toasts = addToast([], warning, 0, 100);
-  for (let id = 1; id < MAX_TOASTS; id++)
-    toasts = addToast(toasts, calm, id, 100);
+  for (let id = 1; id < MAX_TOASTS; id++) toasts = addToast(toasts, calm, id, 100);
   assert.equal(toasts.length, MAX_TOASTS);
   assert.equal(dropOldToasts(toasts, 100 + CALM_SECONDS - 0.1), toasts);
   assert.deepEqual(
@@ -41,24 +40,16 @@ test("a request to mute offers to mute, and a new device the list of people", ()
     tone: "warning",
     offer: { label: "bar.mute", action: "mute" },
   });
+  assert.equal(tellHappening({ type: "new_device", participant: by }, t).offer?.action, "people");
   assert.equal(
-    tellHappening({ type: "new_device", participant: by }, t).offer?.action,
-    "people",
-  );
-  assert.equal(
-    tellHappening({ type: "device_changed", source: "camera", label: "" }, t)
-      .text,
+    tellHappening({ type: "device_changed", source: "camera", label: "" }, t).text,
     "A device was unplugged. Now in use: Default of the browser.",
   );
 });
 
 test("a hand is told when it goes up, not of those who come with it, and not again", () => {
   const told = (before: number, after: number) =>
-    raisedHands(
-      [participant(1, { hand: before })],
-      [participant(1, { hand: after })],
-      t,
-    ).length;
+    raisedHands([participant(1, { hand: before })], [participant(1, { hand: after })], t).length;
   assert.equal(told(0, 5), 1);
   assert.equal(told(5, 5), 0);
   assert.equal(told(5, 0), 0);

@@ -30,6 +30,7 @@ SAMPLES = {
     "keyframe_request": m.KeyframeRequest(1),
     "key_boxes": m.KeyBoxes((m.AddressedBox(1, b""),)),
     "key_receipts": m.KeyReceipts((m.KeyReceipt(1, 1),)),
+    "own_quality": m.OwnQuality(m.Quality.GOOD),
     "chat": m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"x"),
     "set_role": m.SetRole(1, m.Role.CHAIR),
     "kick": m.Kick(1),

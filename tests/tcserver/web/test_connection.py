@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from http import HTTPStatus
 from pathlib import Path
 
@@ -230,24 +231,6 @@ def test_tls_12_and_the_protocol_that_is_spoken(run: Run, tmp_path: Path) -> Non
     run(main)
 
 
-def test_the_one_that_is_idle_for_the_longest_makes_room(run: Run, tmp_path: Path) -> None:
-    async def main() -> None:
-        world = WebWorld(tmp_path, plain=True, most=3)
-        async with world.serving(), contextlib.AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(world.connected()) for _ in range(3)]
-            for number in (1, 0, 2):
-                reader, writer = clients[number]
-                writer.write(get("/"))
-                assert (await response(reader))[0] == 200
-            reader, writer = await stack.enter_async_context(world.connected())
-            writer.write(get("/"))
-            assert (await response(reader))[0] == 200
-            assert await ended(clients[1][0])
-            assert (world.service.connections, world.service.counters.crowded) == (3, 1)
-
-    run(main)
-
-
 # The stream
 
 
@@ -271,6 +254,33 @@ def test_a_stream(run: Run, tmp_path: Path, tls: bool) -> None:
             writer.write(b"bye")
             assert await ended(reader)
             await until(lambda: echo.ends)
+
+    run(main)
+
+
+@on_both
+def test_a_client_that_still_sends_gets_the_last_bytes_of_a_stream(run: Run, tmp_path: Path, tls: bool) -> None:
+    def visit(port: int) -> bytes:
+        with contextlib.ExitStack() as stack:
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            if tls:
+                sock = stack.enter_context(client_context().wrap_socket(sock))
+            sock.sendall(get("/tc", *UPGRADE))
+            assert sock.recv(100).startswith(b"HTTP/1.1 101 ")
+            sock.sendall(b"bye")
+            for _ in range(50):  # a reset would make this fail
+                sock.sendall(bytes(10_000))
+                time.sleep(0.001)
+            found = b""
+            while data := sock.recv(100):
+                found += data
+            return found
+
+    async def main() -> None:
+        async with WebWorld(tmp_path, plain=True).serving() as world:
+            world.last_words = b"a reason"
+            assert await asyncio.to_thread(visit, world.port) == b"a reason"
+            await until(lambda: world.streams[0].ends)
 
     run(main)
 

@@ -1,9 +1,14 @@
 """Who makes room for a new connection."""
 
+import contextlib
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tcserver.web.crowd import Crowd
+from tests.support.web_world import WebWorld, ended, get, response
+from tests.tcserver.web.conftest import Run
 
 
 def test_a_network_makes_room_from_its_own() -> None:
@@ -46,8 +51,26 @@ def test_the_limits_hold_whatever_happens(steps: list[tuple[int, str, str]]) -> 
                 assert leaver not in crowd
                 assert network_of[leaver] == network or len(crowd) == 4
         elif crowd.all():
-            member = crowd.all()[number % len(crowd)]
-            crowd.touch(member) if what == "touch" else crowd.remove(member)
+            connection = crowd.all()[number % len(crowd)]
+            crowd.touch(connection) if what == "touch" else crowd.remove(connection)
         assert len(crowd) <= 4
         for name in "abc":
-            assert sum(network_of[member] == name for member in crowd.all()) <= 2
+            assert sum(network_of[connection] == name for connection in crowd.all()) <= 2
+
+
+def test_the_one_that_is_idle_for_the_longest_makes_room(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True, most=3)
+        async with world.serving(), contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(world.connected()) for _ in range(3)]
+            for number in (1, 0, 2):
+                reader, writer = clients[number]
+                writer.write(get("/"))
+                assert (await response(reader))[0] == 200
+            reader, writer = await stack.enter_async_context(world.connected())
+            writer.write(get("/"))
+            assert (await response(reader))[0] == 200
+            assert await ended(clients[1][0])
+            assert (world.service.connections, world.service.counters.crowded) == (3, 1)
+
+    run(main)

@@ -15,9 +15,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
-from tcproto.errors import ErrorCode
-from tcproto.messages import Close, Ping, Pong
+from tcproto.errors import Action, ErrorCode
+from tcproto.messages import Close, Error, Ping, Pong
 from tcproto.stream_path import MAX_CONTROL_BYTES, MAX_MESSAGE, SUBPROTOCOL, frame, pack_control, pack_datagram
+from tcserver.daemon import control_peer
 from tcserver.daemon.control_peer import ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
 from tcserver.media.streams.streams import Streams
@@ -261,6 +262,39 @@ def test_the_end_of_the_control_connection_is_the_end_of_the_stream() -> None:
             assert isinstance(event, Received)
             assert isinstance(event.message, Close)
             assert event.message.code == ErrorCode.BAD_FRAME
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1000
+        await server.handler.gone.wait()
+
+    run(main)
+
+
+def test_a_client_that_was_too_slow_and_reads_after_all_learns_why_it_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control_peer, "CLOSE_LIMIT", 15)
+    monkeypatch.setattr(stream_peer, "CLOSE_LIMIT", 15)
+    notice = Error(ErrorCode.BAD_REQUEST, "x" * 256, Action.NONE)
+
+    async def main(server: Server) -> None:
+        async with server.connect(max_queue=1) as client:
+            connection = ControlConnection.client()
+            await talk(client, connection)
+            client.transport.pause_reading()
+            number = 0
+            while "fell behind" not in server.handler.told:
+                for _ in range(100):
+                    number += 1
+                    server.handler.peers[0].send(notice, number)
+                server.handler.peers[0].flush()
+                await asyncio.sleep(0)
+            connection._requests = dict.fromkeys(range(1, number + 1), Ping(1))
+            client.transport.resume_reading()
+            while isinstance(event := await talk(client, connection), Replied):
+                pass
+            assert event.message.code is ErrorCode.SLOW_CONSUMER
             with pytest.raises(ConnectionClosed) as closed:
                 await client.recv()
             assert closed.value.rcvd is not None

@@ -113,7 +113,7 @@ export class Attendance {
         break;
       case "loggedIn":
         this.password = "";
-        session.join({ room: entry.room, unixMs: Date.now() });
+        session.join({ room: entry.room, unixMs: Date.now(), e2ee: entry.e2ee });
         break;
       case "joinFailed":
       case "loginFailed":

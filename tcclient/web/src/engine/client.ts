@@ -7,7 +7,7 @@ import type { Command, PictureSource, Report, Request } from "./commands.js";
 import type { ChatLine, Happening, ParticipantId, Problem, WantedPicture } from "./facts.js";
 import type { EngineOptions, JoinOptions, Meeting, MeetingState, OwnSource } from "./meeting.js";
 import { OwnMediaDesk } from "./own-media.js";
-import { keep, keepAll } from "./people.js";
+import { keep, keepAll } from "./participant.js";
 import workerUrl from "./worker.js?url";
 
 /** Lines of chat that are kept; the oldest go first. */
@@ -32,6 +32,7 @@ const OUTSIDE: MeetingState = {
   screen: OFF,
   speakingWhileMuted: false,
   degraded: "no",
+  paused: [],
   statistics: undefined,
 };
 
@@ -91,12 +92,12 @@ class Client implements Meeting {
   }
 
   join(options: JoinOptions): Promise<void> {
-    const { account, password, name, room, dataSaver } = options;
+    const { account, password, name, room, e2ee, dataSaver } = options;
     if (!isCapable()) {
       return Promise.reject<void>({ code: "no_webcodecs", detail: "", retryAfter: 0 } satisfies Problem);
     }
-    const entry = { socket: this.options.socket, account, password, name, room, dataSaver };
-    this.update({ chat: [], room: undefined, me: undefined, participants: [], recentSpeakers: [] });
+    const entry = { socket: this.options.socket, account, password, name, room, e2ee, dataSaver };
+    this.update({ chat: [], room: undefined, me: undefined, participants: [], recentSpeakers: [], paused: [] });
     return new Promise((resolve, reject) => {
       this.entering = { resolve, reject };
       this.command({ type: "join", entry: { ...entry, fingerprint: options.fingerprint } });
@@ -252,6 +253,9 @@ class Client implements Meeting {
         break;
       case "statistics":
         this.update({ statistics: report.statistics, degraded: report.degraded });
+        break;
+      case "paused":
+        this.update({ paused: report.pictures });
         break;
       case "happening":
         this.happen(report.happening);

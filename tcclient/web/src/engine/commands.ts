@@ -7,6 +7,7 @@ import type {
   Degraded,
   Participant,
   ParticipantId,
+  PausedPicture,
   Phase,
   Problem,
   RoomState,
@@ -43,6 +44,7 @@ export interface Entry {
   readonly name: string;
   readonly room: string;
   readonly fingerprint: string | undefined;
+  readonly e2ee: boolean;
   readonly dataSaver: boolean;
 }
 
@@ -87,6 +89,8 @@ export type Report =
   | { readonly type: "publishing"; readonly media: OwnMedia; readonly state: Publishing }
   | { readonly type: "speakingWhileMuted"; readonly on: boolean }
   | { readonly type: "statistics"; readonly statistics: Statistics; readonly degraded: Degraded }
+  /** All wanted pictures that do not come. */
+  | { readonly type: "paused"; readonly pictures: readonly PausedPicture[] }
   | { readonly type: "happening"; readonly happening: Happening }
   /** A picture of somebody, to be closed by the page. */
   | {

@@ -13,6 +13,8 @@ export interface JoinOptions {
   readonly room: string;
   /** From the web link (`#fp=`), as text; it is checked before the password is used. */
   readonly fingerprint?: string;
+  /** The mode of the room, as the link tells it: without end-to-end encryption only with the consent of the person. */
+  readonly e2ee: boolean;
   /** Whether only sound is received. */
   readonly dataSaver: boolean;
 }
@@ -42,9 +44,6 @@ export type LocalProblem =
 /** Trust in a participant, as PROTOCOL.md section 5 has it. */
 export type Trust = "verified" | "unverified" | "new_device" | "silent";
 
-/** Steps of the connection bars: 0 nothing comes, 3 good. */
-export type Quality = 0 | 1 | 2 | 3;
-
 export interface Participant {
   readonly id: ParticipantId;
   readonly account: string;
@@ -59,7 +58,8 @@ export interface Participant {
   readonly microphone: "none" | "muted" | "live";
   readonly camera: boolean;
   readonly screen: boolean;
-  readonly quality: Quality;
+  /** Steps of the connection bars: 0 nothing comes, 3 good. */
+  readonly quality: 0 | 1 | 2 | 3;
   /** Own choice, 0 to 2; 1 leaves the sound as it comes. */
   readonly volume: number;
 }
@@ -85,6 +85,8 @@ export interface RoomState {
   readonly limit: number;
   readonly locked: boolean;
   readonly permanent: boolean;
+  /** Whether the room is end-to-end encrypted. */
+  readonly e2ee: boolean;
   /** The safety code, in its groups of digits; equal to that of the native client. */
   readonly safetyCode: string;
 }
@@ -111,6 +113,16 @@ export type Happening =
   | { readonly type: "held_muted" | "hold_ended"; readonly source: Source }
   | { readonly type: "device_changed"; readonly source: Source; readonly label: string }
   | { readonly type: "notice"; readonly text: string };
+
+/** Why a picture that the page wants does not come: our connection is too slow for it, or its sender sends none. */
+export type PauseCause = "slow_connection" | "no_picture";
+
+/** A picture that the page wants, and that does not come now. */
+export interface PausedPicture {
+  readonly participant: ParticipantId;
+  readonly source: "camera" | "screen";
+  readonly cause: PauseCause;
+}
 
 /** A picture that the page wants to show. */
 export interface WantedPicture {

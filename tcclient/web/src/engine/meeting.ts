@@ -15,6 +15,7 @@ import type {
   JoinOptions,
   Participant,
   ParticipantId,
+  PausedPicture,
   Phase,
   RoomState,
   Statistics,
@@ -55,6 +56,8 @@ export interface MeetingState {
   /** Speech is heard while the microphone is muted. */
   readonly speakingWhileMuted: boolean;
   readonly degraded: Degraded;
+  /** Pictures that are wanted and do not come. */
+  readonly paused: readonly PausedPicture[];
   readonly statistics: Statistics | undefined;
 }
 

@@ -2,19 +2,20 @@
 
 import type { DeriveKey, Event } from "../core/events.js";
 import type { MediaPacket } from "../core/media/packet.js";
+import { QualityMeter } from "../core/media/quality.js";
 import type { DevicePins } from "../core/membership/pins.js";
 import type { Session } from "../core/session.js";
 import type { SigningKey } from "../protocol/identity.js";
 import { DownlinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
-import type { Degraded, ParticipantId, WantedPicture } from "./facts.js";
-import { qualityOf } from "./people.js";
+import type { Degraded, ParticipantId, PausedPicture, WantedPicture } from "./facts.js";
+import { Volumes } from "./participant.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";
 import { RoomView } from "./room-view.js";
-import { choicesOf, SOUND, wantedStreams } from "./subscription.js";
+import { choicesOf, pausedPictures, SOUND, wantedStreams, type WantedStream } from "./subscription.js";
 
 /** Milliseconds for which changes of people are collected. */
 const TELL_DELAY = 50;
@@ -40,11 +41,15 @@ export class Stay {
   private tends = 0;
   private downlink = new DownlinkAdaptation();
   private wanted: readonly WantedPicture[] = [];
+  private streams: readonly WantedStream[] = [];
   private subscribed = "";
+  private paused = "[]";
+  private readonly volumes = new Volumes();
   private dataSaver = false;
   private mostLines = 720;
   private droppedPictures = 0;
   private bytes = { sent: 0, received: 0 };
+  private meter = new QualityMeter();
 
   /** `keyMade` gets the account key of a password that the person changes to. */
   constructor(
@@ -77,11 +82,13 @@ export class Stay {
   /** A seat was taken, the first one or again. */
   entered(session: Session, connection: Connection, pins: DevicePins): void {
     const { seat } = session;
-    this.place = { session, connection, view: new RoomView(seat.room, pins, this.reception, this.tell) };
+    const view = new RoomView(seat.room, pins, this.volumes, this.tell);
+    this.place = { session, connection, view };
     this.subscribed = "";
     this.downlink = new DownlinkAdaptation();
     this.droppedPictures = 0;
     this.bytes = { sent: 0, received: 0 };
+    this.meter = new QualityMeter();
     this.desk.entered(seat);
     this.subscribe();
     this.tending = setInterval(() => this.tend(), TEND_INTERVAL);
@@ -97,6 +104,7 @@ export class Stay {
     this.requests.lost();
     this.desk.left();
     this.reception.end();
+    this.tellPaused(this.wanted.map(({ participant, source }) => ({ participant, source, cause: "no_picture" })));
   }
 
   /** Take an event of the session. */
@@ -114,6 +122,11 @@ export class Stay {
         this.reception.unpublished(event.track);
         this.subscribe();
         break;
+      case "participantJoined": {
+        const { member } = event.participant;
+        this.reception.setVolume(member.participant, this.volumes.of(member));
+        break;
+      }
       case "participantLeft":
         this.reception.left(event.participant.member.participant);
         break;
@@ -175,6 +188,9 @@ export class Stay {
   }
 
   setVolume(participant: ParticipantId, volume: number): void {
+    const found = this.place?.session.seat.room.members.get(participant);
+    if (found === undefined) return;
+    this.volumes.choose(found.member, volume);
     this.reception.setVolume(participant, volume);
     this.changed();
   }
@@ -199,14 +215,21 @@ export class Stay {
     if (this.place === undefined) return;
     const { seat } = this.place.session;
     const allowed = this.dataSaver ? 0 : this.downlink.allowed;
-    const streams = wantedStreams(this.wanted, seat.room.publications.values(), allowed, this.mostLines);
-    this.reception.want(streams);
-    const choices = choicesOf(streams);
+    this.streams = wantedStreams(this.wanted, seat.room.publications.values(), allowed, this.mostLines);
+    this.reception.want(this.streams);
+    const choices = choicesOf(this.streams);
     const text = JSON.stringify(choices);
     if (text === this.subscribed) return;
     this.subscribed = text;
     seat.subscribe(SOUND, choices);
     this.place.connection.pump();
+  }
+
+  private tellPaused(pictures: readonly PausedPicture[]): void {
+    const text = JSON.stringify(pictures);
+    if (text === this.paused) return;
+    this.paused = text;
+    this.tell({ type: "paused", pictures });
   }
 
   private changed(): void {
@@ -219,6 +242,7 @@ export class Stay {
   private tend(): void {
     this.reception.tend();
     if (this.place === undefined || !this.place.session.seated) return;
+    this.tellPaused(pausedPictures(this.wanted, this.streams, this.reception.stalled));
     const { connection, session } = this.place;
     const dropped = connection.uplink.dropped.large;
     if (dropped > this.droppedPictures) this.desk.picturesDropped();
@@ -241,8 +265,11 @@ export class Stay {
       receivedBitsPerSecond: (connection.received - this.bytes.received) * 8,
     };
     this.bytes = { sent: connection.sent, received: connection.received };
-    const quality = path === "lost" ? 0 : qualityOf(Math.max(up.recentLoss, down.recentLoss));
-    this.reception.qualities.set(session.seat.room.own, quality);
+    if (this.meter.look({ path, rtt, up, down }, monotonic())) {
+      session.seat.tellQuality(this.meter.quality);
+      this.place?.view.ownQuality(this.meter.quality);
+      connection.pump();
+    }
     this.tell({ type: "statistics", statistics, degraded: this.degraded() });
     this.changed();
   }

@@ -1,7 +1,7 @@
 /** What we want to receive: sound of everybody, and the pictures that the page shows and the way down carries. */
 
 import type { PublicationInfo, Source, StreamChoice } from "../protocol/messages.js";
-import type { WantedPicture } from "./facts.js";
+import type { PausedPicture, WantedPicture } from "./facts.js";
 
 /** Codecs that every browser with WebCodecs decodes. */
 const CODECS: ReadonlySet<string> = new Set(["vp8", "h264"]);
@@ -9,6 +9,11 @@ const CODECS: ReadonlySet<string> = new Set(["vp8", "h264"]);
 export const SOUND: readonly Source[] = ["microphone", "screen_audio"];
 /** Lines of the largest layer where its publisher says nothing. */
 const USUAL_HEIGHT = 360;
+
+/** Tell whether pictures of a publication come and can be shown. */
+export function isShown({ muted, codec }: PublicationInfo): boolean {
+  return !muted && CODECS.has(codec);
+}
 
 /** A stream of pictures that is received, and the spatial layer of it that is decoded. */
 export interface WantedStream {
@@ -28,7 +33,7 @@ export function wantedStreams(
 ): WantedStream[] {
   const known = new Map<string, PublicationInfo>();
   for (const info of publications) {
-    if (!info.muted && CODECS.has(info.codec)) known.set(`${info.participant} ${info.source}`, info);
+    if (isShown(info)) known.set(`${info.participant} ${info.source}`, info);
   }
   const streams: WantedStream[] = [];
   for (const { participant, source, height } of pictures) {
@@ -46,6 +51,22 @@ function layerFor(info: PublicationInfo, lines: number): number {
     if (most / 2 ** (info.layers - 1 - layer) >= lines) return layer;
   }
   return info.layers - 1;
+}
+
+/**
+ * Return the pictures that are wanted and do not come: those beyond what the way down carries, and those of `stalled`
+ * streams. `streams` are received.
+ */
+export function pausedPictures(
+  pictures: readonly WantedPicture[],
+  streams: readonly WantedStream[],
+  stalled: ReadonlySet<number>,
+): PausedPicture[] {
+  return pictures.flatMap<PausedPicture>(({ participant, source }) => {
+    const found = streams.find(({ info }) => info.participant === participant && info.source === source);
+    if (found === undefined) return [{ participant, source, cause: "slow_connection" }];
+    return stalled.has(found.info.stream) ? [{ participant, source, cause: "no_picture" }] : [];
+  });
 }
 
 /** Return the choices of `subscribe` for these streams. */

@@ -1,10 +1,12 @@
-/** What the address of the page says: `https://HOST/ROOM#fp=FINGERPRINT`. */
+/** What the address of the page says: `https://HOST/ROOM#fp=FINGERPRINT&e2ee=off`. */
 
 export interface Invitation {
   /** Name of the room; empty where the address names none. */
   readonly room: string;
   /** Fingerprint of the server, as text; empty where the address has none. */
   readonly fingerprint: string;
+  /** Whether the room is end-to-end encrypted. A word that is not known leaves it on: then such a link does not work. */
+  readonly e2ee: boolean;
 }
 
 /** Read an address. What cannot be decoded counts as not there. */
@@ -15,7 +17,8 @@ export function readAddress(url: URL): Invitation {
   } catch {
     // A broken escape: the person types the name of the room.
   }
-  return { room, fingerprint: new URLSearchParams(url.hash.slice(1)).get("fp") ?? "" };
+  const words = new URLSearchParams(url.hash.slice(1));
+  return { room, fingerprint: words.get("fp") ?? "", e2ee: words.get("e2ee") !== "off" };
 }
 
 /** Return the address with another room; all else that it says stays. */

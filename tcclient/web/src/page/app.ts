@@ -9,7 +9,7 @@ import { readAddress, withRoom } from "./address.js";
 import { openDevices, playTestSound, watchDevices } from "./devices.js";
 import { FloatingPicture, ScreenLock, toggleFullScreen } from "./floating.js";
 import { pickLanguage, translator, type Language } from "./language.js";
-import { wantedPictures, type Size } from "./layout.js";
+import { pinnedKey, tileKey, wantedPictures, type Pin, type Size } from "./layout.js";
 import { lobby } from "./lobby.js";
 import { arrangement, ended, meeting as meetingView, toasts } from "./meeting.js";
 import { loadPreferences, storePreferences, type Preferences } from "./preferences.js";
@@ -218,9 +218,9 @@ export class App implements Actions {
     this.prefer({ account, name });
     this.#set({ problem: undefined });
     this.#room = room;
-    const { fingerprint } = this.#page.invitation;
+    const { fingerprint, e2ee } = this.#page.invitation;
     const { dataSaver } = this.#page.preferences;
-    const options = { account, password, name, room, dataSaver };
+    const options = { account, password, name, room, e2ee, dataSaver };
     void this.#try(this.#meeting.resumeSound());
     this.#meeting.join(fingerprint === "" ? options : { ...options, fingerprint }).catch((reason: unknown) => {
       this.#set({ problem: asProblem(reason) });
@@ -328,8 +328,9 @@ export class App implements Actions {
     this.prefer({ mode: this.#page.preferences.mode === "grid" ? "speaker" : "grid" });
   }
 
-  togglePin(key: string): void {
-    this.#set({ pinned: this.#page.pinned === key ? undefined : key });
+  togglePin(pin: Pin): void {
+    const key = tileKey(pin.participant.id, pin.source);
+    this.#set({ pinned: pinnedKey(this.#page.pinned, this.#meeting.state) === key ? undefined : pin });
   }
 
   toggleFullScreen(): void {

@@ -3,7 +3,7 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 
 import { icon, type IconName } from "./icons.js";
-import { mayPublish, mayWrite } from "./person.js";
+import { mayPublish, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
 
 interface Control {

@@ -6,7 +6,7 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { ChatLine } from "../engine/meeting.js";
 import { whenNew } from "./directives.js";
 import { icon } from "./icons.js";
-import { fullName, mayWrite } from "./person.js";
+import { fullName, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
 
 /** The most characters of a text (PROTOCOL.md, `chat`). The field counts UTF-16, which is never less. */

@@ -5,7 +5,7 @@ import { keyed } from "lit-html/directives/keyed.js";
 
 import { whenNew } from "./directives.js";
 import { icon } from "./icons.js";
-import { fullName } from "./person.js";
+import { fullName } from "./participant.js";
 import { problemText } from "./problems.js";
 import { settings } from "./settings.js";
 import type { View } from "./view.js";

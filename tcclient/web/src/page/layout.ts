@@ -1,6 +1,6 @@
 /** Which tiles are shown, how large, and which pictures are wanted for them. Pure. */
 
-import type { MeetingState, Participant, ParticipantId, WantedPicture } from "../engine/meeting.js";
+import type { MeetingState, Participant, ParticipantId, PauseCause, WantedPicture } from "../engine/meeting.js";
 import type { ViewMode } from "./preferences.js";
 
 /** Pixels of CSS between two tiles. */
@@ -24,6 +24,8 @@ export interface Tile {
   readonly own: boolean;
   /** Whether there is a picture; else the initials are shown. */
   readonly picture: boolean;
+  /** Why the picture does not come; the initials are shown meanwhile. */
+  readonly paused: PauseCause | "data_saver" | undefined;
 }
 
 export interface Size {
@@ -46,24 +48,52 @@ export interface Arrangement {
 /** Return the key of a tile. */
 export const tileKey = (participant: ParticipantId, source: "camera" | "screen"): string => `${participant}:${source}`;
 
+/** Whose camera or screen is kept large. */
+export interface Pin {
+  readonly participant: Participant;
+  readonly source: "camera" | "screen";
+}
+
+/**
+ * Return the key of the pinned tile; undefined while its participant is not here. Who comes back has another id, but the
+ * same account and name.
+ */
+export function pinnedKey(
+  pin: Pin | undefined,
+  { me, participants }: Pick<MeetingState, "me" | "participants">,
+): string | undefined {
+  if (pin === undefined) return undefined;
+  const { id, account, name } = pin.participant;
+  const same = [...participants, ...(me === undefined ? [] : [me])].filter(
+    (one) => one.account === account && one.name === name,
+  );
+  const found = same.find((one) => one.id === id) ?? same[0];
+  return found && tileKey(found.id, pin.source);
+}
+
 /**
  * Return all tiles of a meeting: shared screens, the others in the order of their entry, ourselves. With `soundOnly`
- * others have no pictures.
+ * the pictures of others pause.
  */
 export function tilesOf(state: MeetingState, soundOnly: boolean): readonly Tile[] {
-  const tile = (participant: Participant, source: "camera" | "screen", own: boolean, picture: boolean): Tile => ({
+  const { me, participants, paused, camera } = state;
+  const tile = (participant: Participant, source: "camera" | "screen"): Tile => ({
     key: tileKey(participant.id, source),
     participant,
     source,
-    own,
-    picture,
+    own: false,
+    picture: participant[source],
+    paused: soundOnly
+      ? "data_saver"
+      : paused.find((one) => one.participant === participant.id && one.source === source)?.cause,
   });
-  const { me, participants } = state;
-  const screens = participants
-    .filter(({ screen }) => screen && !soundOnly)
-    .map((one) => tile(one, "screen", false, true));
-  const cameras = participants.map((one) => tile(one, "camera", false, one.camera && !soundOnly));
-  const own = me === undefined ? [] : [tile(me, "camera", true, state.camera.stream !== undefined)];
+  const screens = participants.filter(({ screen }) => screen && !soundOnly).map((one) => tile(one, "screen"));
+  const cameras = participants.map((one) => tile(one, "camera"));
+  const own: Tile[] = [];
+  if (me !== undefined) {
+    const slow = camera.state === "paused" ? "slow_connection" : undefined;
+    own.push({ ...tile(me, "camera"), own: true, picture: camera.stream !== undefined, paused: slow });
+  }
   return [...screens, ...cameras, ...own];
 }
 
@@ -125,7 +155,7 @@ export function arrange(
 /** Return the pictures that an arrangement needs, with the height in device pixels. */
 export function wantedPictures({ large, largeSize, small, smallSize }: Arrangement, ratio: number): WantedPicture[] {
   const wanted = (tile: Tile, { height }: Size): WantedPicture[] =>
-    tile.own || !tile.picture
+    tile.own || !tile.picture || tile.paused === "data_saver"
       ? []
       : [{ participant: tile.participant.id, source: tile.source, height: Math.round(height * ratio) }];
   return [

@@ -160,11 +160,22 @@ function form(view: View): TemplateResult {
         </label>
         <p class="hint" id="name-hint">${t("lobby.your_name_hint")}</p>
       </div>
+      ${page.invitation.e2ee ? nothing : consent(view)}
       <button class="primary" ?disabled=${joining || page.missing.length > 0}>
         ${t(joining ? "lobby.joining" : "lobby.join")}
       </button>
-      <p class="hint">${icon("lock")}${t("lobby.encrypted")}</p>
+      ${page.invitation.e2ee ? html`<p class="hint">${icon("lock")}${t("lobby.encrypted")}</p>` : nothing}
     </form>
+  `;
+}
+
+/** The link says that the room is not end-to-end encrypted: who joins has to agree first. */
+function consent({ t }: View): TemplateResult {
+  return html`
+    <label class="check callout danger">
+      <input type="checkbox" required />
+      <span>${t("lobby.not_encrypted")}</span>
+    </label>
   `;
 }
 

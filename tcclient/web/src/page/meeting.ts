@@ -10,7 +10,7 @@ import { chat } from "./chat.js";
 import { dialog } from "./dialogs.js";
 import { sized, whenNew } from "./directives.js";
 import { icon, type IconName } from "./icons.js";
-import { arrange, tilesOf, type Arrangement } from "./layout.js";
+import { arrange, pinnedKey, tilesOf, type Arrangement } from "./layout.js";
 import { people, speakersText } from "./people.js";
 import { faultHelp, problemText } from "./problems.js";
 import { tile } from "./tile.js";
@@ -19,7 +19,7 @@ import type { View } from "./view.js";
 /** Return how the tiles are arranged now. */
 export function arrangement({ state, page }: Pick<View, "state" | "page">): Arrangement {
   const { dataSaver, mode } = page.preferences;
-  return arrange(tilesOf(state, dataSaver), page.stage, mode, page.pinned, state.recentSpeakers);
+  return arrange(tilesOf(state, dataSaver), page.stage, mode, pinnedKey(page.pinned, state), state.recentSpeakers);
 }
 
 /** Show the meeting. */
@@ -48,6 +48,7 @@ function top(view: View): TemplateResult {
   return html`
     <header class="top">
       <h1>${room?.title || room?.name || page.invitation.room}</h1>
+      ${room?.e2ee === false ? html`<span class="chip">${icon("warning")}${t("top.not_encrypted")}</span>` : nothing}
       ${room?.locked ? html`<span class="chip">${icon("lock")}${t("top.locked")}</span>` : nothing}
       <span class="speakers">${speakersText(view)}</span>
       <div class="top-buttons">

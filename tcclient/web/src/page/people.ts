@@ -7,8 +7,8 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { Participant } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import { icon } from "./icons.js";
-import { tileKey } from "./layout.js";
-import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials, mayChair, mayWrite } from "./person.js";
+import { pinnedKey, tileKey } from "./layout.js";
+import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials, mayChair, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
 
 /** Show the participants. */
@@ -96,7 +96,7 @@ function person(view: View, one: Participant): TemplateResult {
 
 function menu(view: View, one: Participant): TemplateResult {
   const { t, state, page, act } = view;
-  const key = tileKey(one.id, "camera");
+  const pinned = pinnedKey(page.pinned, state) === tileKey(one.id, "camera");
   const { name } = one;
   return html`
     <div class="person-menu" role="group" aria-label=${t("people.actions", { name })}>
@@ -119,8 +119,8 @@ function menu(view: View, one: Participant): TemplateResult {
               </button>`
             : nothing
         }
-        <button type="button" class="quiet" @click=${() => act.togglePin(key)}>
-          ${t(page.pinned === key ? "people.unpin" : "people.pin")}
+        <button type="button" class="quiet" @click=${() => act.togglePin({ participant: one, source: "camera" })}>
+          ${t(pinned ? "people.unpin" : "people.pin")}
         </button>
       </div>
       ${mayChair(state.me?.role) ? chairing(view, one) : nothing}

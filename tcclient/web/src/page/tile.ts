@@ -6,15 +6,15 @@ import { keyed } from "lit-html/directives/keyed.js";
 
 import { picture, stream } from "./directives.js";
 import { icon } from "./icons.js";
-import type { Size, Tile } from "./layout.js";
-import { colourOf, initials } from "./person.js";
+import { pinnedKey, type Size, type Tile } from "./layout.js";
+import { colourOf, initials } from "./participant.js";
 import type { View } from "./view.js";
 
 /** Show a tile in a size. */
 export function tile(view: View, shown: Tile, { width, height }: Size): TemplateResult {
   const { t, page, act } = view;
   const { participant, source, own } = shown;
-  const pinned = page.pinned === shown.key;
+  const pinned = pinnedKey(page.pinned, view.state) === shown.key;
   const name = own ? t("tile.you", { name: participant.name }) : participant.name;
   const pin = t(pinned ? "tile.unpin" : "tile.pin", { name });
   const classes = {
@@ -46,7 +46,7 @@ export function tile(view: View, shown: Tile, { width, height }: Size): Template
         aria-label=${pin}
         title=${pin}
         aria-pressed=${pinned}
-        @click=${() => act.togglePin(shown.key)}
+        @click=${() => act.togglePin(shown)}
       >
         ${icon("pin")}
       </button>
@@ -54,11 +54,13 @@ export function tile(view: View, shown: Tile, { width, height }: Size): Template
   `;
 }
 
-function content(view: View, { participant, source, own, picture: seen }: Tile): TemplateResult {
-  if (!seen) {
+function content(view: View, { participant, source, own, picture: seen, paused }: Tile): TemplateResult {
+  if (!seen || paused !== undefined) {
+    const why = seen && paused !== undefined ? view.t(`paused.${paused}`) : undefined;
     return html`<div class="initials colour-${colourOf(participant.account + participant.name)}" aria-hidden="true">
-      <span>${initials(participant.name)}</span>
-    </div>`;
+        <span>${initials(participant.name)}</span>
+      </div>
+      ${why === undefined ? nothing : html`<p class="paused">${why}</p>`}`;
   }
   if (own) {
     return html`<video

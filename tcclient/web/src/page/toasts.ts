@@ -2,7 +2,7 @@
 
 import type { Happening } from "../engine/meeting.js";
 import type { Key, Translate } from "./language.js";
-import { fullName } from "./person.js";
+import { fullName } from "./participant.js";
 
 export interface Toast {
   readonly id: number;

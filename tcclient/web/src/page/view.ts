@@ -4,7 +4,7 @@ import type { Meeting, MeetingState, ParticipantId, Problem } from "../engine/me
 import type { Role } from "../protocol/messages.js";
 import type { Invitation } from "./address.js";
 import type { Language, Translate } from "./language.js";
-import type { Size } from "./layout.js";
+import type { Pin, Size } from "./layout.js";
 import type { Preferences } from "./preferences.js";
 import type { Abilities, Missing } from "./support.js";
 import type { Toast } from "./toasts.js";
@@ -38,8 +38,7 @@ export interface PageState {
   readonly screen: Screen;
   readonly panel: Panel;
   readonly dialog: Dialog | undefined;
-  /** Key of the pinned tile. */
-  readonly pinned: string | undefined;
+  readonly pinned: Pin | undefined;
   /** The participant whose menu is open. */
   readonly menu: ParticipantId | undefined;
   /** The room between the bars, in pixels of CSS. */
@@ -87,7 +86,7 @@ export interface Actions {
   /** Take in the size of the stage. */
   measure(stage: Size): void;
   toggleMode(): void;
-  togglePin(key: string): void;
+  togglePin(pin: Pin): void;
   toggleFullScreen(): void;
   togglePictureInPicture(): void;
   prefer(change: Partial<Preferences>): void;

@@ -2,6 +2,7 @@ import pytest
 
 from tcclient.core import PathState
 from tcclient.core.media.proof import IMPATIENT, PATIENT, Proof
+from tcproto.path import SPEECH_PATIENCE
 
 
 def silence(proof, now, rtt=None, hear=False):
@@ -15,7 +16,7 @@ def silence(proof, now, rtt=None, hear=False):
             return now - start
         proof.pinged(True, now)
         if hear:
-            proof.hear()
+            proof.hear(now)
 
 
 def proven(patience):
@@ -49,7 +50,51 @@ def test_where_answers_are_needed_they_may_take_a_round_trip_more():
 def test_an_answer_brings_a_lost_way_back():
     proof = Proof(IMPATIENT, 0.0)
     silence(proof, 0.0)
-    proof.hear()
+    proof.hear(4.9)
     assert proof.state is PathState.LOST
     proof.prove(5.0)
     assert proof.state is PathState.OK
+
+
+def pings(proof, now, seconds, rtt=None):
+    """Return when pings are sent in so many seconds without anything that comes."""
+    end, times = now + seconds, []
+    while proof.next_deadline <= end:
+        times.append(proof.next_deadline)
+        proof.expire(rtt, times[-1])
+        proof.pinged(True, times[-1])
+    return times
+
+
+def hearing(patience, speech=True):
+    """A way with a ping at 0.2 s that was answered, and a datagram at 0.3 s: the next ping is due at 1.2 s."""
+    proof = proven(patience)
+    proof.expire(None, 0.2)
+    proof.pinged(True, 0.2)
+    proof.prove(0.25)
+    proof.expect(speech)
+    proof.hear(0.3)
+    return proof
+
+
+@pytest.mark.parametrize("patience", [PATIENT, IMPATIENT])
+def test_speech_that_is_missing_is_pinged_for_at_once_and_again(patience):
+    assert pings(hearing(patience), 0.3, 0.4) == pytest.approx([0.45, 0.55, 0.65])
+
+
+def test_the_next_ping_for_missing_speech_waits_for_a_round_trip():
+    assert pings(hearing(PATIENT), 0.3, 1.0, rtt=0.6) == pytest.approx([0.45, 1.05])
+
+
+def test_whatever_comes_ends_the_hurry():
+    proof = hearing(PATIENT)
+    assert pings(proof, 0.3, SPEECH_PATIENCE) == pytest.approx([0.45])
+    proof.hear(0.5)
+    assert pings(proof, 0.5, 1.0) == pytest.approx([1.45]), "the ping of each second"
+
+
+def test_nothing_is_missing_after_the_end_of_talk_or_on_a_way_that_is_not_proved():
+    assert pings(hearing(PATIENT, speech=False), 0.3, 1.0) == pytest.approx([1.2])
+    fresh = Proof(PATIENT, 0.0)
+    fresh.expect(speech=True)
+    assert pings(fresh, 0.0, 0.6) == pytest.approx([0.0, 0.2, 0.5])

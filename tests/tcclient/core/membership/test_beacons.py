@@ -267,6 +267,19 @@ def test_who_is_silent_gets_no_new_keys_and_gets_them_when_heard():
     assert payloads(b) == [b"welcome back"]
 
 
+def test_a_member_that_is_heard_again_gets_its_box_at_once():
+    server = Server()
+    a, b = server.seated(2)
+    a.publish()
+    server.advance(5)
+    pass_on = hush(server, b)
+    server.advance(40)
+    assert a.told(events.MemberSilent)
+    server.forward, boxes = pass_on, len(server.box_log)
+    given(server, b, a, Beacon(a.session.seat.room.member_set_hash()))
+    assert {to for to, _ in server.box_log[boxes:]} == {b.participant}, "no time has passed"
+
+
 def test_a_beacon_carries_a_receiver_to_any_generation():
     server = Server()
     a, b = server.seated(2)

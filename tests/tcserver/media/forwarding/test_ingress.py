@@ -21,7 +21,7 @@ from tcproto.packet import MAX_PACKET, PlainHeader
 from tcserver.media import Drop
 from tcserver.media import interface as p
 from tcserver.media.forwarding.seat import MAX_GAP
-from tcserver.media.interface import Address, MuteStream, OpenSeat, OpenStream, RekeySeat, SeatRekeyDue
+from tcserver.media.interface import Address, MuteStream, OpenSeat, OpenStream
 from tests.support.media.world import (
     CAPS,
     HEADER_BITS,
@@ -75,8 +75,8 @@ def test_arbitrary_bytes_are_counted_and_never_answered(noise):
 
 @settings(max_examples=300)
 @given(st.lists(st.binary(max_size=300).map(lambda b: b[:1] and b), max_size=4), st.binary(max_size=600))
-def test_arbitrary_items_of_a_member_never_fail(values, tail):
-    """A member can seal whatever it likes."""
+def test_arbitrary_items_of_a_participant_never_fail(values, tail):
+    """A participant can seal whatever it likes."""
     world = World(2)
     a, b = world.clients
     world.publish(a, 7, to=[b])
@@ -296,48 +296,6 @@ def test_a_stream_id_that_is_taken_stays_with_its_owner(world):
     assert world.drops() == {Drop.FOREIGN_STREAM: 1}
 
 
-def test_rekey_accepts_the_old_key_for_the_overlap(world):
-    a = world.clients[0]
-    old = a.up(counter=500), a.up(counter=501), a.up(counter=502), a.up(counter=503)
-    world.apply(RekeySeat(a.media_id, 1, b"u" * 32, b"d" * 32))
-    world.receive(a, old[0])
-    assert world.drops() == {}
-    world.now += 20
-    (_, answer), *_ = world.receive(a, a.ping())
-    assert a.open_down(answer)[0].type == ItemType.PONG, "nothing shows that the client has the new keys"
-    world.receive(a, old[3])
-    a.epoch = 1
-    world.receive(a, a.up(counter=0))
-    assert world.drops() == {Drop.BOX: 1}, "what is forged shows nothing"
-    world.receive(a, old[0])
-    assert world.drops() == {Drop.DUPLICATE: 1}
-    a.up_key, a.down_key, a.epoch = b"u" * 32, b"d" * 32, 1
-    world.receive(a, a.up(counter=0))
-    assert world.drops() == {}
-    world.now += 9.99
-    world.receive(a, old[1])
-    assert world.drops() == {}
-    world.now += 0.01
-    world.receive(a, old[2])
-    assert world.drops() == {Drop.EPOCH: 1}
-    (_, answer), *_ = world.receive(a, a.ping())
-    assert a.open_down(answer)[0].type == ItemType.PONG
-
-
-def test_new_keys_are_asked_for_once(world):
-    a = world.clients[0]
-    world.plane.poll(world.now)
-    assert world.plane.take_events() == []
-    world.receive(a, a.up(counter=REKEY_COUNTER))
-    for _ in range(3):
-        world.now += 1
-        world.plane.poll(world.now)
-    assert world.plane.take_events() == [SeatRekeyDue(a.media_id)]
-    world.apply(RekeySeat(a.media_id, 1, b"u" * 32, b"d" * 32))
-    world.plane.poll(world.now + 1)
-    assert world.plane.take_events() == []
-
-
 @pytest.mark.parametrize("jump", [1 << 20, REKEY_COUNTER, MAX_COUNTER])
 def test_counters_that_a_client_skips_are_no_datagrams_that_were_lost(world, jump):
     a = world.clients[0]
@@ -352,24 +310,6 @@ def test_counters_that_a_client_skips_are_no_datagrams_that_were_lost(world, jum
         world.receive(a, a.up(counter=counter))
     after = world.plane.flush_counters()
     assert (after.uplink_sent - sent, after.uplink_received - received) == (7 + MAX_GAP, 6)
-
-
-def test_keys_wear_out_with_age(world):
-    world.now += 24 * 3600 - 60
-    world.plane.poll(world.now)
-    assert not [event for event in world.plane.take_events() if isinstance(event, SeatRekeyDue)]
-    world.now += 120
-    world.plane.poll(world.now)
-    due = [event.media_id for event in world.plane.take_events() if isinstance(event, SeatRekeyDue)]
-    assert due == [client.media_id for client in world.clients]
-
-
-def test_a_down_counter_stops_before_it_wraps(world):
-    a = world.clients[0]
-    world.plane.seats[a.media_id].down.counter = MAX_COUNTER
-    assert len(world.receive(a, a.ping())) == 1
-    assert world.receive(a, a.ping()) == []
-    assert world.drops() == {Drop.COUNTER_SPENT: 1}
 
 
 def test_an_unexpected_failure_ends_one_datagram(world):

@@ -1,27 +1,23 @@
 /** The members of the room as the page shows them, made of the roster and of what was heard. */
 
 import type { Participant as Member } from "../core/events.js";
-import type { PublicationInfo } from "../protocol/messages.js";
-import type { Participant, ParticipantId, Quality, Trust } from "./facts.js";
+import type { PublicationInfo, Quality } from "../protocol/messages.js";
+import type { Participant, ParticipantId, Trust } from "./facts.js";
+import { isShown } from "./subscription.js";
 
 /** Speakers that are remembered, so that the loudest stay in view when they pause. */
 export const RECENT_SPEAKERS = 16;
-/** Shares of lost packets up to which the connection bars show 3, 2 and 1. */
-const QUALITY_LOSS = [0.02, 0.08, 0.25] as const;
+/** Volumes that are remembered; no meeting has as many people whom somebody makes louder or softer. */
+export const REMEMBERED_VOLUMES = 100;
+const BARS = { lost: 0, poor: 1, good: 2, excellent: 3, unknown: 3 } as const;
 
 /** What is known of members besides the roster; by participant. */
 export interface Findings {
   readonly newDevices: ReadonlySet<ParticipantId>;
   readonly silent: ReadonlySet<ParticipantId>;
   readonly speaking: ReadonlySet<ParticipantId>;
-  readonly volumes: ReadonlyMap<ParticipantId, number>;
+  readonly volumes: Volumes;
   readonly qualities: ReadonlyMap<ParticipantId, Quality>;
-}
-
-/** Return the steps of the connection bars for a share of lost packets, 0 to 1. */
-export function qualityOf(loss: number): Quality {
-  const steps = QUALITY_LOSS.findIndex((most) => loss <= most);
-  return steps < 0 ? 0 : ((3 - steps) as Quality);
 }
 
 /** Return a member as the page shows it; `publications` are those of the member. */
@@ -38,10 +34,10 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     hand: Number(hand),
     speaking: findings.speaking.has(id),
     microphone: microphone === undefined ? "none" : microphone.muted ? "muted" : "live",
-    camera: publications.some((info) => info.source === "camera" && !info.muted),
-    screen: publications.some((info) => info.source === "screen" && !info.muted),
-    quality: findings.silent.has(id) ? 0 : (findings.qualities.get(id) ?? 3),
-    volume: findings.volumes.get(id) ?? 1,
+    camera: publications.some((info) => info.source === "camera" && isShown(info)),
+    screen: publications.some((info) => info.source === "screen" && isShown(info)),
+    quality: findings.silent.has(id) ? 0 : BARS[findings.qualities.get(id) ?? "unknown"],
+    volume: findings.volumes.of(member.member),
   };
 }
 
@@ -49,6 +45,31 @@ function trustOf(member: Member, findings: Findings): Trust {
   if (!member.verified) return "unverified";
   if (findings.newDevices.has(member.member.participant)) return "new_device";
   return findings.silent.has(member.member.participant) ? "silent" : "verified";
+}
+
+/** Remembers the chosen volumes. Who comes back has another id, but the same account and name. */
+export class Volumes {
+  private readonly chosen = new Map<string, number>();
+
+  /** Return the volume of a participant, 0 to 2; 1 unless another was chosen. */
+  of(participant: Pick<Participant, "account" | "name">): number {
+    return this.chosen.get(nameOf(participant)) ?? 1;
+  }
+
+  /** Remember a volume; beyond the limit, the one that was chosen first is forgotten. */
+  choose(participant: Pick<Participant, "account" | "name">, volume: number): void {
+    const name = nameOf(participant);
+    this.chosen.delete(name);
+    this.chosen.set(name, volume);
+    for (const first of this.chosen.keys()) {
+      if (this.chosen.size <= REMEMBERED_VOLUMES) return;
+      this.chosen.delete(first);
+    }
+  }
+}
+
+function nameOf({ account, name }: Pick<Participant, "account" | "name">): string {
+  return JSON.stringify([account, name]);
 }
 
 /** Keeps who spoke lately, the latest first. */

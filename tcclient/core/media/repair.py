@@ -1,0 +1,172 @@
+"""Repair of the way down: what was lost is asked for again, while it may still be of use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from tcclient.core.timers import NEVER
+from tcproto.datagram import FORWARD_BITS, MAX_UP_ITEMS, Item, ItemType
+from tcproto.feedback import MAX_TRIES, REPEAT_INTERVAL, RetransmissionRequest
+from tcproto.packet import parse_series
+from tcproto.serial import wrapped
+
+Slot = tuple[int, int, int]
+"""A series of a sealer: sealer id, stream id, series code."""
+
+AUDIO_PATIENCE = 0.4
+"""Seconds after which lost sound is of no use: a jitter buffer holds packets back for so long at most."""
+VIDEO_PATIENCE = 0.5
+"""Seconds after which a lost piece of a picture is of no use: pieces are collected for so long."""
+RECORDING_PATIENCE = 2.0
+"""Seconds for which a recording waits for what was lost. The server keeps about as much."""
+REORDER_WAIT = 0.02
+"""Seconds for which a missing packet may just have been overtaken, where that happens."""
+REORDER_MEMORY = 10.0
+"""Seconds after which a network that has let packets overtake each other is trusted again."""
+SPACING_MARGIN = 0.01
+"""Seconds by which an answer may be later than the usual round trip before it counts as lost, at least."""
+MIN_SPACING = REPEAT_INTERVAL + SPACING_MARGIN
+"""Seconds between two requests for a packet, at least."""
+MAX_MISSING = 256
+"""Packets that are missed at a time; the oldest are given up first. The server repeats no more in a second."""
+MAX_GAP = 128
+"""Packets lost in a row that are asked for, the newest: more of them is an outage, after which a keyframe helps."""
+UNKNOWN_RTT = 0.1
+"""Seconds of a round trip that was not measured yet, as in libwebrtc."""
+QUICKEST = 0.7
+"""Part of the usual round trip before which no answer comes: what comes sooner was overtaken, and not lost."""
+_WIDTH = 16
+"""Forward numbers of a request, beside its first one."""
+
+
+@dataclass(slots=True)
+class _Missing:
+    due: float
+    """When it is asked for next."""
+    until: float
+    """When it is of no use any more."""
+    tries: int = 0
+    asked_at: float = 0.0
+    """When it was asked for first."""
+
+
+class Repair:
+    """The packets that are missed, by series and forward number.
+
+    ``send`` sends the items of one datagram. ``round_trip`` returns the seconds of a round trip and their mean
+    deviation; the former is None until it is measured.
+    """
+
+    def __init__(
+        self, send: Callable[[list[Item]], None], round_trip: Callable[[], tuple[float | None, float]]
+    ) -> None:
+        self.next_deadline = NEVER
+        """When ``handle_timeout`` is due."""
+        self.recording = False
+        """Whether sound is waited for as long as a recording does."""
+        self._send = send
+        self._round_trip = round_trip
+        self._missing: dict[Slot, dict[int, _Missing]] = {}
+        self._count = 0
+        self._overtaken_at = float("-inf")
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which lost sound is waited for."""
+        return RECORDING_PATIENCE if self.recording else AUDIO_PATIENCE
+
+    def lost(self, slot: Slot, forward: int, count: int, patience: float, wait: float, now: float) -> None:
+        """Note that the ``count`` packets before the forward number are missing.
+
+        They are of use for ``patience`` seconds. They may come as copies within ``wait`` seconds, which costs less.
+        """
+        if now < self._overtaken_at + REORDER_MEMORY:
+            wait = max(wait, REORDER_WAIT)
+        rtt, _ = self._round_trip()
+        if wait + (UNKNOWN_RTT if rtt is None else rtt) > patience:
+            wait = 0.0  # there is no time for both
+        missing = self._missing.setdefault(slot, {})
+        for back in range(min(count, MAX_GAP), 0, -1):
+            missing[wrapped(forward - back, FORWARD_BITS)] = _Missing(now + wait, now + patience)
+        self._count += min(count, MAX_GAP)
+        while self._count > MAX_MISSING:
+            self._give_up_oldest()
+        self.next_deadline = min(self.next_deadline, now + wait)
+
+    def came(self, slot: Slot, forward: int, now: float) -> bool:
+        """Note that a packet has come after all; return whether it is an answer. If not, others have overtaken it."""
+        missing = self._take(slot, forward)
+        rtt, _ = self._round_trip()
+        answered = missing is not None and missing.tries > 0 and now - missing.asked_at >= QUICKEST * (rtt or 0.0)
+        if not answered:
+            self._overtaken_at = now
+        return answered
+
+    def recovered(self, slot: Slot, forward: int) -> bool:
+        """Note that a copy of a packet has come; return whether the packet was missing."""
+        return self._take(slot, forward) is not None
+
+    def keep(self, streams: Iterable[int]) -> None:
+        """Forget what is missing of all streams but these."""
+        kept = set(streams)
+        self._missing = {slot: missing for slot, missing in self._missing.items() if slot[1] in kept}
+        self._count = sum(map(len, self._missing.values()))
+
+    def handle_timeout(self, now: float) -> None:
+        """Ask for what is due, and give up what would come too late."""
+        rtt, deviation = self._round_trip()
+        rtt = UNKNOWN_RTT if rtt is None else rtt
+        spacing = max(rtt + max(SPACING_MARGIN, 2 * deviation), MIN_SPACING)
+        requests: list[Item] = []
+        self.next_deadline = NEVER
+        for slot, missing in list(self._missing.items()):
+            asked = []
+            for forward, packet in list(missing.items()):
+                if packet.due > now:
+                    pass
+                elif packet.tries < MAX_TRIES and now + rtt <= packet.until:
+                    if not packet.tries:
+                        packet.asked_at = now
+                    packet.tries += 1
+                    packet.due = now + spacing
+                    asked.append(forward)
+                elif packet.tries and now < packet.until:
+                    packet.due = packet.until  # the last answer may still come
+                else:
+                    self._take(slot, forward)
+                    continue
+                self.next_deadline = min(self.next_deadline, packet.due)
+            requests += _requests(slot, asked)
+        for start in range(0, len(requests), MAX_UP_ITEMS):
+            self._send(requests[start : start + MAX_UP_ITEMS])
+
+    def _take(self, slot: Slot, forward: int) -> _Missing | None:
+        missing = self._missing.get(slot)
+        packet = None if missing is None else missing.pop(forward, None)
+        if missing is not None and packet is not None:
+            self._count -= 1
+            if not missing:
+                del self._missing[slot]
+        return packet
+
+    def _give_up_oldest(self) -> None:
+        """Give up the packet that was missed first in the series that was the first to miss any."""
+        slot, missing = next(iter(self._missing.items()))
+        self._take(slot, next(iter(missing)))
+
+
+def _requests(slot: Slot, numbers: list[int]) -> Iterator[Item]:
+    """Yield items that ask for forward numbers, which are in their order but for gaps."""
+    sealer, stream, code = slot
+    series = parse_series(stream, code)
+    while numbers:
+        base, bitmap, rest = numbers[0], 0, []
+        for number in numbers[1:]:
+            ahead = wrapped(number - base - 1, FORWARD_BITS)
+            if ahead < _WIDTH:
+                bitmap |= 1 << ahead
+            else:
+                rest.append(number)
+        yield Item(ItemType.RETRANSMISSION_REQUEST, RetransmissionRequest(sealer, series, base, bitmap).pack())
+        numbers = rest

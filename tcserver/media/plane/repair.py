@@ -1,0 +1,108 @@
+"""Repair of what was lost on the way down: what was sealed is sent again, to the one who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tcproto.datagram import LARGE
+from tcproto.feedback import parse_retransmission_request
+from tcserver.media.forwarding.drops import Counters, Drop
+from tcserver.media.forwarding.keyframes import Replays
+from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
+from tcserver.media.forwarding.repeats import Repeats
+from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.forwarding.seat import MediaSeat
+from tcserver.media.relay import wire
+from tcserver.media.relay.relay import Relay
+from tcserver.media.relay.wire import Message
+
+
+class Repair:
+    """Answers requests for retransmission.
+
+    What another worker has sealed is asked for there. The worker of the seat keeps the share of the receiver, and the
+    worker that has sealed a datagram decides whether the receiver may have it.
+    """
+
+    def __init__(
+        self,
+        rooms: Mapping[int, MediaRoom],
+        relay: Relay,
+        replays: Replays,
+        counters: Counters,
+        transmit: Callable[[Transmission], None],
+    ) -> None:
+        self._rooms = rooms
+        self._relay = relay
+        self._replays = replays
+        self._counters = counters
+        self._transmit = transmit
+        relay.follow(Message.REPEAT, self._take_repeat)
+        relay.follow(Message.REPEATED, self._take_repeated)
+
+    def take_request(self, seat: MediaSeat, value: bytes, now: float) -> None:
+        """Take a request of a seat."""
+        try:
+            sealer, series, base, bitmap = parse_retransmission_request(value)
+        except ValueError:
+            self._drop(Drop.ITEM)
+            return
+        if seat.repeats is None:
+            seat.repeats = Repeats(now)
+        wanted = [base, *(base + 1 + i & 0xFFFF for i in range(16) if bitmap >> i & 1)]
+        numbers = seat.repeats.admit(sealer, series, wanted, now)
+        if len(numbers) < len(wanted):
+            self._drop(Drop.REPEAT_RATE)
+        if not numbers:
+            return
+        room = self._rooms[seat.room]
+        if sealer == room.sealer.ident:
+            datagrams = room.sealed_before(seat.media_id, series, numbers)
+            if not datagrams:
+                self._drop(Drop.NOT_KEPT)
+            for datagram in datagrams:
+                self._send_again(seat, datagram, now)
+            return
+        worker = None if room.share is None else room.share.worker_of(sealer)
+        if worker is None:
+            self._drop(Drop.NOT_KEPT)
+        else:
+            self._relay.send(wire.pack_repeat(room.number, seat.media_id, series, numbers), (worker,))
+
+    def _send_again(self, seat: MediaSeat, datagram: bytes, now: float) -> None:
+        """Send a datagram to a seat: a small one at once, since sound is in a hurry, and pictures paced."""
+        address, size = seat.path.address, len(datagram)
+        if address is None or seat.repeats is None or not seat.repeats.may_send(size, now):
+            self._drop(Drop.REPEAT_RATE)
+        elif size <= LARGE:
+            self._counters.repeated += 1
+            self._transmit(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
+        elif self._replays.add(seat.media_id, [datagram], now):
+            self._counters.repeated += 1
+        else:
+            self._drop(Drop.REPEAT_RATE)
+
+    def _take_repeat(self, worker: int, number: int, data: bytes, now: float) -> None:
+        """Answer the request of a seat of another worker."""
+        media_id, series, numbers = wire.parse_repeat(data)
+        datagrams = self._room(number).sealed_before(media_id, series, numbers)
+        if not datagrams:
+            self._drop(Drop.NOT_KEPT)
+        for datagram in datagrams:
+            self._relay.send(wire.pack_repeated(number, media_id, datagram), (worker,))
+
+    def _take_repeated(self, worker: int, number: int, data: bytes, now: float) -> None:
+        """Hand a datagram of another worker to the seat that has asked for it, unless that is gone."""
+        media_id, datagram = wire.parse_repeated(data)
+        seat = self._room(number).seats.get(media_id)
+        if seat is not None:
+            self._send_again(seat, datagram, now)
+
+    def _room(self, number: int) -> MediaRoom:
+        room = self._rooms.get(number)
+        if room is None:
+            raise ValueError("a room that is not open here")
+        return room
+
+    def _drop(self, reason: Drop) -> None:
+        self._counters.drops[reason] += 1

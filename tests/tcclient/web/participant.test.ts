@@ -1,0 +1,100 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import {
+  keep,
+  keepAll,
+  RECENT_SPEAKERS,
+  RecentSpeakers,
+  REMEMBERED_VOLUMES,
+  Volumes,
+} from "../../../tcclient/web/src/engine/participant.js";
+import {
+  colourOf,
+  handsFirst,
+  initials,
+  mayChair,
+  mayPublish,
+  mayWrite,
+} from "../../../tcclient/web/src/page/participant.js";
+import { participant } from "./meeting-state.js";
+
+test("initials are the first letters of the first and the last word", () => {
+  assert.equal(initials("Siti Rahmawati"), "SR");
+  assert.equal(initials("dr. Budi  Santoso, M.Kes"), "DK");
+  assert.equal(initials("Ahmad"), "A");
+  assert.equal(initials("𝐀li 張"), "𝐀張");
+  assert.equal(initials("—"), "?");
+});
+
+test("the colour of a name is one of six, and always the same", () => {
+  const colours = new Set(Array.from({ length: 200 }, (_, index) => colourOf(`name ${index}`)));
+  assert.deepEqual([...colours].sort(), [0, 1, 2, 3, 4, 5]);
+  assert.equal(colourOf("Siti"), colourOf("Siti"));
+});
+
+test("raised hands come first, the earliest at the top", () => {
+  const list = [participant(1), participant(2, { hand: 30 }), participant(3, { hand: 20 }), participant(4)];
+  assert.deepEqual(
+    handsFirst(list).map(({ id }) => id),
+    [3, 2, 1, 4],
+  );
+});
+
+test("each role may do what the server lets it do", () => {
+  const may = (role: Parameters<typeof mayChair>[0]) => [mayChair(role), mayPublish(role), mayWrite(role)];
+  assert.deepEqual(may("chair"), [true, true, true]);
+  assert.deepEqual(may("speaker"), [false, true, true]);
+  assert.deepEqual(may("listener"), [false, false, true]);
+  assert.deepEqual(may("observer"), [false, false, false]);
+  assert.deepEqual(may(undefined), [false, false, false]);
+});
+
+test("recent speakers are bounded, the latest first", () => {
+  const recent = new RecentSpeakers();
+  for (let n = 1; n <= RECENT_SPEAKERS + 4; n++) recent.spoke(n);
+  recent.spoke(10);
+  recent.left(12);
+  assert.deepEqual(recent.list.slice(0, 2), [10, RECENT_SPEAKERS + 4]);
+  assert.equal(recent.list.length, RECENT_SPEAKERS - 1);
+});
+
+test("parts that say the same keep their identity", () => {
+  const before = [
+    { id: 1, name: "a" },
+    { id: 2, name: "b" },
+  ];
+  assert.equal(
+    keepAll(before, [
+      { id: 1, name: "a" },
+      { id: 2, name: "b" },
+    ]),
+    before,
+  );
+  const after = keepAll(before, [
+    { id: 2, name: "b" },
+    { id: 1, name: "c" },
+  ]);
+  assert.equal(after[0], before[1]);
+  assert.deepEqual(after[1], { id: 1, name: "c" });
+  assert.equal(keep<{ x: number; y?: number }>({ x: 1 }, { x: 1, y: 2 }).y, 2);
+});
+
+test("a volume is that of the person, whichever id it has, and not of another one of the same account", () => {
+  const volumes = new Volumes();
+  const siti = (id: number, account = "dinkes", name = "Siti") => participant(id, { account, name });
+  volumes.choose(siti(1), 0.5);
+  volumes.choose(siti(1), 0.25);
+  assert.equal(volumes.of(siti(7)), 0.25);
+  assert.equal(volumes.of(siti(1, "dinkes", "Budi")), 1);
+  assert.equal(volumes.of(siti(1, "bappeda")), 1);
+});
+
+test("as many volumes are remembered as the limit says, the latest", () => {
+  const volumes = new Volumes();
+  for (let id = 0; id <= REMEMBERED_VOLUMES; id++) volumes.choose(participant(id), 2);
+  assert.deepEqual(
+    [0, 1, REMEMBERED_VOLUMES].map((id) => volumes.of(participant(id))),
+    [1, 2, 2],
+  );
+});
