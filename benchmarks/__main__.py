@@ -26,11 +26,13 @@ BENCHMARKS = {
     "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",
     "capacity": "How many participants, speakers and cameras does a room bear, and where does delivery break?",
     "meeting": "What becomes of a meeting as you want it: talkers, cameras, layers, listeners, turns, joining?",
-    "stream": "What does a member in a WebSocket cost the server, and what does a slow one hear?",
+    "stream": "What does a participant in a WebSocket cost the server, and what does a slow one hear?",
     "attack": "What becomes of a call while somebody with an account does what a server must bear?",
     "ablation": "What does each part of the fan-out save: one seal, system calls, trains, uvloop, loudest-N?",
     "client": "What does one client cost that hears voices and sees pictures?",
     "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",
+    "speech": "How does speech sound after a bad line, and what does its repair cost in bytes?",
+    "recovery": "How long is nothing heard after a fault of the line or of the server, and do others notice?",
     "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",
 }
@@ -40,7 +42,7 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 """
 
 
-NOTHING_TO_DRAW = ("attack", "meeting", "quality", "speakers", "stream", "room")
+NOTHING_TO_DRAW = ("attack", "meeting", "quality", "recovery", "speakers", "speech", "stream", "room")
 """Benchmarks whose reports have no plots."""
 OURS = ("benchmarks", "tcclient", "tcproto", "tcserver")
 INSTALL = "pip install -e '.[bench]'"
