@@ -346,6 +346,7 @@ class Room(RoomVerbs):
         if joined.room.life != self.info.life and self._subscribed is not None:
             self._subscribed = self._subscribed[0], ()  # the streams are others
         self._info, self.permissions = joined.room, joined.permissions
+        self.path, self.way = PathState.UNKNOWN, Way.UDP
         for track in list(self._reception.tracks.values()):
             self._tell(core.TrackUnpublished(self._reception.unpublished(track.info)))
         for participant in self.participants.values():

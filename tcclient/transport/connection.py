@@ -84,7 +84,7 @@ class Connection:
                 transport = await self._connect(link, wire)
             wire.opened = True
             sock = transport.get_extra_info("socket")
-            if Way.UDP in self.session.ways and not self._udp.is_open:
+            if Way.UDP in self.session.ways:
                 self._udp.open(sock.family, transport.get_extra_info("peername"))
         except TimeoutError:
             raise ConnectError(f"{where}: no answer within {CONNECT_LIMIT:.0f} s", action=Action.RECONNECT) from None

@@ -53,13 +53,11 @@ class UdpSocket:
         self._later: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a socket."""
-        return self._socket is not None
-
     def open(self, family: int, address: tuple[object, ...]) -> None:
-        """Connect to the server's address; raises ``OSError``."""
+        """Connect to the server's address, unless that was done; raises ``OSError``."""
+        if self._socket is not None and self._peer == (family, address):
+            return
+        self._shut()
         self._peer, self._moved = (family, address), False
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:

@@ -196,9 +196,9 @@ class Conference:
                 self._connection_crashed(found, room, error, now, type(request.message).__name__)
         return self.context.outbox.take()
 
-    def disconnected(self, connection: int, now: float) -> list[Effect]:
-        """Forget a connection that broke, or that its peer closed."""
-        return self._about(connection, lambda found: self._connections.gone(found, now), now)
+    def disconnected(self, connection: int, now: float, *, left: bool = False) -> list[Effect]:
+        """Forget a connection that broke, or that its peer closed; ``left`` tells whether as one that leaves."""
+        return self._about(connection, lambda found: self._connections.gone(found, now, left=left), now)
 
     def withdrawn(self, connection: int, now: float) -> list[Effect]:
         """Forget a connection that is one of another protocol: nothing was read from it."""

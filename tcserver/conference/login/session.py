@@ -54,20 +54,21 @@ class Channel:
         """Number of the connection; None while there is none."""
         self.received = 0
         """Number of the newest counted message of the client."""
+        self.keeps = keeps
+        """Whether another connection may take over."""
         self._outbox = outbox
-        self._keeps = keeps
         self._sent = SentMessages()
 
     def send(self, message: object, request_id: int = 0) -> None:
         """Send a notification, or the reply to a request. Without a connection it is only kept."""
-        if self._keeps and is_counted(message):
+        if self.keeps and is_counted(message):
             self._sent.add(message, request_id, len(encode(message, request_id)))
         if self.connection is not None:
             self._outbox.send(self.connection, message, request_id)
 
     def forget_old(self, now: float, lifetime: float) -> None:
         """Forget messages that were sent ``lifetime`` seconds ago: their loss would have been noticed."""
-        if self._keeps:
+        if self.keeps:
             self._sent.mark(now, lifetime)
 
     def detach(self) -> None:
@@ -76,7 +77,7 @@ class Channel:
 
     def can_attach(self, last: int) -> bool:
         """Tell whether all messages after number ``last`` are kept."""
-        return self._keeps and self._sent.has_after(last)
+        return self.keeps and self._sent.has_after(last)
 
     def attach(self, connection: int) -> None:
         """Send messages on another connection from now on. Those that were lost are sent again with ``send_again``."""

@@ -106,7 +106,8 @@ class Sessions:
         seat that is still being opened is given up, because the reply to the join would be lost.
         """
         context, lifetime = self._context, self._context.settings.limits.resume_s
-        is_worth_waiting = session.evicted is not None or self._seat(session) is not None
+        has_seat = session.channel.keeps and self._seat(session) is not None
+        is_worth_waiting = has_seat or session.evicted is not None
         if not lifetime or not ending.leaves_session or not is_worth_waiting:
             self.end(session, ending, now)
             return

@@ -160,6 +160,14 @@ def test_who_says_goodbye_or_is_closed_for_another_reason_has_no_session_any_mor
     assert (driver.conference.sessions, driver.conference.seats) == (0, 0)
 
 
+def test_a_browser_that_leaves_the_page_has_said_goodbye():
+    driver = waiting_driver()
+    client = driver.participant()
+    driver.apply(driver.conference.disconnected(client.connection, driver.now, left=True))
+    assert (driver.conference.sessions, driver.conference.seats) == (0, 0)
+    assert driver.logged[-1].fields["reason"] == "goodbye"
+
+
 def test_without_a_seat_there_is_nothing_to_keep():
     driver = waiting_driver()
     user = driver.user()
