@@ -129,7 +129,7 @@ def test_the_page_plays_and_shows_a_native_client(
     siti = arrive()
     siti.tap()
     siti.join(link, "kantor-1", "Siti")
-    sources = ("--audio", str(speech_file), "--video", "test", "--loop")
+    sources = ("--audio", str(speech_file), "--video", "test", "--codec", "h264", "--loop")
     with native_client(link, tmp_path / "client", *sources):
         picture = siti.tile("Native").locator("canvas")
         expect(picture).to_be_visible()

@@ -5,7 +5,7 @@ import type { Seat } from "../core/session.js";
 import { OpusSender, SILENT_FRAME } from "../media/audio-codec.js";
 import type { CapturedSound } from "../media/sound-messages.js";
 import { audioLevel, MutedSpeech, VoiceDetector } from "../media/speech.js";
-import { type EncodedPicture, type PictureQuality, PictureSender } from "../media/video-codec.js";
+import { cameraCodec, type EncodedPicture, type PictureCodec, type PictureQuality, PictureSender } from "../media/video-codec.js";
 import { LEAST_BITRATE, MOST_BITRATE, START_BITRATE, UplinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Publishing } from "./commands.js";
 import { monotonic } from "./connection.js";
@@ -57,6 +57,8 @@ export class PublishingDesk {
   private startedAt: number | undefined;
   /** Bits per second for all pictures; undefined while the way up carries none. */
   private rate: number | undefined = START_BITRATE;
+  /** Screens are sent in VP8: hardware makes letters less sharp. */
+  private cameraCodec: PictureCodec = "vp8";
   private cameraHeight = 360;
   private cameraRate = 25;
   private readonly microphone: OpusSender<SoundNote>;
@@ -71,9 +73,14 @@ export class PublishingDesk {
       new PictureSender(
         content,
         (picture) => this.sendPicture(source, picture),
-        () => owner.publishing(source, "refused"),
+        () => this.cannotEncode(source),
       );
     this.pictures = { camera: sender("camera", "motion"), screen: sender("screen", "text") };
+  }
+
+  /** Find out what this browser can do, before it is needed. */
+  async prepare(): Promise<void> {
+    this.cameraCodec = await cameraCodec((config) => VideoEncoder.isConfigSupported(config));
   }
 
   /** Publish, mute or unmute. Before the entry, it is done after it. */
@@ -210,9 +217,23 @@ export class PublishingDesk {
     const what =
       media === "microphone"
         ? ({ kind: "audio", source: media, codec: "opus" } as const)
-        : ({ kind: "video", source: media, codec: "vp8" } as const);
+        : ({ kind: "video", source: media, codec: media === "camera" ? this.cameraCodec : "vp8" } as const);
+    if (media === "camera") this.pictures.camera.use(this.cameraCodec);
     const number = seat.publish(what, monotonic());
     this.publications.set(media, { number, ready: false, held: false });
+  }
+
+  /** The browser cannot encode after all: hardware is replaced by software, in a new publication. */
+  private cannotEncode(source: PictureSource): void {
+    const publication = this.publications.get(source);
+    if (source !== "camera" || this.cameraCodec === "vp8" || this.seat === undefined || publication === undefined) {
+      this.owner.publishing(source, "refused");
+      return;
+    }
+    this.cameraCodec = "vp8";
+    this.seat.unpublish(publication.number);
+    this.publications.delete(source);
+    this.apply(this.seat, source);
   }
 
   private endTalk(seat: Seat, publication: Publication): void {
