@@ -31,6 +31,16 @@ MediaDevices.prototype.getUserMedia = async function (...wishes) {
 };
 """
 """Notes the open devices."""
+SCREEN_SOUND = """
+const share = MediaDevices.prototype.getDisplayMedia;
+MediaDevices.prototype.getDisplayMedia = async function (...wishes) {
+  const stream = await share.apply(this, wishes);
+  const sound = await navigator.mediaDevices.getUserMedia({audio: true});
+  stream.addTrack(sound.getAudioTracks()[0]);
+  return stream;
+};
+"""
+"""Gives a shared screen a sound: that of a screen without a window is silent."""
 UNPLUG = """kind => {
   const track = window.tracks.findLast((track) => track.kind === kind && track.readyState === "live");
   track.stop();
@@ -152,15 +162,20 @@ def test_a_camera_that_stops_leaves_the_initials(web_server: Server, arrive: Arr
     expect(budi.tile("Siti Rahmawati")).to_contain_text("SR")
 
 
-def test_a_shared_screen_is_large(web_server: Server, arrive: Arrive) -> None:
+def test_a_shared_screen_is_large_and_heard(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Screen")
     siti, budi = arrive(), arrive()
+    siti.page.add_init_script(SCREEN_SOUND)
+    budi.tap()
     siti.join(link, "kantor-1", "Siti")
     budi.join(link, "kantor-2", "Budi")
+    siti.button("Mute").click()
+    expect(budi.tile("Siti")).not_to_have_class(re.compile("speaking"))
     siti.button("Share screen").click()
     expect(siti.button("Stop sharing")).to_be_visible()
     large = budi.page.get_by_role("list", name="Large picture")
     expect(large).to_contain_text("Screen of Siti")
+    budi.page.wait_for_function(f"() => ({LOUDEST})() > 0.02")
     siti.button("Stop sharing").click()
     expect(large).to_have_count(0)
 

@@ -17,7 +17,9 @@ import type {
 
 /** A source of pictures. */
 export type PictureSource = "camera" | "screen";
-/** A source of ours that has a publication. */
+/** A source of sound. */
+export type SoundSource = "microphone" | "screen_audio";
+/** What a person switches on and off. The sound of a screen comes and goes with it. */
 export type OwnMedia = "microphone" | PictureSource;
 
 /** What the person asks of the server, and is answered. */
@@ -52,12 +54,12 @@ export type Command =
   | { readonly type: "prepare" }
   | { readonly type: "join"; readonly entry: Entry }
   | { readonly type: "leave" }
-  /** The port of the capture processor, with whose sound the microphone is published. */
-  | { readonly type: "microphone"; readonly port: MessagePort }
+  /** The port of a capture processor, whose sound is published. */
+  | { readonly type: "sound"; readonly media: SoundSource; readonly port: MessagePort }
   /** The port of the play-out processor. */
   | { readonly type: "playout"; readonly port: MessagePort }
   /** Publish, mute or unmute; before the entry, it is done after it. */
-  | { readonly type: "publish"; readonly media: OwnMedia; readonly on: boolean }
+  | { readonly type: "publish"; readonly media: OwnMedia | SoundSource; readonly on: boolean }
   /** Pictures of ours come on this stream until it ends. */
   | { readonly type: "pictures"; readonly media: PictureSource; readonly frames: ReadableStream<VideoFrame> }
   /** A picture of ours, from browsers that have no stream of them. */

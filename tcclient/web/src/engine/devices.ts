@@ -48,7 +48,8 @@ export class Device {
     }
     this.release();
     this.opened = stream;
-    for (const track of stream.getTracks()) {
+    // A screen goes on without its sound.
+    for (const track of this.kind === "microphone" ? stream.getAudioTracks() : stream.getVideoTracks()) {
       track.onended = () => {
         if (this.opened === stream) this.ended();
       };
@@ -70,7 +71,12 @@ export class Device {
     const { mediaDevices } = navigator;
     const device = this.chosen === "" ? {} : { deviceId: { exact: this.chosen } };
     if (this.kind === "screen") {
-      const stream = await mediaDevices.getDisplayMedia({ video: { frameRate: SCREEN_RATE }, audio: false });
+      const stream = await mediaDevices.getDisplayMedia({
+        video: { frameRate: SCREEN_RATE },
+        audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false },
+        // With the sound of the whole machine the others would hear themselves.
+        ...{ systemAudio: "exclude", selfBrowserSurface: "exclude" },
+      });
       for (const track of stream.getVideoTracks()) track.contentHint = "detail";
       return stream;
     }

@@ -89,8 +89,10 @@ export class OwnMediaDesk {
     if ("fault" in opened) {
       own.fault = opened.fault;
       own.wanted = false;
-    } else if (media === "microphone") await this.captureSound(opened.stream);
-    else this.capturePictures(media, opened.stream);
+    } else {
+      if (media !== "microphone") this.capturePictures(media, opened.stream);
+      if (opened.stream.getAudioTracks().length > 0) await this.captureSound(media, opened.stream);
+    }
     this.show(media);
   }
 
@@ -100,16 +102,18 @@ export class OwnMediaDesk {
     own.device.close();
     own.opening = false;
     own.fault = undefined;
-    if (media === "microphone" && wasOpen) this.owner.sound().stopCapture();
+    if (media !== "camera" && wasOpen) this.owner.sound().stopCapture(media);
     this.show(media);
   }
 
-  private async captureSound(stream: MediaStream): Promise<void> {
+  private async captureSound(media: OwnMedia, stream: MediaStream): Promise<void> {
+    if (media === "camera") return;
     try {
-      const port = await this.owner.sound().capture(stream);
-      this.owner.command({ type: "microphone", port }, [port]);
+      const port = await this.owner.sound().capture(media, stream);
+      this.owner.command({ type: "sound", media: media === "screen" ? "screen_audio" : media, port }, [port]);
     } catch {
       // Firefox refuses a microphone whose rate is not that of the audio context.
+      if (media === "screen") return;
       this.own.microphone.device.close();
       this.own.microphone.fault = "unsupported";
     }
@@ -141,7 +145,12 @@ export class OwnMediaDesk {
 
   private publish(media: OwnMedia): void {
     const own = this.own[media];
-    this.owner.command({ type: "publish", media, on: own.wanted && own.device.stream !== undefined });
+    const { stream } = own.device;
+    this.owner.command({ type: "publish", media, on: own.wanted && stream !== undefined });
+    if (media === "screen") {
+      const heard = stream !== undefined && stream.getAudioTracks().length > 0;
+      this.owner.command({ type: "publish", media: "screen_audio", on: own.wanted && heard });
+    }
     this.show(media);
   }
 

@@ -5,9 +5,15 @@ import type { Seat } from "../core/session.js";
 import { OpusSender, SILENT_FRAME } from "../media/audio-codec.js";
 import type { CapturedSound } from "../media/sound-messages.js";
 import { audioLevel, MutedSpeech, VoiceDetector } from "../media/speech.js";
-import { cameraCodec, type EncodedPicture, type PictureCodec, type PictureQuality, PictureSender } from "../media/video-codec.js";
+import {
+  cameraCodec,
+  type EncodedPicture,
+  type PictureCodec,
+  type PictureQuality,
+  PictureSender,
+} from "../media/video-codec.js";
 import { LEAST_BITRATE, MOST_BITRATE, START_BITRATE, UplinkAdaptation } from "./adaptation.js";
-import type { OwnMedia, PictureSource, Publishing } from "./commands.js";
+import type { OwnMedia, PictureSource, Publishing, SoundSource } from "./commands.js";
 import { monotonic } from "./connection.js";
 
 /** Seconds of a captured frame. */
@@ -21,6 +27,8 @@ const CAPS_SHARE = 0.85;
 const SCREEN = { height: 1080, framesPerSecond: 8 } as const;
 /** Of the rate for pictures, what the screen gets while both are sent: it is what people look at. */
 const SCREEN_SHARE = 0.7;
+
+type Media = OwnMedia | SoundSource;
 
 interface Publication {
   readonly number: number;
@@ -38,6 +46,27 @@ export interface PublishingOwner {
   speakingWhileMuted(on: boolean): void;
 }
 
+/** Counts the samples of a capture, and follows the clock where it paused. */
+class SampleClock {
+  private samples = 0;
+  private startedAt: number | undefined;
+
+  /** Samples so far. */
+  get count(): number {
+    return this.samples;
+  }
+
+  /** Return the timestamp of the next `length` samples. */
+  next(now: number, length: number): number {
+    this.startedAt ??= now;
+    const elapsed = Math.round((now - this.startedAt) * SAMPLE_RATE);
+    if (elapsed - this.samples > MAX_SOUND_LAG * SAMPLE_RATE) this.samples = elapsed;
+    const timestamp = this.samples;
+    this.samples += length;
+    return timestamp;
+  }
+}
+
 interface SoundNote {
   readonly level: number;
   readonly voice: boolean;
@@ -47,28 +76,30 @@ interface SoundNote {
 
 export class PublishingDesk {
   private seat: Seat | undefined;
-  private readonly wanted = new Map<OwnMedia, boolean>();
-  private readonly publications = new Map<OwnMedia, Publication>();
+  private readonly wanted = new Map<Media, boolean>();
+  private readonly publications = new Map<Media, Publication>();
   private readonly adaptation = new UplinkAdaptation();
   private readonly voice = new VoiceDetector();
   private readonly mutedSpeech = new MutedSpeech();
   private isSpeakingMuted = false;
-  private samples = 0;
-  private startedAt: number | undefined;
+  private readonly clocks = { microphone: new SampleClock(), screen_audio: new SampleClock() };
   /** Bits per second for all pictures; undefined while the way up carries none. */
   private rate: number | undefined = START_BITRATE;
   /** Screens are sent in VP8: hardware makes letters less sharp. */
   private cameraCodec: PictureCodec = "vp8";
   private cameraHeight = 360;
   private cameraRate = 25;
-  private readonly microphone: OpusSender<SoundNote>;
+  private readonly sounds: Readonly<Record<SoundSource, OpusSender<SoundNote>>>;
   private readonly pictures: Readonly<Record<PictureSource, PictureSender>>;
 
   constructor(private readonly owner: PublishingOwner) {
-    this.microphone = new OpusSender(
-      (packet, note) => this.sendSound(packet, note),
-      () => owner.publishing("microphone", "refused"),
-    );
+    const sounds = (source: SoundSource, content: "voice" | "music"): OpusSender<SoundNote> =>
+      new OpusSender(
+        content,
+        (packet, note) => this.sendSound(source, packet, note),
+        () => this.tell(source, "refused"),
+      );
+    this.sounds = { microphone: sounds("microphone", "voice"), screen_audio: sounds("screen_audio", "music") };
     const sender = (source: PictureSource, content: "motion" | "text"): PictureSender =>
       new PictureSender(
         content,
@@ -84,10 +115,10 @@ export class PublishingDesk {
   }
 
   /** Publish, mute or unmute. Before the entry, it is done after it. */
-  set(media: OwnMedia, on: boolean): void {
+  set(media: Media, on: boolean): void {
     this.wanted.set(media, on);
     if (this.seat !== undefined) this.apply(this.seat, media);
-    else this.owner.publishing(media, on ? "starting" : "off");
+    else this.tell(media, on ? "starting" : "off");
   }
 
   /** Another participant holds a publication muted, or does so no more; it stays muted until the person unmutes it. */
@@ -97,7 +128,7 @@ export class PublishingDesk {
     if (media === undefined || publication === undefined) return undefined;
     publication.held = held;
     if (held) this.set(media, false);
-    return media;
+    return media === "screen_audio" ? undefined : media;
   }
 
   /** A seat was taken, the first one or again. */
@@ -111,8 +142,7 @@ export class PublishingDesk {
   left(): void {
     this.seat = undefined;
     this.publications.clear();
-    this.microphone.close();
-    for (const sender of Object.values(this.pictures)) sender.close();
+    for (const sender of [...Object.values(this.sounds), ...Object.values(this.pictures)]) sender.close();
   }
 
   published(event: Published): void {
@@ -125,7 +155,7 @@ export class PublishingDesk {
     const publication = media && this.publications.get(media);
     if (media === undefined || publication === undefined) return;
     publication.ready = true;
-    if (media !== "microphone") this.pictures[media].wantKeyframe();
+    if (media === "camera" || media === "screen") this.pictures[media].wantKeyframe();
     this.tellState(media);
   }
 
@@ -135,7 +165,7 @@ export class PublishingDesk {
     if (media === undefined) return;
     this.publications.delete(media);
     this.wanted.delete(media);
-    this.owner.publishing(media, "refused");
+    this.tell(media, "refused");
   }
 
   keyframeRequested(number: number): void {
@@ -148,11 +178,20 @@ export class PublishingDesk {
     for (const sender of Object.values(this.pictures)) sender.wantKeyframe();
   }
 
-  /** Take a frame of the microphone. */
-  sound({ pcm }: CapturedSound): void {
+  /** Take a frame of captured sound. */
+  sound(source: SoundSource, { pcm }: CapturedSound): void {
     const now = monotonic();
-    const voice = this.voice.detect(pcm, FRAME_SECONDS);
-    const timestamp = this.nextSample(now, pcm.length);
+    const note = {
+      level: audioLevel(pcm),
+      voice: source === "microphone" && this.voice.detect(pcm, FRAME_SECONDS),
+      timestamp: this.clocks[source].next(now, pcm.length),
+      capturedAt: now - FRAME_SECONDS,
+    };
+    if (source === "microphone") this.noticeMutedSpeech(note.voice);
+    if (this.isSent(source)) this.sounds[source].encode(pcm, note);
+  }
+
+  private noticeMutedSpeech(voice: boolean): void {
     const publication = this.publications.get("microphone");
     const isLive = publication?.ready === true && this.wanted.get("microphone") === true;
     const speaks = !isLive && publication !== undefined && this.mutedSpeech.heard(voice, FRAME_SECONDS);
@@ -161,8 +200,6 @@ export class PublishingDesk {
       this.isSpeakingMuted = speaks;
       this.owner.speakingWhileMuted(speaks);
     }
-    if (!isLive) return;
-    this.microphone.encode(pcm, { level: audioLevel(pcm), voice, timestamp, capturedAt: now - FRAME_SECONDS });
   }
 
   /** Take a picture of the camera or the screen; it is closed here. */
@@ -189,20 +226,21 @@ export class PublishingDesk {
     if (screen !== undefined && this.isSent("screen")) this.pictures.screen.tend(screen, monotonic());
   }
 
-  private apply(seat: Seat, media: OwnMedia): void {
+  private apply(seat: Seat, media: Media): void {
     const on = this.wanted.get(media) === true;
     const publication = this.publications.get(media);
     if (publication === undefined) {
       if (on) this.publish(seat, media);
-      else this.owner.publishing(media, "off");
-    } else if (media === "screen") {
+      else this.tell(media, "off");
+    } else if (media === "screen" || media === "screen_audio") {
       if (on) return;
       seat.unpublish(publication.number);
       this.publications.delete(media);
-      this.pictures.screen.close();
+      if (media === "screen") this.pictures.screen.close();
+      else this.sounds.screen_audio.close();
     } else if (on && publication.held) {
       this.wanted.set(media, false);
-      this.owner.publishing(media, "refused");
+      this.tell(media, "refused");
       return;
     } else {
       if (!on && media === "microphone") this.endTalk(seat, publication);
@@ -213,9 +251,9 @@ export class PublishingDesk {
     this.owner.pump();
   }
 
-  private publish(seat: Seat, media: OwnMedia): void {
+  private publish(seat: Seat, media: Media): void {
     const what =
-      media === "microphone"
+      media === "microphone" || media === "screen_audio"
         ? ({ kind: "audio", source: media, codec: "opus" } as const)
         : ({ kind: "video", source: media, codec: media === "camera" ? this.cameraCodec : "vp8" } as const);
     if (media === "camera") this.pictures.camera.use(this.cameraCodec);
@@ -227,7 +265,7 @@ export class PublishingDesk {
   private cannotEncode(source: PictureSource): void {
     const publication = this.publications.get(source);
     if (source !== "camera" || this.cameraCodec === "vp8" || this.seat === undefined || publication === undefined) {
-      this.owner.publishing(source, "refused");
+      this.tell(source, "refused");
       return;
     }
     this.cameraCodec = "vp8";
@@ -237,23 +275,28 @@ export class PublishingDesk {
   }
 
   private endTalk(seat: Seat, publication: Publication): void {
-    const timestamp = this.samples;
+    const timestamp = this.clocks.microphone.count;
     seat.sendAudio(publication.number, { payload: SILENT_FRAME, timestamp, level: 127, endOfTalk: true }, monotonic());
-    this.microphone.close();
+    this.sounds.microphone.close();
   }
 
-  private tellState(media: OwnMedia): void {
+  private tellState(media: Media): void {
     const publication = this.publications.get(media);
     const on = this.wanted.get(media) === true;
-    if (publication === undefined) this.owner.publishing(media, "off");
-    else if (!on) this.owner.publishing(media, "muted");
-    else if (!publication.ready) this.owner.publishing(media, "starting");
-    else if (media !== "microphone" && this.rate === undefined) this.owner.publishing(media, "paused");
-    else this.owner.publishing(media, "on");
+    if (publication === undefined) this.tell(media, "off");
+    else if (!on) this.tell(media, "muted");
+    else if (!publication.ready) this.tell(media, "starting");
+    else if (media !== "microphone" && this.rate === undefined) this.tell(media, "paused");
+    else this.tell(media, "on");
   }
 
-  private sendSound(payload: Uint8Array, note: SoundNote): void {
-    const publication = this.publications.get("microphone");
+  /** The sound of a screen has no control of its own. */
+  private tell(media: Media, state: Publishing): void {
+    if (media !== "screen_audio") this.owner.publishing(media, state);
+  }
+
+  private sendSound(source: SoundSource, payload: Uint8Array, note: SoundNote): void {
+    const publication = this.publications.get(source);
     if (this.seat === undefined || publication === undefined) return;
     this.seat.sendAudio(publication.number, { payload, ...note }, monotonic());
     this.owner.pump();
@@ -277,7 +320,7 @@ export class PublishingDesk {
     return { height: both ? 180 : this.cameraHeight, framesPerSecond: this.cameraRate, bitrate };
   }
 
-  private isSent(media: OwnMedia): boolean {
+  private isSent(media: Media): boolean {
     return this.wanted.get(media) === true && this.publications.get(media)?.ready === true;
   }
 
@@ -285,17 +328,7 @@ export class PublishingDesk {
     return this.isSent("camera") || this.isSent("screen");
   }
 
-  /** Count samples, and follow the clock where a microphone paused. */
-  private nextSample(now: number, length: number): number {
-    this.startedAt ??= now;
-    const elapsed = Math.round((now - this.startedAt) * SAMPLE_RATE);
-    if (elapsed - this.samples > MAX_SOUND_LAG * SAMPLE_RATE) this.samples = elapsed;
-    const timestamp = this.samples;
-    this.samples += length;
-    return timestamp;
-  }
-
-  private mediaOf(number: number): OwnMedia | undefined {
+  private mediaOf(number: number): Media | undefined {
     return [...this.publications].find(([, publication]) => publication.number === number)?.[0];
   }
 }

@@ -7,7 +7,7 @@ import type { DevicePins } from "../core/membership/pins.js";
 import type { Session } from "../core/session.js";
 import type { SigningKey } from "../protocol/identity.js";
 import { DownlinkAdaptation } from "./adaptation.js";
-import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
+import type { OwnMedia, PictureSource, Report, Request, SoundSource } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, PausedPicture, WantedPicture } from "./facts.js";
 import { Volumes } from "./participant.js";
@@ -160,12 +160,13 @@ export class Stay {
     this.reception.receive(packets);
   }
 
-  publish(media: OwnMedia, on: boolean): void {
+  publish(media: OwnMedia | SoundSource, on: boolean): void {
     this.desk.set(media, on);
   }
 
-  microphone(port: MessagePort): void {
-    port.onmessage = (event) => this.desk.sound(event.data);
+  /** Take the sound of a capture. */
+  sound(media: SoundSource, port: MessagePort): void {
+    port.onmessage = (event) => this.desk.sound(media, event.data);
   }
 
   playout(port: MessagePort): void {

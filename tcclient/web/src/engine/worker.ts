@@ -25,8 +25,8 @@ function carryOut(command: Command): void {
       return void attendance.join(command.entry);
     case "leave":
       return attendance.leave();
-    case "microphone":
-      return attendance.stay.microphone(command.port);
+    case "sound":
+      return attendance.stay.sound(command.media, command.port);
     case "playout":
       return attendance.stay.playout(command.port);
     case "publish":

@@ -7,6 +7,8 @@ import { CAPTURE_FRAME } from "./sound-messages.js";
  * packets of sound are padded.
  */
 export const BITRATE = 31_600;
+/** The same for music and films: 159 bytes for each frame, and ten blocks. */
+export const MUSIC_BITRATE = 63_600;
 /** A frame of 20 ms of digital silence: a CELT frame whose first symbol says so (RFC 6716, sections 3.1 and 4.3). */
 export const SILENT_FRAME = Uint8Array.of(0xf8, 0xff, 0xfe);
 
@@ -23,8 +25,9 @@ export class OpusSender<Note> {
   private encoded = 0;
 
   constructor(
+    private readonly content: "voice" | "music",
     private readonly output: (packet: Uint8Array, note: Note) => void,
-    private readonly failed: (error: DOMException) => void,
+    private readonly failed: () => void,
   ) {}
 
   /** Encode a frame. A codec that is stuck is begun anew, and what waited in it is lost. */
@@ -59,15 +62,17 @@ export class OpusSender<Note> {
         chunk.copyTo(packet);
         this.output(packet, note);
       },
-      error: (error) => {
+      error: () => {
         if (encoder !== this.encoder) return;
         this.close();
-        this.failed(error);
+        this.failed();
       },
     });
     // A constant rate tells nobody on the way how much is said.
-    const opus = { application: "voip", signal: "voice", frameDuration: MICROSECONDS_PER_FRAME, complexity: 10 };
-    const config = { codec: "opus", sampleRate: SAMPLE_RATE, numberOfChannels: 1, bitrate: BITRATE };
+    const isVoice = this.content === "voice";
+    const [application, bitrate] = isVoice ? ["voip", BITRATE] : ["audio", MUSIC_BITRATE];
+    const opus = { application, signal: this.content, frameDuration: MICROSECONDS_PER_FRAME, complexity: 10 };
+    const config = { codec: "opus", sampleRate: SAMPLE_RATE, numberOfChannels: 1, bitrate };
     encoder.configure({ ...config, bitrateMode: "constant", opus } as AudioEncoderConfig);
     return encoder;
   }

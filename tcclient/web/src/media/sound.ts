@@ -8,7 +8,10 @@ const SAMPLE_RATE = 48_000;
 export class Sound {
   private readonly context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
   private readonly loaded = this.context.audioWorklet.addModule(workletUrl);
-  private microphone: { readonly source: MediaStreamAudioSourceNode; readonly capture: AudioWorkletNode } | undefined;
+  private readonly captures = new Map<
+    string,
+    { readonly source: MediaStreamAudioSourceNode; readonly capture: AudioWorkletNode }
+  >();
 
   /** Begin to play what the worker sends; return the port for it. */
   async playout(): Promise<MessagePort> {
@@ -18,10 +21,10 @@ export class Sound {
     return portTo(node);
   }
 
-  /** Capture a microphone in place of the one before; return the port for its sound. */
-  async capture(stream: MediaStream): Promise<MessagePort> {
+  /** Capture the sound of a stream in place of the one before of that kind; return the port for it. */
+  async capture(kind: "microphone" | "screen", stream: MediaStream): Promise<MessagePort> {
     await this.loaded;
-    this.stopCapture();
+    this.stopCapture(kind);
     const source = this.context.createMediaStreamSource(stream);
     const capture = new AudioWorkletNode(this.context, "capture", {
       numberOfOutputs: 0,
@@ -29,14 +32,15 @@ export class Sound {
       channelCountMode: "explicit",
     });
     source.connect(capture);
-    this.microphone = { source, capture };
+    this.captures.set(kind, { source, capture });
     return portTo(capture);
   }
 
-  stopCapture(): void {
-    this.microphone?.source.disconnect();
-    this.microphone?.capture.port.close();
-    this.microphone = undefined;
+  stopCapture(kind: "microphone" | "screen"): void {
+    const captured = this.captures.get(kind);
+    captured?.source.disconnect();
+    captured?.capture.port.close();
+    this.captures.delete(kind);
   }
 
   /** Start, as browsers allow it when a click or a key leads here. */
