@@ -3,7 +3,6 @@
 import { html, render, type TemplateResult } from "lit-html";
 
 import type { Meeting, MeetingState, ParticipantId } from "../engine/meeting.js";
-import type { Role } from "../protocol/messages.js";
 import { countUnread } from "./chat.js";
 import { readAddress, withRoom } from "./address.js";
 import { openDevices, playTestSound, watchDevices } from "./devices.js";
@@ -14,6 +13,7 @@ import { lobby } from "./lobby.js";
 import { arrangement, ended, meeting as meetingView, toasts } from "./meeting.js";
 import { loadPreferences, storePreferences, type Preferences } from "./preferences.js";
 import { asProblem, problemText } from "./problems.js";
+import { Requests } from "./requests.js";
 import { abilities, missingFeatures } from "./support.js";
 import { talkWithSpace } from "./talk.js";
 import { addToast, dropOldToasts, raisedHands, tellHappening, type Toast } from "./toasts.js";
@@ -33,8 +33,7 @@ const OUTSIDE = {
 } as const;
 
 /** The page of one meeting. */
-export class App implements Actions {
-  readonly #meeting: Meeting;
+export class App extends Requests implements Actions {
   readonly #root: HTMLElement;
   readonly #floating: FloatingPicture;
   readonly #screenLock = new ScreenLock();
@@ -51,7 +50,7 @@ export class App implements Actions {
   #listDevices: () => void = () => undefined;
 
   constructor(meeting: Meeting, root: HTMLElement) {
-    this.#meeting = meeting;
+    super(meeting);
     this.#root = root;
     this.#drawn = meeting.state;
     this.#floating = new FloatingPicture(meeting);
@@ -76,18 +75,18 @@ export class App implements Actions {
 
   /** Draw the page, open the devices, and get the engine ready while the person types. */
   start(): void {
-    this.#meeting.watch(() => this.#changed());
-    this.#meeting.onHappening((happening) => this.#tell(tellHappening(happening, this.#t)));
+    this.meeting.watch(() => this.#changed());
+    this.meeting.onHappening((happening) => this.#tell(tellHappening(happening, this.#t)));
     addEventListener("hashchange", () => this.#set({ invitation: readAddress(new URL(location.href)) }));
     setInterval(() => this.#set({ toasts: dropOldToasts(this.#page.toasts, seconds()) }), TOAST_TICK_MS);
     this.#draw();
     if (this.#page.missing.length > 0) return;
-    this.#meeting.prepare();
+    this.meeting.prepare();
     const { dataSaver, receivedHeight } = this.#page.preferences;
-    this.#meeting.setDataSaver(dataSaver);
-    this.#meeting.setReceivedHeight(receivedHeight);
+    this.meeting.setDataSaver(dataSaver);
+    this.meeting.setReceivedHeight(receivedHeight);
     this.#listDevices = watchDevices((devices) => this.#set({ devices }));
-    void openDevices(this.#meeting, this.#page.preferences);
+    void openDevices(this.meeting, this.#page.preferences);
   }
 
   // What is drawn.
@@ -115,7 +114,7 @@ export class App implements Actions {
 
   /** Take in a change of the meeting. */
   #changed(): void {
-    const { state } = this.#meeting;
+    const { state } = this.meeting;
     const before = this.#drawn;
     this.#drawn = state;
     for (const told of raisedHands(before.participants, state.participants, this.#t)) this.#tell(told);
@@ -158,10 +157,10 @@ export class App implements Actions {
     const view: View = {
       t,
       language,
-      state: this.#meeting.state,
+      state: this.meeting.state,
       page: this.#page,
       act: this,
-      pictures: this.#meeting,
+      pictures: this.meeting,
     };
     const { room } = this.#page.invitation;
     document.documentElement.lang = language;
@@ -182,15 +181,14 @@ export class App implements Actions {
     const key = JSON.stringify(wanted);
     if (key === this.#wanted) return;
     this.#wanted = key;
-    this.#meeting.wantPictures(wanted);
+    this.meeting.wantPictures(wanted);
   }
 
   #tell(told: Omit<Toast, "id" | "until">): void {
     this.#set({ toasts: addToast(this.#page.toasts, told, ++this.#toasts, seconds()) });
   }
 
-  /** Do what rejects with a problem, and tell the problem. Return whether it went well. */
-  async #try(doing: Promise<void>): Promise<boolean> {
+  protected override async request(doing: Promise<void>): Promise<boolean> {
     try {
       await doing;
       return true;
@@ -200,8 +198,7 @@ export class App implements Actions {
     }
   }
 
-  /** The same in a dialog: it stays open with the problem, or closes. */
-  async #tryInDialog(doing: Promise<void>): Promise<boolean> {
+  protected override async requestInDialog(doing: Promise<void>): Promise<boolean> {
     try {
       await doing;
     } catch (reason) {
@@ -221,21 +218,21 @@ export class App implements Actions {
     const { fingerprint, e2ee } = this.#page.invitation;
     const { dataSaver } = this.#page.preferences;
     const options = { account, password, name, room, e2ee, dataSaver };
-    void this.#try(this.#meeting.resumeSound());
-    this.#meeting.join(fingerprint === "" ? options : { ...options, fingerprint }).catch((reason: unknown) => {
+    void this.request(this.meeting.resumeSound());
+    this.meeting.join(fingerprint === "" ? options : { ...options, fingerprint }).catch((reason: unknown) => {
       this.#set({ problem: asProblem(reason) });
       // A meeting that ends closes them.
-      void openDevices(this.#meeting, this.#page.preferences);
+      void openDevices(this.meeting, this.#page.preferences);
     });
   }
 
   leave(): void {
-    this.#meeting.leave();
+    this.meeting.leave();
   }
 
   startAgain(): void {
     this.#set({ screen: "lobby", problem: undefined });
-    void openDevices(this.#meeting, this.#page.preferences);
+    void openDevices(this.meeting, this.#page.preferences);
   }
 
   readNotice(): void {
@@ -249,37 +246,32 @@ export class App implements Actions {
   }
 
   toggleMicrophone(): void {
-    const { state } = this.#meeting.state.microphone;
+    const { state } = this.meeting.state.microphone;
     const on = state !== "on" && state !== "starting";
     if (this.#page.screen === "lobby") this.prefer({ microphoneOn: on });
-    void this.#meeting.setMicrophone(on);
+    void this.meeting.setMicrophone(on);
   }
 
   toggleCamera(): void {
-    const { state } = this.#meeting.state.camera;
+    const { state } = this.meeting.state.camera;
     const on = state === "off" || state === "failed" || state === "muted";
     if (this.#page.screen === "lobby") this.prefer({ cameraOn: on });
-    void this.#meeting.setCamera(on);
+    void this.meeting.setCamera(on);
   }
 
   toggleScreen(): void {
-    const { state } = this.#meeting.state.screen;
-    void this.#meeting.setScreen(state === "off" || state === "failed");
+    const { state } = this.meeting.state.screen;
+    void this.meeting.setScreen(state === "off" || state === "failed");
   }
 
   chooseDevice(kind: DeviceKind, id: string): void {
     this.prefer({ [kind]: id });
-    void this.#try(this.#meeting.chooseDevice(kind, id));
+    void this.request(this.meeting.chooseDevice(kind, id));
   }
 
   testSound(): void {
     this.#set({ testingSound: true });
-    void this.#try(playTestSound(this.#page.preferences.speaker)).then(() => this.#set({ testingSound: false }));
-  }
-
-  toggleHand(): void {
-    const raised = (this.#meeting.state.me?.hand ?? 0) > 0;
-    void this.#try(raised ? this.#meeting.lowerHand() : this.#meeting.raiseHand());
+    void this.request(playTestSound(this.#page.preferences.speaker)).then(() => this.#set({ testingSound: false }));
   }
 
   // What is shown.
@@ -287,7 +279,7 @@ export class App implements Actions {
   openPanel(panel: Panel): void {
     const before = this.#page.panel;
     const seen = panel === "chat" ? { unread: 0 } : {};
-    if (panel === "chat") this.#lastSeenLine = this.#meeting.state.chat.at(-1)?.id ?? "";
+    if (panel === "chat") this.#lastSeenLine = this.meeting.state.chat.at(-1)?.id ?? "";
     this.#set({ panel, menu: undefined, ...seen });
     if (panel === "none" && before !== "none") document.getElementById(`${before}-button`)?.focus();
   }
@@ -314,7 +306,7 @@ export class App implements Actions {
 
   accept(toast: Toast): void {
     this.dismiss(toast);
-    if (toast.offer?.action === "mute") void this.#meeting.setMicrophone(false);
+    if (toast.offer?.action === "mute") void this.meeting.setMicrophone(false);
     if (toast.offer?.action === "people") this.openPanel("people");
   }
 
@@ -330,31 +322,31 @@ export class App implements Actions {
 
   togglePin(pin: Pin): void {
     const key = tileKey(pin.participant.id, pin.source);
-    this.#set({ pinned: pinnedKey(this.#page.pinned, this.#meeting.state) === key ? undefined : pin });
+    this.#set({ pinned: pinnedKey(this.#page.pinned, this.meeting.state) === key ? undefined : pin });
   }
 
   toggleFullScreen(): void {
-    void this.#try(toggleFullScreen());
+    void this.request(toggleFullScreen());
   }
 
   togglePictureInPicture(): void {
-    const { large, small } = arrangement({ state: this.#meeting.state, page: this.#page });
+    const { large, small } = arrangement({ state: this.meeting.state, page: this.#page });
     const tiles = [...(large === undefined ? [] : [large]), ...small];
-    void this.#try(this.#floating.toggle(tiles.find(({ own, picture }) => picture && !own)));
+    void this.request(this.#floating.toggle(tiles.find(({ own, picture }) => picture && !own)));
   }
 
   prefer(change: Partial<Preferences>): void {
     const preferences = { ...this.#page.preferences, ...change };
     storePreferences(preferences);
-    if (change.dataSaver !== undefined) this.#meeting.setDataSaver(change.dataSaver);
-    if (change.receivedHeight !== undefined) this.#meeting.setReceivedHeight(change.receivedHeight);
+    if (change.dataSaver !== undefined) this.meeting.setDataSaver(change.dataSaver);
+    if (change.receivedHeight !== undefined) this.meeting.setReceivedHeight(change.receivedHeight);
     this.#set({ preferences });
   }
 
   // Texts.
 
   send(text: string): void {
-    void this.#try(this.#meeting.chat(text, this.#page.receiver));
+    void this.request(this.meeting.chat(text, this.#page.receiver));
   }
 
   writeTo(receiver: ParticipantId | undefined): void {
@@ -362,46 +354,8 @@ export class App implements Actions {
     this.#set({ receiver });
   }
 
-  setVolume(participant: ParticipantId, volume: number): void {
-    this.#meeting.setVolume(participant, volume);
-  }
-
-  // The chair.
-
-  mute(participant: ParticipantId, hard: boolean): void {
-    void this.#try(this.#meeting.mute(participant, hard));
-  }
-
-  muteAll(): void {
-    void this.#try(this.#meeting.muteAll(true));
-  }
-
-  lowerHand(participant: ParticipantId): void {
-    void this.#try(this.#meeting.lowerHand(participant));
-  }
-
-  lowerAllHands(): void {
-    void this.#try(this.#meeting.lowerAllHands());
-  }
-
-  setRole(participant: ParticipantId, role: Role): void {
-    void this.#try(this.#meeting.setRole(participant, role));
-  }
-
-  remove(participant: ParticipantId): void {
-    void this.#tryInDialog(this.#meeting.remove(participant));
-  }
-
-  setRoom(changes: { title?: string; limit?: number; locked?: boolean }): void {
-    void this.#tryInDialog(this.#meeting.setRoom(changes));
-  }
-
-  closeRoom(): void {
-    void this.#tryInDialog(this.#meeting.closeRoom());
-  }
-
   changePassword(current: string, next: string): void {
-    void this.#tryInDialog(this.#meeting.changePassword(current, next)).then((changed) => {
+    void this.requestInDialog(this.meeting.changePassword(current, next)).then((changed) => {
       if (changed) this.#tell({ text: this.#t("password.changed"), tone: "calm", offer: undefined });
     });
   }

@@ -1,0 +1,69 @@
+/** What a person asks of the server or of the others, without a state of its own here. */
+
+import type { Meeting, ParticipantId } from "../engine/meeting.js";
+import type { Role } from "../protocol/messages.js";
+import type { Actions } from "./view.js";
+
+type Asked =
+  | "toggleHand"
+  | "setVolume"
+  | "mute"
+  | "muteAll"
+  | "lowerHand"
+  | "lowerAllHands"
+  | "setRole"
+  | "remove"
+  | "setRoom"
+  | "closeRoom";
+
+/** Passes what is asked to the meeting; what is refused is told to the person. */
+export abstract class Requests implements Pick<Actions, Asked> {
+  constructor(protected readonly meeting: Meeting) {}
+
+  /** Wait for an answer, and tell a problem. Return whether it went well. */
+  protected abstract request(doing: Promise<void>): Promise<boolean>;
+
+  /** The same in a dialog: it stays open with the problem, or closes. */
+  protected abstract requestInDialog(doing: Promise<void>): Promise<boolean>;
+
+  toggleHand(): void {
+    const raised = (this.meeting.state.me?.hand ?? 0) > 0;
+    void this.request(raised ? this.meeting.lowerHand() : this.meeting.raiseHand());
+  }
+
+  setVolume(participant: ParticipantId, volume: number): void {
+    this.meeting.setVolume(participant, volume);
+  }
+
+  mute(participant: ParticipantId, hard: boolean): void {
+    void this.request(this.meeting.mute(participant, hard));
+  }
+
+  muteAll(): void {
+    void this.request(this.meeting.muteAll(true));
+  }
+
+  lowerHand(participant: ParticipantId): void {
+    void this.request(this.meeting.lowerHand(participant));
+  }
+
+  lowerAllHands(): void {
+    void this.request(this.meeting.lowerAllHands());
+  }
+
+  setRole(participant: ParticipantId, role: Role): void {
+    void this.request(this.meeting.setRole(participant, role));
+  }
+
+  remove(participant: ParticipantId): void {
+    void this.requestInDialog(this.meeting.remove(participant));
+  }
+
+  setRoom(changes: { title?: string; limit?: number; locked?: boolean }): void {
+    void this.requestInDialog(this.meeting.setRoom(changes));
+  }
+
+  closeRoom(): void {
+    void this.requestInDialog(this.meeting.closeRoom());
+  }
+}
