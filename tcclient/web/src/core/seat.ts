@@ -153,29 +153,15 @@ export class Seat extends RoomVerbs {
 
   #followDeadlines(timers: Timers): void {
     const settle = (now: number): void => this.settle(now);
-    timers.follow("keys", () => this.#keys.nextDeadline, settle);
-    timers.follow(
-      "path",
-      () => this.path.nextDeadline,
-      (now) => this.#pathDue(now),
-    );
-    timers.follow(
-      "egress",
-      () => this.egress.nextDeadline,
-      () => undefined,
-    ); // the burst is there to be taken
-    timers.follow(
-      "presence",
-      () => this.#presence.nextDeadline,
-      (now) => this.#presence.handleTimeout(now),
-    );
-    timers.follow(
-      "speaking",
-      () => this.#audible.nextDeadline,
-      (now) => this.#audible.handleTimeout(now),
-    );
-    timers.follow("keyframes", () => this.publications.keyframes.nextDeadline, settle);
-    timers.follow("snapshot", () => this.snapshots.nextDeadline, settle);
+    const follow = (name: string, whose: { readonly nextDeadline: number }, act: (now: number) => void): void =>
+      timers.follow(name, () => whose.nextDeadline, act);
+    follow("keys", this.#keys, settle);
+    follow("path", this.path, (now) => this.#pathDue(now));
+    follow("egress", this.egress, () => undefined); // the burst is there to be taken
+    follow("presence", this.#presence, (now) => this.#presence.handleTimeout(now));
+    follow("speaking", this.#audible, (now) => this.#audible.handleTimeout(now));
+    follow("keyframes", this.publications.keyframes, settle);
+    follow("snapshot", this.snapshots, settle);
     timers.follow(
       "purge",
       () => this.#purgeAt,
