@@ -7,6 +7,9 @@ import socket
 import sys
 from collections.abc import Callable
 
+from tcproto.datagram import DSCP_CONTROL
+from tcserver.media.udp.marking import mark
+
 LISTEN_BACKLOG = 1024
 """Connections that may wait in the kernel: a flood of one second, or all clients after a restart."""
 ACCEPTS_PER_TURN = 8
@@ -37,8 +40,11 @@ class Listener:
         port: int = self._socket.getsockname()[1]
         return port
 
-    def open(self, host: str, port: int) -> None:
-        """Listen on a numeric address; port 0 is any free one. An IPv6 socket takes IPv6 only. Raises ``OSError``."""
+    def open(self, host: str, port: int, dscp: bool = False) -> None:
+        """Listen on a numeric address; port 0 is any free one. An IPv6 socket takes IPv6 only. Raises ``OSError``.
+
+        With ``dscp`` what the connections send is marked as control.
+        """
         flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)[0]
         sock = socket.socket(family, kind, protocol)
@@ -47,6 +53,8 @@ class Listener:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if dscp:
+                mark(sock, DSCP_CONTROL)  # the connections inherit it
             if sys.platform == "linux":
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
             sock.bind(address)

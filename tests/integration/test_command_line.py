@@ -167,7 +167,7 @@ def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: 
     with taking_part(link, tmp_path / "terminated") as process:
         process.terminate()
         assert process.wait(PATIENCE) == 0
-    with taking_part(link, tmp_path / "lost") as process:
+    with taking_part(link, tmp_path / "lost", "--once") as process:
         server.process.kill()
         assert process.wait(PATIENCE) == 1
         assert process.stdout is not None
