@@ -17,6 +17,7 @@ from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.core.session import Session
 from tcclient.errors import ClientError, RoomClosed, SourceError
 from tcclient.events import (
@@ -373,7 +374,7 @@ class Room(RoomVerbs):
             seat.request(RaiseHand())
         self._connection.pump()
 
-    def _participant_joined(self, entry: core.Participant) -> None:
+    def _participant_joined(self, entry: RosterEntry) -> None:
         participant = Participant(entry, self.request, is_me=entry.id == self._own_id)
         self._everybody[entry.id] = participant
         if participant.is_me:
@@ -384,7 +385,7 @@ class Room(RoomVerbs):
             self._tell(ParticipantJoined(participant))
         self._devices.look(participant, self._connection.session.server_fingerprint)
 
-    def _participant_updated(self, event: core.ParticipantEvent[core.Participant], entry: core.Participant) -> None:
+    def _participant_updated(self, event: core.ParticipantEvent[RosterEntry], entry: RosterEntry) -> None:
         participant = self._everybody[entry.id]
         participant.update(entry)
         if participant.is_me:

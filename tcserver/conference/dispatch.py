@@ -71,8 +71,8 @@ def _get_snapshot(_: Services, request: RoomRequest[m.GetSnapshot]) -> None:
 
 
 def _own_quality(_: Services, request: RoomRequest[m.OwnQuality]) -> None:
-    request.cost(DELIVERY_COST * len(request.room.seats))
-    request.room.qualities.reported(request.seat, request.message.quality, request.now)
+    if request.room.qualities.reported(request.seat, request.message.quality, request.now):
+        request.cost(DELIVERY_COST * len(request.room.seats))
 
 
 COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(

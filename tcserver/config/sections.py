@@ -185,6 +185,10 @@ class MediaSection:
     ring_datagrams: Annotated[
         int, Declaration(Whole(64, 8192), "datagrams of each room that are kept, to be sent again")
     ] = 1024
+    dscp: Annotated[
+        bool,
+        Declaration(Flag(), "whether packets are marked, so that a network may serve sound first (DSCP)"),
+    ] = True
     audio_kbit_s: Annotated[float, Declaration(Number(6, 2000), "highest rate of an audio publication", live=True)] = (
         160.0
     )
