@@ -24,9 +24,8 @@ ComeBack = Callable[[Connection], Awaitable[Joined | None]]
 class Attendance:
     """Stays in a room: comes back after a loss, until that succeeds or makes no sense.
 
-    ``spawn`` runs a task for as long as the room is open, ``tell`` takes the
-    events, ``end`` the end, and ``go_on`` does in another seat what was done in the one that was lost. ``waits`` are the
-    seconds before the first attempts.
+    ``spawn`` runs a task for as long as the room is open, ``tell`` takes the events, ``end`` the end, and ``go_on``
+    does in another seat what was done in the one that was lost. ``waits`` are the seconds before the first attempts.
     """
 
     def __init__(
