@@ -59,7 +59,10 @@ class UdpSocket:
         self._reading: asyncio.Task[None] | None = None
 
     def open(self, family: int, address: tuple[object, ...]) -> None:
-        """Connect to the server's address; raises ``OSError``."""
+        """Connect to the server's address, unless that was done; raises ``OSError``."""
+        if self._socket is not None and self._peer == (family, address):
+            return
+        self._shut()
         self._peer, self._moved, self._dscp = (family, address), False, -1
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:

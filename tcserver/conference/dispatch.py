@@ -52,8 +52,11 @@ def _close(services: Services, request: Request[m.Close]) -> None:
     services.connections.farewell(request.connection, request.now)
 
 
-def _resume(_: Services, __: Request[m.Resume]) -> None:
-    raise Refusal(ErrorCode.CANNOT_RESUME)
+def _resume(services: Services, request: Request[m.Resume]) -> None:
+    session, connection, context = services.authenticator.resume(request), request.connection, services.context
+    connection.budget = context.budget(session.account, request.now)
+    seat = context.seat_of[session.number]
+    request.cost(PAGE_COST * services.rooms.of(seat).resume(seat, request))
 
 
 def _leave(_: Services, request: RoomRequest[m.Leave]) -> None:

@@ -164,7 +164,7 @@ class ControlServer:
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
         self._forget(peer)
-        self._carry_out(self._conference.disconnected(peer.number, self._now()))
+        self._carry_out(self._conference.disconnected(peer.number, self._now(), left=peer.has_left))
 
     def _forget(self, peer: ControlPeer) -> None:
         self.peers.pop(peer.number, None)
