@@ -58,6 +58,7 @@ async def connect(
     receive_interval: float = 0.0,
     path: PathChoice = "auto",
     retry: RetryHook | None = None,
+    reconnect: bool = True,
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
 
@@ -74,6 +75,8 @@ async def connect(
       and "stream" allow only one of these ways.
     - ``retry``: is called before each wait. With it, attempts that may succeed later (the server is too busy, or goes
       down) are repeated with growing waits, until the caller gives up or the server says stop.
+    - ``reconnect``: a room whose connection is lost later comes back by itself, and tells so by ``Reconnecting`` and
+      ``Reconnected``. With False the loss ends it.
 
     Raises ``WrongValue`` for a link without a room and for a name that is not allowed, and the other errors of
     ``tcclient.errors``.
@@ -98,7 +101,7 @@ async def connect(
         for text in entry.faults:
             room.tell_fault(text)
         try:
-            await room.open(entry.enter)
+            await room.open(entry.enter, entry.come_back if reconnect else None)
             seated = True
             yield room
         except ClientError as error:
@@ -159,6 +162,28 @@ class _Entry:
         key = _step(connection, core.ServerKey, core.WrongServerKey)
         await connection.open(self._link)
         await self._check_server(connection, await self._answered(key))
+        await self._log_in(connection)
+        return await self._sit_down(connection)
+
+    async def come_back(self, connection: Connection) -> core.Joined | None:
+        """Connect again, and resume the seat (None is returned); if that is lost, log in and join.
+
+        Raises the errors of ``connect``.
+        """
+        connection.begin_again()
+        key = _step(connection, core.ServerKey, core.WrongServerKey)
+        await connection.open(self._link)
+        await self._check_server(connection, await self._answered(key))
+        session = connection.session
+        if session.seated:
+            step = _step(connection, core.Resumed, core.ResumeFailed, core.Evicted)
+            session.resume()
+            connection.pump()
+            match await self._answered(step):
+                case core.Resumed():
+                    return None
+                case core.Evicted(code, text):
+                    raise JoinRefused(text, code)
         await self._log_in(connection)
         return await self._sit_down(connection)
 
@@ -230,7 +255,7 @@ class _Entry:
 
 def _step(connection: Connection, *types: type[core.Event]) -> asyncio.Future[core.Event]:
     """Return the future of the next event of one of these types; to be called before the server is asked."""
-    return connection.expect(lambda event: isinstance(event, types))
+    return connection.expect(lambda event: isinstance(event, types), on_connection=True)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from numbers import Real
 
 from tcclient.core import events
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.errors import WrongValue
 from tcproto.messages import Kick, LowerHand, MuteOther, Quality, Role, SetRole, Source
 
@@ -29,7 +30,7 @@ def known_source(source: Source | str) -> Source:
 class Participant:
     """Somebody in a room, perhaps ourselves; one object for as long as the seat lasts."""
 
-    def __init__(self, entry: events.Participant, ask: Ask, *, is_me: bool = False) -> None:
+    def __init__(self, entry: RosterEntry, ask: Ask, *, is_me: bool = False) -> None:
         self.is_me = is_me
         """Whether this is ourselves."""
         self.speaking = False
@@ -79,7 +80,7 @@ class Participant:
         """Lower the raised hand. For a chair; raises as all verbs of ``Room`` do."""
         await self._ask(LowerHand(self.id))
 
-    def update(self, entry: events.Participant) -> None:
+    def update(self, entry: RosterEntry) -> None:
         """Take what the roster says now."""
         self._entry = entry
 

@@ -11,32 +11,14 @@ from typing import Any, Generic, TypeVar
 
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Quality, Role, RoomInfo, Source
+from tcproto.messages import Caps, ChatScope, Limits, PublicationInfo, Quality, Role, RoomInfo, Source
 
 Who = TypeVar("Who")
 """What stands for a participant."""
 What = TypeVar("What")
 """What stands for a track."""
-
-
-@dataclass(frozen=True, slots=True)
-class Participant:
-    """A member of the room as the roster shows it."""
-
-    member: Member
-    verified: bool
-    """The device signed name, account and box key for this room. Otherwise no key goes there, no media is played."""
-
-    @property
-    def id(self) -> int:
-        """The participant's id in the room."""
-        return self.member.participant
-
-    @property
-    def label(self) -> str:
-        """The participant as "agency / name" reads."""
-        return f"{self.member.agency} / {self.member.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +341,32 @@ class CommitmentMismatch(ParticipantEvent[Who]):
 
 
 @dataclass(frozen=True, slots=True)
+class Detached:
+    """The connection was lost, and the seat goes on without: until it is resumed, or the server has given it up.
+
+    Sound and pictures travel on where UDP works. Requests wait for another connection.
+    """
+
+    code: ErrorCode | None
+    """None where the connection was lost without a word."""
+    text: str
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The seat goes on, on another connection. What was missed follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFailed:
+    """The server does not have the seat any more, so it is over; ready for ``begin_login``."""
+
+    code: ErrorCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The session is over, to a program also the seat: the last event."""
 
@@ -381,10 +389,10 @@ Event = (
     | Joined
     | Left
     | Evicted
-    | ParticipantJoined[Participant]
-    | ParticipantUpdated[Participant]
-    | HandChanged[Participant]
-    | ParticipantLeft[Participant]
+    | ParticipantJoined[RosterEntry]
+    | ParticipantUpdated[RosterEntry]
+    | HandChanged[RosterEntry]
+    | ParticipantLeft[RosterEntry]
     | TrackPublished[PublicationInfo]
     | TrackUpdated[PublicationInfo]
     | TrackUnpublished[PublicationInfo]
@@ -410,5 +418,8 @@ Event = (
     | MemberSilent[int]
     | MemberHeard[int]
     | CommitmentMismatch[int]
+    | Detached
+    | Resumed
+    | ResumeFailed
     | Closed
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tcclient.core import events
+from tcclient.core.control import Line
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Place
@@ -26,13 +28,13 @@ from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.media.speaking import is_speech
 from tcclient.core.media.stream_uplink import StreamUplink
+from tcclient.core.media.watchdog import SoundWatchdog
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.snapshots import SnapshotRequests
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
-from tcproto.control import ControlConnection
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Kind, Source, StreamChoice
@@ -55,7 +57,7 @@ class Seat:
         self,
         joined: messages.Joined,
         place: Place,
-        control: ControlConnection,
+        control: Line,
         emit: Callable[[Event], None],
         random_bytes: Callable[[int], bytes],
         drops: Counter[Drop],
@@ -104,6 +106,7 @@ class Seat:
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
         self.connections = Connections(self.path, self.media, self.publications, self.room, control, emit)
+        self.watchdog = SoundWatchdog(self.path, self.media, self.room, self._subscribe_again)
         self._control = control
         self._emit = emit
         self._path_told = events.PathChanged(self.path.state, self.path.way)
@@ -143,10 +146,17 @@ class Seat:
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
+            ("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout),
             ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
             ("purge", lambda: self._purge_at, self._purge),
         ):
             self.timers.follow(name, deadline, action)
+
+    def resumed(self, resumed: messages.Resumed, now: float) -> None:
+        """Go on under the keys of a resumed session."""
+        same = resumed.media_id == self.path.media_id
+        use = self.path.rekey if same else self.path.move
+        use(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)
 
     def handle_message(self, message: object, now: float) -> None:
         """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
@@ -211,9 +221,11 @@ class Seat:
         """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
         self._generation += 1
         self.media.wants_changed()
+        wanted = messages.Subscribe(self._generation, sources, choices)
+        self.watchdog.subscription = wanted
         self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
         self.connections.gets_pictures = bool(PICTURES.intersection(sources) or choices)
-        return self._control.request(messages.Subscribe(self._generation, sources, choices))
+        return self._control.request(wanted)
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""
@@ -369,8 +381,13 @@ class Seat:
 
     def _speakers(self, message: messages.Speakers, now: float) -> None:
         """Expect to hear those who begin to speak. Who speaks is not taken from the server, see ``Audible``."""
-        if self._wants_media and any(i != self.room.own for i in message.started):
+        if self.watchdog.speaking(message.started, message.stopped, now):
             self.path.expect(speech=True)
+
+    def _subscribe_again(self) -> None:
+        wanted = self.watchdog.subscription
+        with suppress(Refusal):  # too much is unanswered: the connection is what has to be repaired
+            self.subscribe(wanted.defaults, wanted.choices)
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:

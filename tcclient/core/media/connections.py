@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tcclient.core import events
+from tcclient.core.control import Line
 from tcclient.core.events import Event
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.quality import LOOK_INTERVAL, Advice, Figures, QualityMeter, Use
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.membership.roster import RoomState
-from tcproto.control import ControlConnection
 from tcproto.messages import Kind, MemberQualities, OwnQuality, Quality, Source
 
 PICTURES = frozenset((Source.CAMERA, Source.SCREEN))
@@ -29,7 +29,7 @@ class Connections:
         media: MediaReceiver,
         publications: Publications,
         room: RoomState,
-        control: ControlConnection,
+        control: Line,
         emit: Callable[[Event], None],
     ) -> None:
         self.meter = QualityMeter()

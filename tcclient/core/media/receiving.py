@@ -69,6 +69,8 @@ class MediaReceiver:
     ) -> None:
         self.beacons: list[tuple[MemberKeys, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
+        self.sound_at = float("-inf")
+        """When a packet of sound came last, whether or not it opened."""
         self.repair = Repair(lambda items: path.send(*items), lambda: path.round_trip)
         self._path = path
         self._opener = opener
@@ -228,6 +230,8 @@ class MediaReceiver:
     def _count(self, sealed: SealedPacket) -> bool:
         """Count a packet, and look for lost ones before it; return whether it was lost itself, and is repaired."""
         header = sealed.header
+        if isinstance(header, AudioHeader):
+            self.sound_at = sealed.received_at
         layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
         slot = (sealed.sealer, header.stream, sealed.redundant << 7 | layer)
         counts = self._series.get(slot)

@@ -18,6 +18,7 @@ from tcproto.messages import (
     MediaMove,
     NewRoomKey,
     PublicationInfo,
+    Resume,
     Role,
     RoomInfo,
     SessionKeys,
@@ -115,6 +116,7 @@ class Room:
         seat = Seat(context.participant_ids.take(now), media_id, self.number, request.session, request, *keys)
         seat.beacon = Stream(beacon, seat)
         context.seat_of[request.session.number] = seat
+        request.session.evicted = None
         context.timers.cancel(("room", self.number))
         timeout = now + context.settings.seat_timeout
         context.timers.set(("seat", self.number, seat.participant), timeout, partial(self._give_up, seat))
@@ -207,7 +209,8 @@ class Room:
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
         """Take a seat away and tell its client. The session goes on."""
         if seat.is_open:
-            seat.channel.send(Evicted(code=code, text=text))
+            seat.session.evicted = Evicted(code=code, text=text)
+            seat.channel.send(seat.session.evicted)
         else:
             seat.join.refuse(Refusal(code, text))
         self.remove(seat, now, code)
@@ -244,6 +247,17 @@ class Room:
         outbox = self.context.outbox
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
         seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+
+    def resume(self, seat: Seat, request: Request[Resume]) -> int:
+        """Go on with a seat on the connection of a request: with new keys, and with the messages that were lost.
+
+        A snapshot follows, as the last word. Return the number of its pages.
+        """
+        seat.renew_keys(self.context.random_bytes, request.now)
+        self.context.outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        request.reply(seat.resumed())
+        seat.channel.send_again(request.message.last_event)
+        return self.send_snapshot(seat)
 
     def restart(self, worker: int, now: float) -> int:
         """Go on after a media worker was replaced: its seats and streams stay, with new ids and keys.
@@ -367,11 +381,6 @@ class Room:
         if info != self.info:
             self.info = info
             self.change_log.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
-
-    def catch_up(self, seat: Seat, last_change: int) -> None:
-        """Send a participant all changes after ``last_change``, or a snapshot where they are not kept any more."""
-        if not self.change_log.resend(seat, last_change):
-            self.send_snapshot(seat)
 
     def send_snapshot(self, seat: Seat) -> int:
         """Send a participant the state of the room in pages; return how many pages there are.

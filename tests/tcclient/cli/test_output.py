@@ -7,10 +7,10 @@ from tcclient import events
 from tcclient.cli.output import MAX_ROSTER, Output
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcclient.cli.terminal.status_line import Status
-from tcclient.core.events import Participant as Seated
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import PathStatistics
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.participant import Participant
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import ChatScope, Kind, Member, Quality, Role, Source
@@ -46,7 +46,7 @@ class FakeConsole:
 
 def somebody(number: int, name: str = "Sri", *, me: bool = False, verified: bool = True) -> Participant:
     member = Member(number, f"kantor-{number}", "Kantor", name, Role.SPEAKER, bytes(32), bytes(32), 0, bytes(64), 0)
-    return Participant(Seated(member, verified), unasked, is_me=me)
+    return Participant(RosterEntry(member, verified), unasked, is_me=me)
 
 
 async def unasked(request: object) -> None:

@@ -66,3 +66,13 @@ def test_who_has_left_meanwhile_is_not_named_and_a_closed_room_says_nothing():
     driver.room_of(second).close(driver.now, "over")
     driver.advance(QUALITY_INTERVAL)
     assert told(second) == [{second.participant: Quality.GOOD}]
+
+
+def test_a_storm_of_reports_costs_an_account_what_the_messages_cost():
+    driver = Driver()
+    crowd = [driver.participant() for _ in range(30)]
+    room = driver.room_of(crowd[0])
+    driver.advance(10)
+    charged = sum(room.qualities.reported(seat, Quality.GOOD, driver.now) for seat in room.seats.values())
+    assert charged == 2, "one that is sent at once, and one for all who come within the second after"
+    assert not any(room.qualities.reported(seat, Quality.GOOD, driver.now) for seat in room.seats.values())

@@ -2,7 +2,17 @@
 
 import pytest
 
-from tcproto.datagram import Item, ItemType, Kind, open_datagram, pack_header, parse_items, seal
+from tcproto.datagram import (
+    MAX_DATAGRAM,
+    MIN_DATAGRAM,
+    Item,
+    ItemType,
+    Kind,
+    open_datagram,
+    pack_header,
+    parse_items,
+    seal,
+)
 from tcproto.path import PingItem, Position, parse_pong, parse_positions
 from tcserver.media import Drop
 from tcserver.media.forwarding.path import MOVE_INTERVAL, PATH_TIMEOUT, SILENCE, PathState
@@ -337,6 +347,16 @@ class Prober(MediaClient):
     def probe(self, padding: int = 11, counter: int | None = None) -> bytes:
         ping = Item(ItemType.PING, PingItem(3, 4).pack())
         return self.up(ping, Item(ItemType.PADDING, bytes(padding)), counter=counter)
+
+
+def test_the_answer_to_a_probe_is_as_long_as_the_probe():
+    world = World(0)
+    prober = Prober(world)
+    for padding in (14, 15, 16, 500, MAX_DATAGRAM - MIN_DATAGRAM - 10):
+        request = prober.probe(padding)
+        ((_, answer),) = world.receive(prober, request)
+        assert len(answer) == len(request)
+    assert len(request) == MAX_DATAGRAM
 
 
 def test_a_probe_is_answered_no_longer_than_it_is():
