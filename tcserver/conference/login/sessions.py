@@ -127,7 +127,7 @@ class Sessions:
             raise Refusal(ErrorCode.CANNOT_RESUME)
         if session.evicted is not None:
             code, text = session.evicted.code, session.evicted.text
-            self.end(session, Ending(code, text), now)
+            self.hang_up(session, code, now, text)  # with the connection that it may still have
             raise Refusal(code, text)
         if self._seat(session) is None or not session.channel.can_attach(message.last_event):
             raise Refusal(ErrorCode.CANNOT_RESUME)
