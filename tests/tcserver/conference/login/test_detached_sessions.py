@@ -325,3 +325,23 @@ def test_who_is_away_counts_in_the_room_but_gives_way_to_the_account_itself():
     assert isinstance(colleague.enter(), m.Joined)
     assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
     driver.check()
+
+
+def test_who_resumes_again_and_again_pays_for_it_and_keeps_the_seat():
+    driver = waiting_driver(limits__account_ms_per_s=30.0, limits__account_burst_ms=100.0)
+    client, other = driver.participant(), driver.participant(account="dinas")
+    first = client.last_event
+    other.tell(box(client))
+    replies = []
+    for _ in range(100):
+        client.last_event = first
+        replies.append(client.come_back())
+        if not isinstance(replies[-1], m.Resumed):
+            break
+    refused = replies[-1]
+    assert error_code(refused) is ErrorCode.RATE_LIMITED
+    assert 40 < len(replies) < 70, "a page of a snapshot is 1.5 ms of 100"
+    assert driver.conference.sessions == 2
+    driver.advance(refused.retry_after_ms / 1000)
+    assert isinstance(client.ask(client.resume_message()), m.Resumed)
+    driver.check()
