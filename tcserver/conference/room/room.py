@@ -287,6 +287,7 @@ class Room:
         seat.media_id = context.media_ids.take(now, seat.worker)
         seat.renew_keys(context.random_bytes, now)
         self._open(seat)
+        self.qualities.silent(seat, False, now)  # its new worker tells only what changes
         if seat.is_open:
             move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
             seat.channel.send(move)
