@@ -14,7 +14,7 @@ from tcclient.core.events import Closed, Detached, Event, PathChanged
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.session import Session
-from tcclient.errors import ConnectError, closed_error
+from tcclient.errors import ConnectError, closed_error, lost_error
 from tcclient.transport.loop import shut_down
 from tcclient.transport.replies import Replies, Wanted
 from tcclient.transport.udp import UdpSocket
@@ -55,6 +55,8 @@ class Connection:
     ) -> None:
         self.session = session
         self.closed: Closed | None = None
+        self._lost: Detached | None = None
+        """Why the present connection was lost, of a seat that goes on."""
         self.given_up = False
         """Whether the seat has ended for good."""
         self._on_event = on_event
@@ -100,7 +102,7 @@ class Connection:
         self.pump()
         if self._wire is not None:
             self._wire.abort()
-        self._stream, self.closed, self._replies = None, None, self._replies.next()
+        self._stream, self.closed, self._lost, self._replies = None, None, None, self._replies.next()
         self.session.reconnect(control_connection(os.urandom), time.monotonic())
 
     async def _connect(self, link: Link, wire: _Wire) -> asyncio.Transport | WebSocket:
@@ -234,17 +236,21 @@ class Connection:
     def _deliver(self, event: Event) -> None:
         if isinstance(event, Closed):
             self.closed = event
-        elif isinstance(event, Detached) and self._wire is not None:
-            self._wire.abort()
+        elif isinstance(event, Detached):
+            self._lost = event
+            if self._wire is not None:
+                self._wire.abort()
         elif isinstance(event, PathChanged) and (event.state is PathState.LOST or event.way is Way.STREAM):
             self._udp.renew()  # the machine may be in another network
         self._on_event(event)
         self._replies.deliver(event)
 
     def check_open(self) -> None:
-        """Raise ``RoomClosed`` if the session has ended."""
+        """Raise ``RoomClosed`` if the session has ended, or this connection was lost."""
         if self.closed is not None:
             raise closed_error(self.closed)
+        if self._lost is not None:
+            raise lost_error(self._lost)
 
 
 class _Wire(asyncio.Protocol):

@@ -145,7 +145,7 @@ def test_a_client_that_has_forgotten_what_the_server_lacks_begins_anew():
     assert not client.session.seated
 
 
-@pytest.mark.parametrize("code", [ErrorCode.CANNOT_RESUME, ErrorCode.RATE_LIMITED, ErrorCode.KICKED])
+@pytest.mark.parametrize("code", [ErrorCode.CANNOT_RESUME, ErrorCode.INTERNAL, ErrorCode.KICKED])
 def test_a_refused_resume_ends_the_seat(code):
     server = Server()
     client, _ = lost(server)
@@ -163,6 +163,20 @@ def test_a_refused_resume_ends_the_seat(code):
         client.media_id += 100
         client.login()
         assert client.session.phase is Phase.ROOM
+
+
+def test_who_resumes_too_often_keeps_the_seat_and_tries_later():
+    server = Server()
+    client, _ = lost(server)
+    reconnect(server, client)
+    server.pump()
+    server.answers[m.Resume] = m.Error(ErrorCode.RATE_LIMITED, "no", Action.NONE, 1500)
+    client.session.resume()
+    server.pump()
+    assert client.told(events.Detached)[-1] == events.Detached(ErrorCode.RATE_LIMITED, "no", 1500)
+    assert client.session.seated
+    resumed(server, client)
+    assert client.session.phase is Phase.ROOM
 
 
 def test_without_a_lost_seat_nothing_is_resumed():
