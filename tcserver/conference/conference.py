@@ -119,6 +119,11 @@ class Conference:
         return len(self._sessions)
 
     @property
+    def detached(self) -> int:
+        """Sessions that have lost their connection, and wait for another one."""
+        return sum(session.channel.connection is None for session in self._sessions)
+
+    @property
     def rooms(self) -> int:
         """Rooms that are open."""
         return len(self._rooms)

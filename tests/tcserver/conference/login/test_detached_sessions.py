@@ -41,7 +41,7 @@ def test_the_seat_is_kept_until_its_deadline_and_nobody_sees_a_leave():
     client, other = driver.participant(), driver.participant()
     client.drop()
     driver.advance(LIFETIME - 0.1)
-    assert driver.conference.sessions == 2
+    assert (driver.conference.sessions, driver.conference.detached) == (2, 1)
     assert other.view.members.keys() == {client.participant, other.participant}
     driver.advance(0.2)
     assert driver.conference.sessions == 1
