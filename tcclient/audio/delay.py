@@ -152,18 +152,6 @@ class DelayEstimator:
             usual[0] = usual[: buckets + 1].sum()
             usual[1:] = np.concatenate((usual[buckets + 1 :], np.zeros(min(buckets, _BUCKETS - 1))))
 
-    def choice(self, lag: float, step: float) -> tuple[int, float]:
-        """Return the best delay among ``lag`` plus any number of steps: that number, and the cost that it saves.
-
-        All in seconds; the number is below zero for a shorter delay.
-        """
-        now, stride = max(int(lag / _BUCKET), 0), round(step / _BUCKET)
-        costs = self._costs[now % stride :: stride]
-        best, at = int(np.argmin(costs)), now // stride
-        if at < len(costs):
-            return best - at, float(costs[at] - costs[best])
-        return best - at, float(costs[-1] - costs[best]) + lag - MAX_TARGET
-
     def _notice_stall(self, relative: float, now: float) -> None:
         if relative <= self._usual:
             self._stalled = False

@@ -83,11 +83,13 @@ class Channel:
         """Send messages on another connection from now on. Those that were lost are sent again with ``send_again``."""
         self.connection = connection
 
-    def send_again(self, last: int) -> None:
-        """Send the messages after number ``last``, of which ``can_attach`` is true, again."""
+    def send_again(self, last: int) -> int:
+        """Send the messages after number ``last``, of which ``can_attach`` is true, again; return how many."""
         assert self.connection is not None
-        for kept in self._sent.after(last):
+        lost = self._sent.after(last)
+        for kept in lost:
             self._outbox.send(self.connection, kept.message, kept.request_id)
+        return len(lost)
 
 
 @dataclass(slots=True, eq=False)

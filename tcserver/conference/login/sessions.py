@@ -119,7 +119,7 @@ class Sessions:
         """Put a session on the connection of a request, and close the one that it may still have; return the session.
 
         It has another token from now on. Messages that were lost can be sent again. Raises ``Refusal``: the reason for
-        which the seat was taken away meanwhile, or, for all else, ``cannot_resume``.
+        which the seat was taken away meanwhile; ``rate_limited``, which keeps it; or, for all else, ``cannot_resume``.
         """
         message, connection, now = request.message, request.connection, request.now
         session = self._by_token.get(message.token)
@@ -127,10 +127,13 @@ class Sessions:
             raise Refusal(ErrorCode.CANNOT_RESUME)
         if session.evicted is not None:
             code, text = session.evicted.code, session.evicted.text
-            self.end(session, Ending(code, text), now)
+            self.hang_up(session, code, now, text)  # with the connection that it may still have
             raise Refusal(code, text)
         if self._seat(session) is None or not session.channel.can_attach(message.last_event):
             raise Refusal(ErrorCode.CANNOT_RESUME)
+        wait = self._context.budget(session.account, now).wait(now)
+        if wait:  # all that was lost, and a snapshot, are much for so small a message
+            raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
         del self._by_token[session.token]
         session.token = self._context.random_bytes(TOKEN_SIZE)
         self._by_token[session.token] = session

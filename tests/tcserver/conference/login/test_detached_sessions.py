@@ -120,7 +120,7 @@ def test_a_reply_that_was_lost_comes_again_and_a_request_that_was_lost_is_known_
     client, _ = driver.participant(), driver.participant()
     client.lose()
     came = client.send(m.RaiseHand())
-    client._count_sent(m.LowerHand())  # it never left
+    client.count_sent(m.LowerHand())  # it never left
     resumed = client.come_back()
     assert isinstance(client.replies[came], m.Ok)
     assert resumed.number == client.sent - 1
@@ -288,7 +288,7 @@ def test_a_detached_session_ends_as_others_do(why):
     assert [event.fields["reason"] for event in ended] == [reason[why]]
 
 
-@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("noticed", ["before", "after", "never"])
 @pytest.mark.parametrize(
     ("send_out", "code"),
     [
@@ -301,15 +301,17 @@ def test_who_was_sent_out_while_away_is_out_at_once_and_is_told_once(send_out, c
     client, chair = driver.participant(), driver.participant(account="ketua")
     driver.room_of(chair).give_role(driver.room_of(chair).seats[chair.participant], m.Role.CHAIR, 3, driver.now)
     client.lose()
-    if noticed:
+    if noticed == "before":
         client.drop()
     assert isinstance(chair.ask(send_out(client)), m.Ok)
     assert client.media_id not in driver.conference.context.seats
-    if not noticed:
+    if noticed == "after":
         client.drop()
     assert client.come_back().code is code
+    assert driver.conference.connections == 2, "no connection goes on without its session"
     assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
     assert driver.conference.sessions == 1
+    driver.advance(LIFETIME + 1)
 
 
 def test_who_is_away_counts_in_the_room_but_gives_way_to_the_account_itself():
@@ -322,4 +324,24 @@ def test_who_is_away_counts_in_the_room_but_gives_way_to_the_account_itself():
     colleague = driver.user("dinkes")
     assert isinstance(colleague.enter(), m.Joined)
     assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
+    driver.check()
+
+
+def test_who_resumes_again_and_again_pays_for_it_and_keeps_the_seat():
+    driver = waiting_driver(limits__account_ms_per_s=30.0, limits__account_burst_ms=100.0)
+    client, other = driver.participant(), driver.participant(account="dinas")
+    first = client.last_event
+    other.tell(box(client))
+    replies = []
+    for _ in range(100):
+        client.last_event = first
+        replies.append(client.come_back())
+        if not isinstance(replies[-1], m.Resumed):
+            break
+    refused = replies[-1]
+    assert error_code(refused) is ErrorCode.RATE_LIMITED
+    assert 40 < len(replies) < 70, "a page of a snapshot is 1.5 ms of 100"
+    assert driver.conference.sessions == 2
+    driver.advance(refused.retry_after_ms / 1000)
+    assert isinstance(client.ask(client.resume_message()), m.Resumed)
     driver.check()
