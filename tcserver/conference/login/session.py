@@ -106,6 +106,8 @@ class Session:
     """Address of the client on its newest connection."""
     token: bytes
     """With it, and with its device, the client can resume the session once."""
+    token_before: bytes = b""
+    """The token that was used last, until the client has said something: the reply with the next may be lost."""
     evicted: Evicted | None = None
     """Why its last seat was taken away: a client that lost its connection may not have read it."""
     is_changing_password: bool = False
