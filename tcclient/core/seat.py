@@ -395,6 +395,7 @@ class Seat:
 
     def _path_due(self, now: float) -> None:
         self.path.on_call = bool(self.publications.live) or self._wants_media
+        self.path.needs_large = self.connections.are_pictures_used
         self.path.handle_timeout(now)
 
     def _purge(self, now: float) -> None:

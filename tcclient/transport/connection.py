@@ -260,17 +260,18 @@ class _Wire(asyncio.Protocol):
         self.opened = False
         """Whether the connection was made. If it was not, the loop need not call ``connection_lost``."""
         self._owner = owner
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
+        """None until the connection is made."""
         self._gone = asyncio.Event()
 
     @property
     def made(self) -> bool:
         """Whether there is a transport. What is said before that has to wait, such as the first handshake message."""
-        return self._transport is not None
+        return self.transport is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
         self._owner.connection_made()
 
     def data_received(self, data: bytes) -> None:
@@ -288,25 +289,25 @@ class _Wire(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes of the control connection, unless it is closing."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
 
     def abort(self) -> None:
         """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
     async def close(self) -> None:
         """Close when what was written has left, or after ``FAREWELL_LIMIT``."""
-        if self._transport is None:
+        if self.transport is None:
             return
         try:
             if self.opened:
-                self._transport.close()
+                self.transport.close()
                 async with asyncio.timeout(FAREWELL_LIMIT):
                     await self._gone.wait()
         except TimeoutError:
             pass
         finally:
-            self._transport.abort()
+            self.transport.abort()
         await asyncio.sleep(0)  # for the loop to close the socket

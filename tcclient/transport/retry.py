@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
@@ -75,10 +75,10 @@ class Backoff:
 class ReturnBackoff(Backoff):
     """The waits of a client that comes back: short while its seat may be kept, longer after that."""
 
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes], waits: Sequence[float] = RETURN_WAITS) -> None:
         super().__init__(random_bytes, known=True)
         self._wait = 2 * RETURN_WAIT
-        self._waits = chain(RETURN_WAITS, repeat(RETURN_WAIT, STEADY_RETURNS))
+        self._waits = chain(waits, repeat(RETURN_WAIT, STEADY_RETURNS))
 
     def _base(self, told: float) -> float:
         wait = next(self._waits, None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import Callable
 
 from tcproto.datagram import DSCP_CONTROL
@@ -14,11 +13,6 @@ LISTEN_BACKLOG = 1024
 """Connections that may wait in the kernel: a flood of one second, or all clients after a restart."""
 ACCEPTS_PER_TURN = 8
 """Connections taken in one turn of the loop, at about 0.1 ms for each. asyncio would take the whole backlog."""
-DEFER = 1
-"""Seconds for which the kernel keeps a connection that has sent nothing (``TCP_DEFER_ACCEPT`` of Linux).
-
-In all protocols of the port the client speaks first. So a silent connection takes no place from those who go on.
-"""
 PAUSE = 0.5
 """Seconds until the next attempt where the machine has no descriptor or memory for one more connection."""
 
@@ -55,8 +49,6 @@ class Listener:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             if dscp:
                 mark(sock, DSCP_CONTROL)  # the connections inherit it
-            if sys.platform == "linux":
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
             sock.bind(address)
             sock.listen(LISTEN_BACKLOG)
             asyncio.get_running_loop().add_reader(sock, self._take)

@@ -53,9 +53,9 @@ class Egress:
         """Queue a datagram with a packet of media or a beacon."""
         self._send(_PACKET_ITEM + packet)
 
-    def probe(self, item: Item) -> None:
+    def probe(self, *items: Item) -> None:
         """Make a datagram for the way that is not in use. One that nobody has taken before is forgotten."""
-        self._probe = self._sealed(pack_items([item]))
+        self._probe = self._sealed(pack_items(list(items)))
 
     def take_probe(self) -> list[bytes]:
         """Return the datagram of ``probe``, once."""

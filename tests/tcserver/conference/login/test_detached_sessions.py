@@ -121,7 +121,7 @@ def test_a_reply_that_was_lost_comes_again_and_a_request_that_was_lost_is_known_
     client, _ = driver.participant(), driver.participant()
     client.lose()
     came = client.send(m.RaiseHand())
-    client._count_sent(m.LowerHand())  # it never left
+    client.count_sent(m.LowerHand())  # it never left
     resumed = client.come_back()
     assert isinstance(client.replies[came], m.Ok)
     assert resumed.number == client.sent - 1
