@@ -101,6 +101,8 @@ class Session:
     name: str
     """Display name, clean."""
     device_key: bytes
+    handshake_hash: bytes
+    """Hash of the handshake of its login, 64 bytes. A change of the password is signed for it."""
     channel: Channel
     address: str
     """Address of the client on its newest connection."""

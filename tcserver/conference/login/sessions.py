@@ -77,7 +77,9 @@ class Sessions:
             self.hang_up(replaced, ErrorCode.REPLACED, now)
         channel = Channel(context.outbox, connection.number, keeps=context.settings.limits.resume_s > 0)
         number, token = context.session_ids.take(now), context.random_bytes(TOKEN_SIZE)
-        session = Session(number, account, name, device_key, channel, connection.address, token)
+        session = Session(
+            number, account, name, device_key, connection.handshake_hash, channel, connection.address, token
+        )
         self._sessions[number] = self._by_token[token] = session
         self._by_account.setdefault(account.id, []).append(session)
         self._connections.put(session, connection, now)
