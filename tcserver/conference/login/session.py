@@ -118,11 +118,15 @@ class Session:
     name: str
     """Display name, clean."""
     device_key: bytes
+    handshake_hash: bytes
+    """Hash of the handshake of its login, 64 bytes. A change of the password is signed for it."""
     channel: Channel
     address: str
     """Address of the client on its newest connection."""
     token: bytes
     """With it, and with its device, the client can resume the session once."""
+    token_before: bytes = b""
+    """The token that was used last, until the client has said something: the reply with the next may be lost."""
     evicted: Evicted | None = None
     """Why its last seat was taken away: a client that lost its connection may not have read it."""
     is_changing_password: bool = False
