@@ -104,7 +104,7 @@ class ItemType(IntEnum):
     ARRIVAL_REPORT = 22
     """down. Reserved."""
     RECEIVER_REPORT = 23
-    """up. Reserved."""
+    """up: what was received of each series"""
     HEADS = 24
     """down. Reserved."""
     NOT_SENT = 25

@@ -83,16 +83,6 @@ RESERVED = (
         _SKIPPED,
     ),
     Reserved(
-        "item RECEIVER_REPORT",
-        (
-            "datagram.ItemType.RECEIVER_REPORT",
-            "feedback.Reception",
-            "feedback.pack_receiver_report",
-            "feedback.parse_receiver_report",
-        ),
-        _SKIPPED,
-    ),
-    Reserved(
         "item HEADS",
         ("datagram.ItemType.HEADS", "feedback.Head", "feedback.pack_heads", "feedback.parse_heads"),
         _SKIPPED,

@@ -16,6 +16,7 @@ from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.egress import Egress
+from tcclient.core.media.feedback import Feedback
 from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.packet import MediaPacket
@@ -39,6 +40,8 @@ from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader, Header
 from tcproto.sender_key import Party
 
+SOUND = (Source.MICROPHONE, Source.SCREEN_AUDIO)
+"""Sources whose packets have copies in the redundant variant."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
 
@@ -79,7 +82,12 @@ class Seat:
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._opened, drops)
+        self.feedback = Feedback(
+            lambda: self.media.loss(), lambda: self.media.statistics(), self.path.send, self._choose_variant
+        )
+        self.media = MediaReceiver(
+            self.path, self.opener, self.room, self.member_keys, self._opened, drops, self.feedback.missed
+        )
         recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
@@ -111,7 +119,8 @@ class Seat:
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
         self._purge_at = NEVER
         self._generation = 0
-        self._wants_media = False
+        self._wants: tuple[tuple[Source, ...], tuple[StreamChoice, ...]] = (), ()
+        """What was subscribed last."""
         self._keyframe_spacing = KeyframeSpacing()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
@@ -134,6 +143,7 @@ class Seat:
             ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
+            ("feedback", lambda: self.feedback.next_deadline, self.feedback.handle_timeout),
             ("repair", lambda: self.media.repair.next_deadline, self.media.repair.handle_timeout),
             ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
             ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
@@ -205,10 +215,29 @@ class Seat:
 
     def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...] = ()) -> int:
         """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
+        self._wants = sources, choices
+        return self._subscribe()
+
+    def _subscribe(self) -> int:
+        sources, choices = self._wants
         self._generation += 1
         self.media.wants_changed()
-        self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
-        return self._control.request(messages.Subscribe(self._generation, sources, choices))
+        redundant = SOUND if self.feedback.redundant else ()
+        return self._control.request(messages.Subscribe(self._generation, sources, choices, redundant))
+
+    def _choose_variant(self) -> bool:
+        """Subscribe the variant that is wanted now; return False where too many requests wait for their answers."""
+        if self._generation:
+            try:
+                self._subscribe()
+            except Refusal:
+                return False
+        return True
+
+    @property
+    def _wants_media(self) -> bool:
+        sources, choices = self._wants
+        return bool(sources) or any(choice.wanted for choice in choices)
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""

@@ -76,7 +76,7 @@ class _Candidate:
 class Path:
     """The proven address of a seat, and at most one candidate to replace it."""
 
-    __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "state")
+    __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "rtt", "state")
 
     def __init__(self) -> None:
         self.state = PathState.UNKNOWN
@@ -84,6 +84,8 @@ class Path:
         """The proven address; None unless the state is ``OK``."""
         self.heard_at = 0.0
         """When the last datagram came from the proven address."""
+        self.rtt: float | None = None
+        """Seconds of a round trip when an address was proved last; None: not known."""
         self._candidate: _Candidate | None = None
         self._next_challenge = 0.0
 
@@ -127,7 +129,9 @@ class Path:
         if change is PathChange.MOVED:
             self._next_challenge = now + MOVE_INTERVAL
         # The answer does not tell which of several challenges it is for.
-        return Proof(change, now - candidate.challenged if candidate.challenges == 1 else None)
+        rtt = now - candidate.challenged if candidate.challenges == 1 else None
+        self.rtt = self.rtt if rtt is None else rtt
+        return Proof(change, rtt)
 
     def spend(self, address: Address, size: int) -> bool:
         """Return whether ``size`` bytes may be sent to an address, and if so count them."""

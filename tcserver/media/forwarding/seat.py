@@ -30,6 +30,7 @@ from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
 from tcserver.media.forwarding.path import Path
+from tcserver.media.forwarding.redundancy import ReportedLoss
 from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.stream import MediaStream
 
@@ -141,6 +142,7 @@ class MediaSeat:
         "cap",
         "clock",
         "down",
+        "loss",
         "media_id",
         "opened_at",
         "participant",
@@ -180,6 +182,8 @@ class MediaSeat:
         self._previous_until = now
         self._born = now
         self._reported = False
+        self.loss: ReportedLoss | None = None
+        """What it loses of what it is sent; None: it has never reported."""
         self.repeats: Repeats | None = None
         """What it was sent again; None: it has never asked for anything."""
         self._asks = RateCap(KEYFRAME_ASKS, now)

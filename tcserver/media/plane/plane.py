@@ -275,8 +275,7 @@ class MediaPlane:
                 self._take_path_response(seat, item.value, address, now)
             elif type_ == ItemType.KEYFRAME_REQUEST:
                 self._take_keyframe_request(seat, item.value, now)
-            elif type_ == ItemType.RETRANSMISSION_REQUEST:
-                self._repair.take_request(seat, item.value, now)
+            elif self._repair.take(seat, type_, item.value, now):
                 self._replay(now)
         if packets:
             self._take_packets(seat, packets, now)
