@@ -26,7 +26,7 @@ BENCHMARKS = {
     "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",
     "capacity": "How many participants, speakers and cameras does a room bear, and where does delivery break?",
     "meeting": "What becomes of a meeting as you want it: talkers, cameras, layers, listeners, turns, joining?",
-    "stream": "What does a member in a WebSocket cost the server, and what does a slow one hear?",
+    "stream": "What does a participant in a WebSocket cost the server, and what does a slow one hear?",
     "attack": "What becomes of a call while somebody with an account does what a server must bear?",
     "ablation": "What does each part of the fan-out save: one seal, system calls, trains, uvloop, loudest-N?",
     "client": "What does one client cost that hears voices and sees pictures?",

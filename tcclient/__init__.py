@@ -37,6 +37,9 @@ if TYPE_CHECKING:
         PathState as PathState,
         Way as Way,
     )
+    from tcclient.core.media.quality import (
+        Advice as Advice,
+    )
     from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
         NetworkStatistics as NetworkStatistics,
@@ -69,6 +72,8 @@ if TYPE_CHECKING:
         ChatReceived as ChatReceived,
         Closed as Closed,
         CommitmentMismatch as CommitmentMismatch,
+        ConnectionAdvice as ConnectionAdvice,
+        ConnectionQuality as ConnectionQuality,
         HandChanged as HandChanged,
         MemberHeard as MemberHeard,
         MembershipAgreed as MembershipAgreed,
@@ -151,6 +156,7 @@ if TYPE_CHECKING:
         LockRoom as LockRoom,
         LowerHand as LowerHand,
         MuteOther as MuteOther,
+        Quality as Quality,
         RaiseHand as RaiseHand,
         Role as Role,
         RoomInfo as RoomInfo,
@@ -171,6 +177,7 @@ _PUBLIC = {
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
     "tcclient.core.media.proof": ("PathState", "Way"),
+    "tcclient.core.media.quality": ("Advice",),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (
@@ -197,6 +204,8 @@ _PUBLIC = {
         "ChatReceived",
         "Closed",
         "CommitmentMismatch",
+        "ConnectionAdvice",
+        "ConnectionQuality",
         "HandChanged",
         "MemberHeard",
         "MemberSilent",
@@ -254,6 +263,7 @@ _PUBLIC = {
         "LockRoom",
         "LowerHand",
         "MuteOther",
+        "Quality",
         "RaiseHand",
         "Role",
         "RoomInfo",

@@ -12,6 +12,8 @@ from tcclient.core.events import (
     ChatReceived,
     Closed,
     CommitmentMismatch,
+    ConnectionAdvice,
+    ConnectionQuality,
     HandChanged,
     MemberHeard,
     MembershipAgreed,
@@ -38,6 +40,8 @@ __all__ = (
     "ChatReceived",
     "Closed",
     "CommitmentMismatch",
+    "ConnectionAdvice",
+    "ConnectionQuality",
     "Event",
     "HandChanged",
     "MemberHeard",
@@ -126,6 +130,8 @@ Event = (
     | HandChanged[Participant]
     | MuteAsked[Participant]
     | ParticipantLeft[Participant]
+    | ConnectionQuality[Participant]
+    | ConnectionAdvice
     | TrackPublished[Track]
     | TrackUpdated[Track]
     | TrackUnpublished[Track]

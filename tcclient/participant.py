@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from numbers import Real
 
 from tcclient.core import events
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.errors import WrongValue
-from tcproto.messages import Kick, LowerHand, MuteOther, Role, SetRole, Source
+from tcproto.messages import Kick, LowerHand, MuteOther, Quality, Role, SetRole, Source
 
 MAX_VOLUME = 2.0
 """6 dB up: enough for a quiet microphone; the limiter of the mix takes care of the rest."""
@@ -29,12 +30,14 @@ def known_source(source: Source | str) -> Source:
 class Participant:
     """Somebody in a room, perhaps ourselves; one object for as long as the seat lasts."""
 
-    def __init__(self, entry: events.Participant, ask: Ask, *, is_me: bool = False) -> None:
+    def __init__(self, entry: RosterEntry, ask: Ask, *, is_me: bool = False) -> None:
         self.is_me = is_me
         """Whether this is ourselves."""
         self.speaking = False
         self.priority = False
         """Whether ``Room.listen`` lowers all others, by 12 dB, while this one talks."""
+        self.quality = Quality.UNKNOWN
+        """How good the connection is: ``lost``, ``poor``, ``good``, ``excellent``. Each finds out for itself."""
         self.silent = False
         """Whether none of its beacons has come for three intervals: it gets none of our new keys."""
         self.mismatch = False
@@ -77,13 +80,15 @@ class Participant:
         """Lower the raised hand. For a chair; raises as all verbs of ``Room`` do."""
         await self._ask(LowerHand(self.id))
 
-    def update(self, entry: events.Participant) -> None:
+    def update(self, entry: RosterEntry) -> None:
         """Take what the roster says now."""
         self._entry = entry
 
     def mark(self, event: events.Event) -> None:
-        """Take what its beacons show."""
+        """Take what its beacons show, and how its connection is."""
         match event:
+            case events.ConnectionQuality():
+                self.quality = event.quality
             case events.MemberSilent() | events.MemberHeard():
                 self.silent = isinstance(event, events.MemberSilent)
             case events.MembershipMismatch() | events.MembershipAgreed():

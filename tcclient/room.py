@@ -15,7 +15,9 @@ from tcclient.audio.gate import GateMode
 from tcclient.core import events as core
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.core.session import Session
 from tcclient.errors import RoomClosed, SourceError
 from tcclient.events import (
@@ -72,6 +74,8 @@ class Room(RoomVerbs):
         """State of the way that datagrams take."""
         self.way = Way.UDP
         """The way that datagrams take."""
+        self.advice: Advice | None = None
+        """What could be done about our connection, if it is poor."""
         self.permissions = 0
         super().__init__(Connection(session, self._event, self._receive, receive_interval, path))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
@@ -303,12 +307,15 @@ class Room(RoomVerbs):
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(event)
+            case core.ConnectionAdvice(advice):
+                self.advice = advice
+                self._tell(event)
             case core.Evicted(code, text):
                 self._end(Closed(code, text or CODES[code].text, CODES[code].action))
             case core.Closed(code, text):
                 self._end(replace(event, text=text or (CODES[code].text if code else "")))
 
-    def _participant_joined(self, entry: core.Participant) -> None:
+    def _participant_joined(self, entry: RosterEntry) -> None:
         participant = Participant(entry, self.request, is_me=entry.id == self._own_id)
         self._everybody[entry.id] = participant
         if participant.is_me:
@@ -319,7 +326,7 @@ class Room(RoomVerbs):
             self._tell(ParticipantJoined(participant))
         self._devices.look(participant, self._connection.session.server_fingerprint)
 
-    def _participant_updated(self, event: core.ParticipantEvent[core.Participant], entry: core.Participant) -> None:
+    def _participant_updated(self, event: core.ParticipantEvent[RosterEntry], entry: RosterEntry) -> None:
         participant = self._everybody[entry.id]
         participant.update(entry)
         if participant.is_me:

@@ -11,6 +11,27 @@ settings.register_profile("quick", deadline=None, max_examples=20)
 settings.register_profile("long", deadline=None, max_examples=500)
 settings.load_profile("usual")
 
+TESTS = Path(__file__).parent
+WHOLE = ("benchmarks", "documents", "integration", "scenarios")
+"""Folders with tests of the whole. Of these only tests with the fixture ``measured`` are counted."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out of the coverage what needs not be counted: the tracer makes a test three to five times as slow.
+
+    Lines that a property reaches by chance, or a meeting by the way, are no proof that a package is tested. Only in
+    ``tcproto``, where no line may be missed, properties count.
+    """
+    for item in items:
+        folder = item.path.relative_to(TESTS).parts[0]
+        is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+        if folder in WHOLE:
+            is_counted = "measured" in getattr(item, "fixturenames", ())
+        else:
+            is_counted = folder == "tcproto" or not is_property
+        if not is_counted:
+            item.add_marker(pytest.mark.no_cover)
+
 
 @pytest.fixture(scope="session")
 def shared_media() -> Path:

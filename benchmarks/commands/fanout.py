@@ -45,6 +45,7 @@ from benchmarks.parts.arrival import measure
 
 RECEIVERS = (1, 10, 34, 100, 200, 500, MAX_SEATS - 1)
 QUICK_RECEIVERS = (delivery_cliff.RECEIVERS,)
+QUICK_ROOMS = 2
 TARGETS = ("server", "sendmmsg", "gso")
 PACES = (
     ("audio", "paced", AUDIO_RATE, 1),
@@ -106,9 +107,10 @@ def run(options: argparse.Namespace) -> Report:
         found, way = _one_talker(count, seconds, repeats)
         figures |= found
         approach = approach or way
-    figures |= _busy(BUSY_ROOMS, seconds, repeats)
+    rooms = QUICK_ROOMS if options.quick else BUSY_ROOMS
+    figures |= _busy(rooms, seconds, repeats)
     _say("the media plane alone")
-    arrival = measure(BUSY_ROOMS, BUSY_PARTICIPANTS, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
+    arrival = measure(rooms, BUSY_PARTICIPANTS, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
     return _report(figures, approach, arrival)
 
 

@@ -1,6 +1,6 @@
-"""What a member on the stream path costs the server, against one on UDP, and what a slow stream does.
+"""What a participant on the stream path costs the server, against one on UDP, and what a slow stream does.
 
-First the same meeting twice: everybody on UDP, then everybody in a WebSocket over TLS. Then one member on a slow line.
+First the same meeting twice: everybody on UDP, then everybody in a WebSocket over TLS. Then one of them on a slow line.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from tcproto.datagram import Kind as DatagramKind
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, parse_header
 
-MEMBERS, TALKERS, CAMERAS = 100, 3, 4
+PARTICIPANTS, TALKERS, CAMERAS = 100, 3, 4
 AUDIO_INTERVAL, PICTURE_INTERVAL = 0.02, 0.04
 PICTURE = 3
 """Datagrams of a picture: with 25 pictures per second 0.7 Mbit/s, as of a camera of 360p."""
 SAMPLES = 2
-"""Members on streams whose datagrams are counted. The others' stay encrypted, and are thrown away."""
+"""Participants on streams whose datagrams are counted. The others' stay encrypted, and are thrown away."""
 DRAIN_INTERVAL = 0.01
 REST_LIMIT = 3.0
 """Seconds that the last packets may take."""
@@ -59,7 +59,7 @@ class Cost(NamedTuple):
     busy: float
     """Share of a core."""
     delivered: float
-    """Share of what the members should have got."""
+    """Share of what the participants should have got."""
     late: float
     """Share of the load that was sent late."""
     resident: float
@@ -69,7 +69,7 @@ class Cost(NamedTuple):
 
 
 class Received(NamedTuple):
-    """What one member got."""
+    """What one participant got."""
 
     audio: Sequence[float]
     """Seconds from sending to receiving, of each audio packet."""
@@ -82,7 +82,11 @@ class Received(NamedTuple):
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--members", metavar="N", type=positive_whole, default=MEMBERS, help="of the meeting (default: %(default)s)"
+        "--participants",
+        metavar="N",
+        type=positive_whole,
+        default=PARTICIPANTS,
+        help="of the meeting (default: %(default)s)",
     )
     parser.add_argument("--seconds", metavar="S", type=positive, help="length of each measurement")
     parser.add_argument(
@@ -93,16 +97,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     need_linux()
-    if options.members <= TALKERS + CAMERAS + SAMPLES:
-        raise BenchmarkError(f"--members {options.members}: more than {TALKERS + CAMERAS + SAMPLES}")
-    need_files(2 * options.members + OTHER_FILES)
+    if options.participants <= TALKERS + CAMERAS + SAMPLES:
+        raise BenchmarkError(f"--participants {options.participants}: more than {TALKERS + CAMERAS + SAMPLES}")
+    need_files(2 * options.participants + OTHER_FILES)
     seconds = options.seconds or (2.0 if options.quick else 10.0)
     repeats = options.repeats or (1 if options.quick else 3)
     costs: dict[str, list[Cost]] = {"UDP": [], "streams": []}
     for number in range(repeats):
         for way, measure in (("UDP", _on_udp), ("streams", _on_streams)):
-            _say(f"{options.members} members on {way}, run {number + 1} of {repeats}")
-            costs[way].append(measure(options.members, seconds))
+            _say(f"{options.participants} participants on {way}, run {number + 1} of {repeats}")
+            costs[way].append(measure(options.participants, seconds))
     _say("a slow line")
     slow, fast = _slow(max(seconds, 5.0))
     return _report(costs, slow, fast)
@@ -111,23 +115,23 @@ def run(options: argparse.Namespace) -> Report:
 # The cost
 
 
-def _sources(members: int) -> list[tuple[Source, ...]]:
-    """Return what each member publishes."""
-    silent: list[tuple[Source, ...]] = [()] * (members - TALKERS - CAMERAS)
+def _sources(participants: int) -> list[tuple[Source, ...]]:
+    """Return what each participant publishes."""
+    silent: list[tuple[Source, ...]] = [()] * (participants - TALKERS - CAMERAS)
     return [*[(Source.MICROPHONE,)] * TALKERS, *[(Source.SCREEN,)] * CAMERAS, *silent]
 
 
-def _on_udp(members: int, seconds: float) -> Cost:
+def _on_udp(participants: int, seconds: float) -> Cost:
     with Server(["hall"]) as server, Clients(server) as clients:
-        seats = [clients.join("hall", 1, sources)[0] for sources in _sources(members)]
+        seats = [clients.join("hall", 1, sources)[0] for sources in _sources(participants)]
         clients.prove()
         with draining(seats) as counts:
-            return _measure(server, clients, seats, seconds, lambda: sum(counts), members - 1)
+            return _measure(server, clients, seats, seconds, lambda: sum(counts), participants - 1)
 
 
-def _on_streams(members: int, seconds: float) -> Cost:
+def _on_streams(participants: int, seconds: float) -> Cost:
     with Server(["hall"]) as server, StreamClients(server) as clients:
-        seats = [clients.run(clients.enter("hall", sources)) for sources in _sources(members)]
+        seats = [clients.run(clients.enter("hall", sources)) for sources in _sources(participants)]
         counted = 0
 
         def count(datagram: bytes) -> None:
@@ -147,7 +151,7 @@ def _on_streams(members: int, seconds: float) -> Cost:
 def _measure(
     server: Server, clients: Clients, seats: Sequence[Seat], seconds: float, arrived: Callable[[], int], receivers: int
 ) -> Cost:
-    """Put a server under the load of a meeting; of each packet ``receivers`` members tell by ``arrived``."""
+    """Put a server under the load of a meeting; of each packet ``receivers`` participants tell by ``arrived``."""
     pid = server.process.pid
     pin_server(pid)
     clients.run(_play(server, seats, 0.5, PICTURE))
@@ -213,7 +217,7 @@ async def _play(
 
 
 class Watch:
-    """Notes when packets were sent, and how long they took to a member."""
+    """Notes when packets were sent, and how long they took to a participant."""
 
     def __init__(self) -> None:
         self.sent: dict[tuple[int, int], float] = {}
@@ -230,7 +234,7 @@ class Watch:
             self.audio.add(key)
 
     def watch(self, seat: StreamSeat) -> None:
-        """Note what comes to a member from now on."""
+        """Note what comes to a participant from now on."""
 
         def take(datagram: bytes) -> None:
             now = time.monotonic()
@@ -244,7 +248,7 @@ class Watch:
         seat.line.on_datagram = take
 
     def received(self, seat: Seat) -> Received:
-        """Return what a member got."""
+        """Return what a participant got."""
         took = self._took[seat]
         audio = [seconds for key, seconds in took.items() if key in self.audio]
         video = len(took) - len(audio)
@@ -252,7 +256,7 @@ class Watch:
 
 
 def _slow(seconds: float) -> tuple[Received, Received]:
-    """Return what a member on a slow line got, and one beside it."""
+    """Return what a participant on a slow line got, and one beside it."""
     with (
         Server(["hall"]) as server,
         StreamClients(server) as clients,
@@ -308,7 +312,8 @@ def _carry(listener: socket.socket, target: tuple[str, int], rate: float) -> Non
 # The report
 
 
-def _p95(values: Sequence[float]) -> float:
+def p95(values: Sequence[float]) -> float:
+    """Return the 95th percentile of values in seconds, in ms; infinite if there are none."""
     ordered = sorted(values)
     return ordered[int(len(ordered) * 0.95)] * 1000 if ordered else float("inf")
 
@@ -323,7 +328,7 @@ def _report(costs: dict[str, list[Cost]], slow: Received, fast: Received) -> Rep
     ]
     columns = ("way", "us per packet", "core %", "delivered %", "MiB", "late %", "waited %")
     lines = [
-        (name, _p95(got.audio), got.audio_lost, len(got.audio), got.video, got.video_lost)
+        (name, p95(got.audio), got.audio_lost, len(got.audio), got.video, got.video_lost)
         for name, got in (("slow", slow), ("beside it", fast))
     ]
     stream = medians["streams"]
@@ -332,17 +337,17 @@ def _report(costs: dict[str, list[Cost]], slow: Received, fast: Received) -> Rep
         doubt = f"only {stream.delivered:.1%} arrived"
     return Report(
         [
-            Table("The server of a meeting, by the way of all members (medians)", columns, rows),
+            Table("The server of a meeting, by the way of all participants (medians)", columns, rows),
             Table(
                 f"A line of {SLOW // 1000} kbit/s",
-                ("member", "audio p95 ms", "audio lost", "audio", "video", "video lost"),
+                ("participant", "audio p95 ms", "audio lost", "audio", "video", "video lost"),
                 lines,
             ),
         ],
         [
-            Bar("a forwarded packet, members on streams", stream.cpu, "us", COST).unless(doubt),
-            Bar("memory of the server, members on streams", stream.resident, "MiB", RESIDENT),
-            Bar("audio on a slow line, p95", _p95(slow.audio), "ms", AUDIO_DELAY),
+            Bar("a forwarded packet, participants on streams", stream.cpu, "us", COST).unless(doubt),
+            Bar("memory of the server, participants on streams", stream.resident, "MiB", RESIDENT),
+            Bar("audio on a slow line, p95", p95(slow.audio), "ms", AUDIO_DELAY),
             Bar("audio lost on a slow line", slow.audio_lost, "packets", 0),
             Bar("audio and video lost beside it", fast.audio_lost + fast.video_lost, "packets", 0),
         ],

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from tcclient.participant import Participant
 from tcclient.track import Track
+from tcproto.messages import Quality
 
 
 class Mark(StrEnum):
@@ -28,6 +29,9 @@ WORDS = {
     Mark.OTHER_MEMBERS: "SEES OTHER MEMBERS",
     Mark.OTHER_KEY: "GAVE OTHERS ANOTHER KEY",
 }
+
+FAULTY = (Quality.LOST, Quality.POOR)
+"""Connections that are shown to a user: of these it may be asked why somebody is not heard well."""
 
 
 def marks_of(participant: Participant) -> list[Mark]:
@@ -59,6 +63,7 @@ def described(participant: Participant, tracks: Iterable[Track]) -> dict[str, ob
         "marks": [str(mark) for mark in marks_of(participant)],
         "speaking": participant.speaking,
         "hand": participant.hand,
+        "connection": str(participant.quality),
         "sends": [{"source": str(t.source), "muted": t.muted} for t in tracks],
     }
 
@@ -68,4 +73,5 @@ def in_words(participant: Participant, tracks: Iterable[Track]) -> str:
     sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in tracks) or "only listens"
     me = " (you)" if participant.is_me else ""
     hand = ", hand raised" if participant.hand else ""
-    return f"{participant.label}{me} [{participant.role}] {sends}{hand}{mark_words(participant)}"
+    connection = f", connection {participant.quality}" if participant.quality in FAULTY else ""
+    return f"{participant.label}{me} [{participant.role}] {sends}{hand}{connection}{mark_words(participant)}"

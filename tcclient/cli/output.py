@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from tcclient import events
-from tcclient.cli.marks import described, in_words, mark_words, marks_of
-from tcclient.cli.quality import Figures, figures, full, path_in_words
+from tcclient.cli.marks import FAULTY, described, in_words, mark_words, marks_of
+from tcclient.cli.quality import ADVICE, Figures, figures, full, path_in_words
 from tcclient.cli.terminal.columns import fold
 from tcclient.cli.terminal.console import Console
 from tcclient.cli.terminal.status_line import Status
@@ -20,7 +20,7 @@ from tcclient.track import Track
 from tcclient.transport.retry import Retry
 from tcproto.errors import ErrorCode
 from tcproto.foreign import visible_lines
-from tcproto.messages import ChatScope, Source
+from tcproto.messages import ChatScope, Quality, Source
 
 MAX_ROSTER = 20
 """Participants that are listed after joining: one screen. Doubtful ones are always listed."""
@@ -53,6 +53,8 @@ class Output:
         self._listening = listening
         self._room: Room | None = None
         self._found: Figures = {}
+        self._bad: set[int] = set()
+        """Participants whose connection was reported as bad."""
 
     # Lines
 
@@ -100,6 +102,7 @@ class Output:
             case events.ParticipantJoined(who):
                 self._line("participant_joined", f"+ {who.label}{mark_words(who)}", **self._described(who))
             case events.ParticipantLeft(who, code):
+                self._bad.discard(who.id)
                 reason = f" ({code})" if code else ""
                 self._line("participant_left", f"- {who.label}{reason}", who=who.label, code=code)
             case events.ParticipantUpdated(who):
@@ -177,6 +180,10 @@ class Output:
             ):
                 name, text = _DOUBTS[type(event)]
                 self._line(name, text.format(who.label), **self._described(who))
+            case events.ConnectionQuality(who, quality):
+                self._connection(who, quality)
+            case events.ConnectionAdvice(advice):
+                self._line("advice", ADVICE[advice], text=ADVICE[advice], advice=advice)
             case events.MuteAsked(who, source, muted):
                 text = f"{who.label} asks you to {'mute' if muted else 'unmute'} your {_named(source)}"
                 self._line("mute_asked", text, who=who.label, source=str(source), muted=muted)
@@ -206,6 +213,15 @@ class Output:
                 )
             case _:
                 self._line("room_updated", "the room was changed")
+
+    def _connection(self, who: Participant, quality: Quality) -> None:
+        """Report a connection; to a user only one that is bad, or was."""
+        was_bad = who.id in self._bad
+        self._bad.discard(who.id)
+        if quality in FAULTY:
+            self._bad.add(who.id)
+        if self._json or was_bad or quality in FAULTY:
+            self._line("connection", f"connection of {who.label}: {quality}", who=who.label, quality=str(quality))
 
     def _described(self, who: Participant) -> dict[str, object]:
         return described(who, self._room.tracks_of(who) if self._room is not None else ())

@@ -13,10 +13,12 @@ def add_command(commands: Any) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "probe",
-        help="look at a server: versions, fingerprint, round trips, UDP",
+        help="look at a server: versions, fingerprint, round trips, the rate of the line, and what will work",
         description=(
-            "Looks at a server without logging in, and says whether UDP, the best way for sound, gets through.\n"
-            "Exit status: 0 all is well, 1 no server or no UDP, 4 not the fingerprint in the link."
+            "Looks at a server without logging in, measures the line for some seconds, and says whether sound and\n"
+            "pictures will work. Sound goes by UDP, or in the TCP connection (the stream) where UDP is blocked.\n"
+            "Exit status: 0 sound will get through, 1 no server, or neither UDP nor stream,\n"
+            "4 not the fingerprint in the link."
         ),
         epilog="examples:\n  tcclient probe tc://conference.example",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -27,6 +29,7 @@ def add_command(commands: Any) -> None:
 
 
 def _probe(arguments: argparse.Namespace) -> int:
+    from tcclient.cli.verdict import pictures, rate, sound
     from tcclient.transport.loop import run
     from tcclient.transport.probe import probe
     from tcproto.foreign import visible
@@ -54,6 +57,9 @@ def _probe(arguments: argparse.Namespace) -> int:
         "udp_sent": result.udp_sent,
         "udp_received": result.udp_received,
         "udp_rtt_ms": None if result.udp_rtt_ms is None else round(result.udp_rtt_ms, 2),
+        "up_bits_per_second": None if result.up_rate is None else round(result.up_rate),
+        "down_bits_per_second": None if result.down_rate is None else round(result.down_rate),
+        "stream_works": result.stream_works,
     }
     if arguments.json:
         print(json.dumps(figures))
@@ -64,6 +70,10 @@ def _probe(arguments: argparse.Namespace) -> int:
         print(f"fingerprint  {figures['fingerprint']}{'' if expected else '  NOT the one in the link'}")
         print(f"TCP          {result.tcp_rtt_ms:.1f} ms")
         print(f"UDP          {udp if result.udp_works else 'does not get through'}")
+        print(f"stream       {'works' if result.stream_works else 'the server has none'}")
+        print(f"rate         up {rate(result.up_rate)}, down {rate(result.down_rate)} (at least)")
+        print(f"sound        {sound(result)}")
+        print(f"pictures     {pictures(result)}")
     if not expected:
         return UNTRUSTED
-    return 0 if result.udp_works else FAILED
+    return 0 if result.udp_works or result.stream_works else FAILED

@@ -7,6 +7,7 @@ from typing import Any
 
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.core.media.proof import Way
+from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 Figures = dict[str, Any]
@@ -34,6 +35,17 @@ def figures(network: NetworkStatistics, playout: Collection[JitterStatistics] | 
 def path_in_words(way: str, state: str) -> str:
     """Return how the path is doing, such as ``UDP ok``."""
     return f"{'UDP' if way == Way.UDP else way} {state}"
+
+
+ADVICE = {
+    Advice.CAMERA_OFF: "your connection is poor on the way to the server: turn the camera or the screen off",
+    Advice.UPLINK: "your connection is poor on the way to the server: others hear you badly; try another network",
+    Advice.FEWER_PICTURES: "your connection is poor on the way from the server: watch fewer pictures, or none",
+    Advice.DOWNLINK: "your connection is poor on the way from the server: you hear others badly; try another network",
+    Advice.DELAY: "your connection takes long: wait a moment after others have spoken, before you begin",
+    None: "your connection is not poor any more",
+}
+"""Advice in words for a user."""
 
 
 def full(found: Figures) -> str:

@@ -10,32 +10,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo, Source
+from tcproto.messages import Caps, ChatScope, Limits, PublicationInfo, Quality, Role, RoomInfo, Source
 
 Who = TypeVar("Who")
 """What stands for a participant."""
 What = TypeVar("What")
 """What stands for a track."""
-
-
-@dataclass(frozen=True, slots=True)
-class Participant:
-    """A member of the room as the roster shows it."""
-
-    member: Member
-    verified: bool
-    """The device signed name, account and box key for this room. Otherwise no key goes there, no media is played."""
-
-    @property
-    def id(self) -> int:
-        """The participant's id in the room."""
-        return self.member.participant
-
-    @property
-    def label(self) -> str:
-        """The participant as "agency / name" reads."""
-        return f"{self.member.agency} / {self.member.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +167,20 @@ class MuteAsked(ParticipantEvent[Who]):
 
     source: Source
     muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionQuality(ParticipantEvent[Who]):
+    """The connection of a participant, perhaps ourselves, has become better or worse. Others tell it of themselves."""
+
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAdvice:
+    """What could be done about our own connection, which is poor; None: nothing has to be done any more."""
+
+    advice: Advice | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,14 +363,16 @@ Event = (
     | Joined
     | Left
     | Evicted
-    | ParticipantJoined[Participant]
-    | ParticipantUpdated[Participant]
-    | HandChanged[Participant]
-    | ParticipantLeft[Participant]
+    | ParticipantJoined[RosterEntry]
+    | ParticipantUpdated[RosterEntry]
+    | HandChanged[RosterEntry]
+    | ParticipantLeft[RosterEntry]
     | TrackPublished[PublicationInfo]
     | TrackUpdated[PublicationInfo]
     | TrackUnpublished[PublicationInfo]
     | MuteAsked[int]
+    | ConnectionQuality[int]
+    | ConnectionAdvice
     | RoomUpdated
     | Speakers
     | ChatReceived[int]

@@ -15,6 +15,7 @@ from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
+from tcclient.core.media.connections import PICTURES, Connections
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.feedback import Feedback
 from tcclient.core.media.grants import Grants
@@ -26,6 +27,7 @@ from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.media.speaking import is_speech
 from tcclient.core.media.stream_uplink import StreamUplink
+from tcclient.core.media.watchdog import SoundWatchdog
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.snapshots import SnapshotRequests
@@ -83,7 +85,7 @@ class Seat:
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
         self.feedback = Feedback(
-            lambda: self.media.loss(), lambda: self.media.statistics(), self.path.send, self._choose_variant
+            lambda: self.media.loss(), lambda: self.media.statistics(), self.path.send, self._subscribe_again
         )
         self.media = MediaReceiver(
             self.path, self.opener, self.room, self.member_keys, self._opened, drops, self.feedback.missed
@@ -110,6 +112,8 @@ class Seat:
         self.texts = Texts(
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
+        self.connections = Connections(self.path, self.media, self.publications, self.room, control, emit)
+        self.watchdog = SoundWatchdog(self.path, self.media, self.room, self._subscribe_again)
         self._control = control
         self._emit = emit
         self._path_told = events.PathChanged(self.path.state, self.path.way)
@@ -119,8 +123,6 @@ class Seat:
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
         self._purge_at = NEVER
         self._generation = 0
-        self._wants: tuple[tuple[Source, ...], tuple[StreamChoice, ...]] = (), ()
-        """What was subscribed last."""
         self._keyframe_spacing = KeyframeSpacing()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
@@ -133,6 +135,7 @@ class Seat:
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
             messages.Speakers: self._speakers,
+            messages.MemberQualities: self.connections.receive,
             messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
@@ -150,6 +153,8 @@ class Seat:
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
+            ("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout),
+            ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
             ("purge", lambda: self._purge_at, self._purge),
         ):
             self.timers.follow(name, deadline, action)
@@ -215,29 +220,12 @@ class Seat:
 
     def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...] = ()) -> int:
         """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
-        self._wants = sources, choices
-        return self._subscribe()
-
-    def _subscribe(self) -> int:
-        sources, choices = self._wants
         self._generation += 1
         self.media.wants_changed()
-        redundant = SOUND if self.feedback.redundant else ()
-        return self._control.request(messages.Subscribe(self._generation, sources, choices, redundant))
-
-    def _choose_variant(self) -> bool:
-        """Subscribe the variant that is wanted now; return False where too many requests wait for their answers."""
-        if self._generation:
-            try:
-                self._subscribe()
-            except Refusal:
-                return False
-        return True
-
-    @property
-    def _wants_media(self) -> bool:
-        sources, choices = self._wants
-        return bool(sources) or any(choice.wanted for choice in choices)
+        wanted = messages.Subscribe(self._generation, sources, choices, SOUND if self.feedback.redundant else ())
+        self.watchdog.subscription = wanted
+        self.connections.gets_pictures = bool(PICTURES.intersection(sources) or choices)
+        return self._control.request(wanted)
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""
@@ -393,15 +381,25 @@ class Seat:
 
     def _speakers(self, message: messages.Speakers, now: float) -> None:
         """Expect to hear those who begin to speak. Who speaks is not taken from the server, see ``Audible``."""
-        if self._wants_media and any(i != self.room.own for i in message.started):
+        if self.watchdog.speaking(message.started, message.stopped, now):
             self.path.expect(speech=True)
+
+    def _subscribe_again(self) -> bool:
+        """Ask for the same, in the variant that is wanted now; return False where too much is unanswered."""
+        wanted = self.watchdog.subscription
+        try:
+            return not wanted.generation or bool(self.subscribe(wanted.defaults, wanted.choices))
+        except Refusal:  # the connection is what has to be repaired
+            return False
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:
             self._emit(events.MuteAsked(message.participant, message.source, message.muted))
 
     def _path_due(self, now: float) -> None:
-        self.path.on_call = bool(self.publications.live) or self._wants_media
+        wanted = self.watchdog.subscription
+        subscribed = bool(wanted.defaults) or any(choice.wanted for choice in wanted.choices)
+        self.path.on_call = bool(self.publications.live) or subscribed
         self.path.handle_timeout(now)
 
     def _purge(self, now: float) -> None:

@@ -265,16 +265,16 @@ class Texts:
 
         A newcomer begins with the first text to the room that it sees; private texts begin with the pair.
         """
-        slot = (member.party.box_key, is_private)
-        newest = self._newest.get(slot, 0)
+        sender = (member.party.box_key, is_private)
+        newest = self._newest.get(sender, 0)
         if sequence <= newest:
             raise CryptoFailure("the text is not new")
         if previous > newest and (newest or is_private):
             self._emit(TextMissing(member.id))
-        if slot not in self._newest and len(self._newest) >= MAX_COUNTED:
+        if sender not in self._newest and len(self._newest) >= MAX_COUNTED:
             present = {member.party.box_key for member in self._member_keys.values()}
-            del self._newest[next(slot for slot in self._newest if slot[0] not in present)]
-        self._newest[slot] = sequence
+            del self._newest[next(sender for sender in self._newest if sender[0] not in present)]
+        self._newest[sender] = sequence
 
     def _context(self, sender: Party, recipient: Party) -> TextContext:
         return TextContext(self._room.room.life, self._room_hash, sender, recipient)

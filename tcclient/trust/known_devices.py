@@ -35,11 +35,12 @@ class _Line(NamedTuple):
 class KnownDevices:
     """Devices of accounts, one on each line: fingerprint of the server, account, device key in hexadecimal, day.
 
-    A damaged line is kept, and ``faults`` reports it. The account in it counts as known, with another device. Raises
-    ``TrustFileError`` if the file exists and cannot be used.
+    A damaged line is kept, and ``faults`` reports it. The account in it counts as known, with another device. The file
+    is full with ``most`` lines. Raises ``TrustFileError`` if the file exists and cannot be used.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, most: int = MAX_PINS) -> None:
+        self._most = most
         self._file = TrustFile(directory / KNOWN_DEVICES_FILE)
         self.path = self._file.path
         self._lines = [(number, _read(line)) for number, line in enumerate(self._file.lines(), 1)]
@@ -81,7 +82,7 @@ class KnownDevices:
                     continue
                 if len(places[pin.account]) >= MAX_DEVICES:
                     gone.add(places[pin.account].popleft())
-                elif len(lines) - len(gone) >= MAX_PINS:
+                elif len(lines) - len(gone) >= self._most:
                     full = True
                     continue
                 places[pin.account].append(len(lines))
@@ -93,8 +94,8 @@ class KnownDevices:
         self._file.change(added)
         if full:
             raise TrustFileError(
-                f"{self.path} is full with {MAX_PINS} devices, so that new ones are not remembered; forget those of a "
-                "server with: tcclient forget --devices HOST"
+                f"{self.path} is full with {self._most} devices, so that new ones are not remembered; forget those of "
+                "a server with: tcclient forget --devices HOST"
             )
 
     def forget(self, fingerprint: bytes) -> int:

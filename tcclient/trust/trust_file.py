@@ -35,11 +35,13 @@ class TrustFileError(ClientError):
 class TrustFile:
     """Lines in a file of mode 0600. A line that cannot be read is kept as it is at each write.
 
-    Lines are bytes without their end: a damaged line need not be text.
+    Lines are bytes without their end: a damaged line need not be text. ``wait`` is the time in seconds for which a
+    change waits for another client.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wait: float = LOCK_LIMIT) -> None:
         self.path = path
+        self._wait = wait
 
     def lines(self) -> list[bytes]:
         """Return the lines; none if there is no file.
@@ -58,7 +60,7 @@ class TrustFile:
         """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with _locked(self.path.parent):
+            with _locked(self.path.parent, self._wait):
                 old = self.lines()
                 new = list(change(list(old)))
                 if new != old:
@@ -125,18 +127,18 @@ def _link(made: Path, path: Path) -> None:
 
 
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """Keep other clients from writing in ``directory``.
+def _locked(directory: Path, wait: float) -> Iterator[None]:
+    """Keep other clients from writing in ``directory``; wait ``wait`` seconds for one that does.
 
     Raises ``OSError``, and ``TrustFileError`` if another client holds it too long.
     """
     path = directory / LOCK_FILE
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
-        deadline = time.monotonic() + LOCK_LIMIT
+        deadline = time.monotonic() + wait
         while not _try_lock(descriptor):
             if time.monotonic() >= deadline:
-                raise TrustFileError(f"{path}: another client has held it for {LOCK_LIMIT:.0f} s")
+                raise TrustFileError(f"{path}: another client has held it for {wait:g} s")
             time.sleep(LOCK_RETRY)
         yield
     finally:

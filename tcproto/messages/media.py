@@ -18,7 +18,9 @@ from tcproto.messages.types import (
     KeyReceipt,
     Kind,
     LayerInterest,
+    MemberQuality,
     PublicationNumber,
+    Quality,
     RoomKey,
     Source,
     StreamChoice,
@@ -120,6 +122,20 @@ class Speakers:
     started: Annotated[tuple[U32, ...], Items(1024)] = ()
     stopped: Annotated[tuple[U32, ...], Items(1024)] = ()
     dominant: U32 = 0
+
+
+@message("own_quality", Sender.CLIENT, states=State.ROOM)
+class OwnQuality:
+    """How good this participant finds its own connection, when that has changed. The server tells the others."""
+
+    quality: Quality
+
+
+@message("quality", Sender.SERVER, states=State.ROOM)
+class MemberQualities:
+    """The connections of participants that have become better or worse. A participant not named yet is unknown."""
+
+    members: Annotated[tuple[MemberQuality, ...], Items(1024)]
 
 
 @message("key_boxes", Sender.BOTH, states=State.ROOM)

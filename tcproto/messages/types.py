@@ -90,6 +90,19 @@ class Role(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Quality(StrEnum):
+    """How good the connection of a participant is."""
+
+    LOST = "lost"
+    """Nothing comes from it."""
+    POOR = "poor"
+    """Speech is hard to follow."""
+    GOOD = "good"
+    """Speech has faults."""
+    EXCELLENT = "excellent"
+    UNKNOWN = "unknown"
+
+
 class Permission(IntFlag):
     """Permission bits of a participant in a room (16 at most)."""
 
@@ -247,6 +260,14 @@ class StreamChoice:
     """Whether the variant with copies is wanted."""
     max_spatial: Annotated[int, Range(0, 3)] = 3
     max_temporal: Annotated[int, Range(0, 7)] = 7
+
+
+@dataclass(frozen=True, slots=True)
+class MemberQuality:
+    """How good the connection of a participant is, as it found itself, or lost as the server found."""
+
+    participant: U32
+    quality: Quality
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,7 +296,7 @@ def _sessions(arguments: argparse.Namespace, sources: Sources) -> int:
     with data_directory(sources).existing_database() as database:
         sessions = database.sessions(arguments.name)
     print_table(
-        ("account", "person", "address", "since", "session", "device"),
+        ("account", "name", "address", "since", "session", "device"),
         [
             (
                 session.account,

@@ -73,7 +73,7 @@ def show(arguments: argparse.Namespace, sources: Sources) -> int:
         participants = f"{len(room['seats'])} of {room['max_participants']}"
         print(f"{room['name']}: {participants}, {kind}, {encryption}, open for {_lasted(room['seconds'])}")
         if room["seats"]:
-            header = ("number", "account", "person", "role", "here for", "path", "loss", "address", "sends")
+            header = ("number", "account", "name", "role", "here for", "path", "loss", "address", "sends")
             print_table(header, [_row(seat) for seat in room["seats"]])
     if not rooms:
         print("no room is open")

@@ -9,7 +9,7 @@ import sys
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 """Names and modes, in the order of the descriptors."""
 _NO_DISK = (errno.EINVAL, errno.ENOTSUP, errno.EROFS, None)
-"""Errors of ``fsync`` on a pipe, on a terminal, and on what is no file."""
+"""Errors of ``fsync`` on a pipe, on a terminal, and on anything else that is no file."""
 
 
 def occupy() -> None:

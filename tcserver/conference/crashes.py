@@ -30,7 +30,7 @@ def is_whole(room: Room, context: Context) -> bool:
 
 
 def abandon(room: Room, context: Context, now: float) -> None:
-    """End the life of a room that failed, whatever state it is in, and tell everybody who has a seat there."""
+    """End the life of a room that failed, in any state, and tell all participants."""
     room.is_closed = True
     outbox, timers = context.outbox, context.timers
     timers.cancel_all(lambda key: _is_of(key, room.number))

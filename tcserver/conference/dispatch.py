@@ -67,6 +67,11 @@ def _get_snapshot(_: Services, request: RoomRequest[m.GetSnapshot]) -> None:
     request.cost(PAGE_COST * request.room.send_snapshot(request.seat))
 
 
+def _own_quality(_: Services, request: RoomRequest[m.OwnQuality]) -> None:
+    request.cost(DELIVERY_COST * len(request.room.seats))
+    request.room.qualities.reported(request.seat, request.message.quality, request.now)
+
+
 COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
     {
         m.Ping: Command(_pong, None),
@@ -90,6 +95,7 @@ COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
         m.Mute: RoomCommand(publishing.mute, None),
         m.Subscribe: RoomCommand(publishing.subscribe, MessageClass.MEDIA, _need(Permission.SUBSCRIBE)),
         m.KeyframeRequest: RoomCommand(publishing.request_keyframe, MessageClass.MEDIA),
+        m.OwnQuality: RoomCommand(_own_quality, MessageClass.OTHER),
         m.KeyBoxes: RoomCommand(key_exchange.pass_boxes, None),
         m.KeyReceipts: RoomCommand(key_exchange.pass_receipts, None),
         m.Chat: RoomCommand(

@@ -9,6 +9,7 @@ from tcserver.conference.effects import Where
 from tcserver.conference.requests import publishing
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import (
     Event,
     KeyframeAsked,
@@ -20,6 +21,7 @@ from tcserver.media.interface import (
     SealerTold,
     SeatOpened,
     SeatRekeyDue,
+    SeatSilent,
     SpeakersChanged,
     WorkerLoad,
     WorkerReplaced,
@@ -58,14 +60,21 @@ class MediaReports:
             case SpeakersChanged():
                 if room := self._rooms.by_number(event.room):
                     room.speakers_changed(event.started, event.stopped, event.dominant, now)
-            case KeyframeAsked():
+            case KeyframeAsked() | SeatSilent():
                 if seat := self._context.seats.get(event.media_id):
-                    publishing.keyframe_asked(self._context, self._rooms.of(seat), event, now)
+                    self._take_of_seat(seat, event, now)
             case RoomFailed():
                 if room := self._rooms.by_number(event.room):
                     self._rooms.restart(room, now)
             case _:
                 self._take_of_no_room(event, now)
+
+    def _take_of_seat(self, seat: Seat, event: KeyframeAsked | SeatSilent, now: float) -> None:
+        room = self._rooms.of(seat)
+        if isinstance(event, SeatSilent):
+            room.qualities.silent(seat, event.silent, now)
+        else:
+            publishing.keyframe_asked(self._context, room, event, now)
 
     def _take_of_no_room(
         self, event: WorkerLoad | WorkerReplaced | Overloaded | PathProven | PathLost, now: float
@@ -87,7 +96,7 @@ class MediaReports:
         match event:
             case SealerRekeyDue() | SpeakersChanged() | RoomFailed():
                 return self._rooms.by_number(event.room)
-            case SeatOpened() | SealerTold() | SeatRekeyDue() | KeyframeAsked():
+            case SeatOpened() | SealerTold() | SeatRekeyDue() | SeatSilent() | KeyframeAsked():
                 seat = self._context.seats.get(event.media_id)
                 return None if seat is None else self._rooms.of(seat)
         return None

@@ -10,7 +10,7 @@ TURN_BUDGET = 0.002
 waits only for the message that is being handled."""
 LONG_TURN = 2 * TURN_BUDGET
 """Seconds. A turn that takes longer, because of one slow message, is followed by a pause of the same length. So half of
-the time is left for the media whatever clients send."""
+the time is left for the media in any case."""
 
 
 class Taker(Protocol):

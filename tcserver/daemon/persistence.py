@@ -67,7 +67,7 @@ class Persistence:
             self._log.report_suppressed()
             try:
                 await self._look()
-            except Exception as error:  # whatever it was, the next look is due
+            except Exception as error:  # the next look is due after any error
                 self._complain("database poll failed", error)
 
     async def close(self) -> None:

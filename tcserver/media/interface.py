@@ -193,7 +193,7 @@ class SetSpeakers:
     room: int
     limit: int
     always: tuple[int, ...] = ()
-    """Media ids of seats that are forwarded whatever their level, and take nobody's place."""
+    """Media ids of seats that are forwarded at any level, and take nobody's place."""
 
 
 Command = (
@@ -226,7 +226,7 @@ class SealerState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatOpened:
-    """The seat is open. ``sealer`` is that of its room and media worker; a key that waits for its turn is one more."""
+    """The seat is open. ``sealer`` has the key in use, then the keys that wait, of its room and worker."""
 
     media_id: int
     sealer: tuple[SealerState, ...]
@@ -254,6 +254,14 @@ class PathLost:
     """Nothing came from the seat for too long. Nothing is sent to it until its path is proven again."""
 
     media_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatSilent:
+    """Nothing came from the proven address of the seat for some seconds, or something came again."""
+
+    media_id: int
+    silent: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +336,7 @@ Event = (
     | SealerTold
     | PathProven
     | PathLost
+    | SeatSilent
     | SeatRekeyDue
     | SealerRekeyDue
     | SpeakersChanged

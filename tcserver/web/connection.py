@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import socket
 import sys
+from array import array
 from http import HTTPStatus
 from typing import cast
 
@@ -37,6 +38,8 @@ STREAM_LOWAT = 4096
 has left our buffers can no more be dropped."""
 _SIOCOUTQNSD = 0x894B
 """The ``ioctl`` that returns the bytes of a TCP socket that were never sent. Linux, since 2.6.38."""
+_unsent = array("i", (0,))
+"""Where the kernel writes the number of these bytes."""
 
 
 class WebConnection(asyncio.BufferedProtocol):
@@ -169,17 +172,16 @@ class WebConnection(asyncio.BufferedProtocol):
         """Send bytes."""
         if self._transport.is_closing():
             return
-        if self._tls is not None:
-            self._tls.send(data)
-            data = self._tls.data_to_send()
-        self._transport.write(data)
+        self._transport.write(data if self._tls is None else self._tls.seal(data))
 
     def unsent(self) -> int:
         """Return the bytes that wait in the transport, and in the kernel without being sent once."""
-        waiting = self._transport.get_write_buffer_size()
-        if sys.platform == "linux" and not self._transport.is_closing():
-            waiting += int.from_bytes(fcntl.ioctl(self._descriptor, _SIOCOUTQNSD, bytes(4)), sys.byteorder)
-        return waiting
+        transport = self._transport
+        waiting = transport.get_write_buffer_size()
+        if sys.platform != "linux" or transport.is_closing():
+            return waiting
+        fcntl.ioctl(self._descriptor, _SIOCOUTQNSD, _unsent)
+        return waiting + _unsent[0]
 
     def pause_reading(self) -> None:
         """Take nothing more from the kernel."""

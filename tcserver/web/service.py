@@ -34,8 +34,8 @@ class Turns(Protocol):
         """Give a connection no turn any more."""
 
 
-class Member(Protocol):
-    """A connection that counts."""
+class OpenConnection(Protocol):
+    """A connection, as the limits see it."""
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -61,8 +61,8 @@ class WebService:
         self.open_stream = open_stream
         self.counters = WebCounters()
         self.buffer = bytearray(BUFFER_BYTES)
-        """Where each connection reads into: an event loop calls for the buffer and tells what is in it at once."""
-        self._crowd: Crowd[Member] = Crowd(most, most_of_network)
+        """All connections read into this buffer: the event loop asks for it, fills it and hands it over in one step."""
+        self._crowd: Crowd[OpenConnection] = Crowd(most, most_of_network)
 
     @property
     def connections(self) -> int:
@@ -73,22 +73,22 @@ class WebService:
         """Change the limits; they hold for the connections to come."""
         self._crowd.most, self._crowd.most_of_network = most, most_of_network
 
-    def joined(self, member: Member, network: str) -> None:
+    def joined(self, connection: OpenConnection, network: str) -> None:
         """Count a connection; close another one where there are too many."""
-        leaver = self._crowd.add(member, network)
+        leaver = self._crowd.add(connection, network)
         if leaver is not None:
             self.counters.crowded += 1
             leaver.abort()
 
-    def used(self, member: Member) -> None:
+    def used(self, connection: OpenConnection) -> None:
         """Note that a connection has asked for something."""
-        self._crowd.touch(member)
+        self._crowd.touch(connection)
 
-    def left(self, member: Member) -> None:
+    def left(self, connection: OpenConnection) -> None:
         """Count a connection no more. It may have been forgotten before."""
-        self._crowd.remove(member)
+        self._crowd.remove(connection)
 
     def close(self) -> None:
         """End all connections that have not opened a stream."""
-        for member in self._crowd.all():
-            member.abort()
+        for connection in self._crowd.all():
+            connection.abort()

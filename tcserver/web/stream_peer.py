@@ -198,7 +198,7 @@ class StreamPeer:
     # What came
 
     def _work(self) -> None:
-        """Handle what came, as far as the client may be handled now."""
+        """Handle the bytes that came, as far as the turn and the rate of the client allow."""
         self._rest = None
         while self._held and not self._closing:
             now = self._loop.time()

@@ -49,11 +49,12 @@ class TlsLayer:
             raise TlsError("alert" if "ALERT" in (error.reason or "") else "protocol") from None
         return b"".join(found)
 
-    def send(self, data: bytes) -> None:
-        """Encrypt bytes, after the handshake."""
-        view = memoryview(data)
-        while view:
-            view = view[self._tls.write(view) :]
+    def seal(self, data: bytes) -> bytes:
+        """Encrypt bytes, after the handshake; return them with what else waits for the client."""
+        written = 0
+        while written < len(data):
+            written += self._tls.write(data[written:] if written else data)
+        return self._outgoing.read()
 
     def data_to_send(self) -> bytes:
         """Return the bytes for the client, once."""

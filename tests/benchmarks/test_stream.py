@@ -1,4 +1,4 @@
-"""Members on streams: the slow line, and what is noted of packets."""
+"""Participants on streams: the slow line, and what is noted of packets."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import time
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.commands.stream import Received, slow_line
-from benchmarks.commands.stream import _p95 as p95
+from benchmarks.commands.stream import Received, p95, slow_line
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks need Linux")
 
@@ -42,6 +41,6 @@ def test_p95_in_milliseconds() -> None:
     assert Received([0.1], 0, 1, 2).video_lost == 2
 
 
-def test_too_few_members(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["stream", "--members", "9"]) == 2
-    assert "--members 9: more than 9" in capsys.readouterr().err
+def test_too_few_participants(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stream", "--participants", "9"]) == 2
+    assert "--participants 9: more than 9" in capsys.readouterr().err

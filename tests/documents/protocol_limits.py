@@ -39,7 +39,7 @@ from tcproto.messages import row_of, types
 from tcserver.conference.dispatch import COMMANDS
 from tcserver.conference.limits import admission
 from tcserver.conference.login import authenticator, half_open
-from tcserver.conference.room import change_log, kicks, sealer, stream_ids
+from tcserver.conference.room import change_log, kicks, qualities, sealer, stream_ids
 from tcserver.conference.settings import Settings
 from tcserver.daemon.control_peer import MAX_BYTES_BEFORE_LOGIN
 from tcserver.media.forwarding import path as server_path
@@ -156,6 +156,8 @@ def _media() -> list[_Row]:
             "the path counts as lost, for the server, after so long without a datagram",
             _seconds(server_path.PATH_TIMEOUT),
         ),
+        ("everybody is told that a seat is lost, after so long without a datagram", _seconds(server_path.SILENCE)),
+        ("qualities are told at most every", _seconds(qualities.QUALITY_INTERVAL)),
         ("a path challenge can be answered for", _seconds(path.CHALLENGE_LIFETIME)),
         ("a path moves from one proved address to another at most every", _seconds(server_path.MOVE_INTERVAL)),
         ("to an address that has not proved itself goes at most, times what came", _number(server_path.AMPLIFICATION)),

@@ -77,7 +77,7 @@ def server(world: World) -> Iterator[Server]:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count the lines that the processes of a test reach, if coverage is measured."""
+    """Count the lines that a test and its processes reach, if coverage is measured."""
     if Coverage.current() is not None:
         monkeypatch.setenv("COVERAGE_PROCESS_START", str(ROOT / "pyproject.toml"))
         monkeypatch.setenv("COVERAGE_FILE", str(ROOT / ".coverage"))

@@ -192,7 +192,7 @@ def attend(server: Server, place: Path, *options: str, typed: str = "", seconds:
         return process.returncode, out, err
 
 
-def test_a_device_that_is_not_there_is_told_and_the_person_stays(server: Server, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_told_and_the_participant_stays(server: Server, tmp_path: Path) -> None:
     status, out, err = attend(server, tmp_path, "--json", typed="/camera /dev/none\n")
     assert status == 1
     assert "tcclient: not sent: cannot open the camera /dev/none: No such file or directory\n" in err

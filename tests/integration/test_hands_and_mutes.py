@@ -8,6 +8,7 @@ from tcproto.errors import ErrorCode
 from tcproto.messages import Source
 from tests.support.processes.world import PASSWORD, Run, World, until, watching
 
+pytestmark = pytest.mark.usefixtures("measured")
 NEW = "kuda baterai benar"
 
 

@@ -18,6 +18,7 @@ from tcproto.errors import Action, ErrorCode
 from tests.integration.conftest import open_files
 from tests.support.processes.world import Run, Running, World, until
 
+pytestmark = pytest.mark.usefixtures("measured")
 STEPS = [0, 1, 2, 3, 5, 8, 12, 17, 23, 30, 40, 55, 75, 100, 140, 200, 300, 450, 700]
 """Turns of the event loop after which a client is cancelled; the last are in the middle of a conversation."""
 

@@ -1,4 +1,4 @@
-"""Attacks of strangers and members on a server: the others do not notice."""
+"""Attacks of strangers and participants on a server: the others do not notice."""
 
 import asyncio
 import contextlib

@@ -213,6 +213,9 @@ def test_every_address_is_served(run: Run, world: World) -> None:
             assert found.fingerprint == server.link.fingerprint
             assert (found.address, found.software, found.versions) == (host, "tcserver", (1,))
             assert 0 < found.tcp_rtt_ms < 1000
+            assert found.up_rate is not None
+            assert found.down_rate is not None
+            assert min(found.up_rate, found.down_rate) > 64_000
 
     with world.process("server.addresses=") as server:
         run(main, server)
@@ -221,11 +224,12 @@ def test_every_address_is_served(run: Run, world: World) -> None:
 @one_loop
 def test_a_probe_where_udp_is_lost(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tcclient.transport.probe.UDP_PATIENCE", 0.05)
-    monkeypatch.setattr("tcclient.transport.probe._ping", lambda number, ticket: b"garbage")
+    monkeypatch.setattr("tcclient.transport.probe._ping", lambda number, padding, ticket: b"garbage")
 
     async def main(server: Server) -> None:
         found = await probe(server.link)
         assert (found.udp_received, found.udp_rtt_ms, found.udp_works) == (0, None, False)
+        assert (found.up_rate, found.down_rate, found.stream_works) == (None, None, True)
 
     with world.process() as server:
         run(main, server)

@@ -21,6 +21,7 @@ from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tests.support.processes.world import PASSWORD, Run, World, until
 
+pytestmark = pytest.mark.usefixtures("measured")
 OTHER = bytes(range(20))
 
 

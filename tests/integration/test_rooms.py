@@ -39,6 +39,8 @@ from tcproto.errors import ErrorCode
 from tcproto.messages import Kick, Kind, Role, SetRole, Source, UpdateRoom
 from tests.support.processes.world import Run, World, until, watching
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 @contextlib.asynccontextmanager
 async def two(world: World, room: str = "Hall", **settings: Any) -> AsyncIterator[tuple[Room, Room]]:

@@ -24,6 +24,8 @@ from tcproto.messages import Source
 from tests.integration.test_rooms import stored, track_of, two
 from tests.support.processes.world import PASSWORD, Run, World, until
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 def beep(frequency: float, seconds: float) -> Any:
     return sine(frequency, round(48_000 * seconds))

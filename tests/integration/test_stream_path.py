@@ -1,4 +1,4 @@
-"""Members on streams of a real server: TLS, WebSocket, control connection and media."""
+"""Participants on streams of a real server: TLS, WebSocket, control connection and media."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tcserver.media.forwarding.path import CHALLENGE_INTERVAL
 from tcserver.media.interface import WORKER_MASK
 from tests.support.processes.world import LOOPS, World, until
 
+pytestmark = pytest.mark.usefixtures("measured")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
 WORKERS = pytest.mark.parametrize("workers", [0, pytest.param(2, marks=linux)])
 SPOKEN = 40
@@ -34,7 +35,7 @@ REST = 0.5
 
 
 class Ears:
-    """What members got of the room, in order."""
+    """What participants got of the room, in order."""
 
     def __init__(self, *seats: StreamSeat) -> None:
         self.heard: dict[Seat, list[int]] = {seat: [] for seat in seats}

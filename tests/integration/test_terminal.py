@@ -21,7 +21,7 @@ UP, LEFT, HOME = "\x1b[A", "\x1b[D", "\x01"
 KILL_LINE = "\x05\x15"
 
 
-def test_a_person_may_leave_at_every_question(server: Server, tmp_path: Path) -> None:
+def test_a_participant_may_leave_at_every_question(server: Server, tmp_path: Path) -> None:
     link = str(server.room("Hall", fingerprint=None))
     for answers, key, status in (("", "\x03", 130), (PASSWORD + "\n", "\x03", 130), (PASSWORD + "\n", "n\n", 4)):
         terminal = Terminal(*COMMAND, "join", link, "--user", "ketua", "--data", str(tmp_path / "terminal"))

@@ -160,7 +160,7 @@ def test_a_crowd_that_talks_at_once_does_not_flap() -> None:
     assert rates[1] <= 60
 
 
-def test_members_of_a_full_room_hear_who_wins_a_slot_from_the_beginning_and_count_nothing_as_lost(
+def test_members_of_a_full_room_hear_who_wins_a_place_from_the_beginning_and_count_nothing_as_lost(
     make_world: Callable[..., VirtualWorld],
 ) -> None:
     world = make_world()

@@ -54,11 +54,11 @@ def test_a_worker_ends_while_all_talk(trio, whose):
     world.run(1)
     (room,) = world.server.conference._rooms
     home = room.home
-    slot = home if whose == "home" else (home + 1) % 3
-    untouched = [client for client in clients if client.session.seat.path.media_id & 0xFF != slot]
+    worker = home if whose == "home" else (home + 1) % 3
+    untouched = [client for client in clients if client.session.seat.path.media_id & 0xFF != worker]
     before = [len(client.heard) for client in untouched]
     since = world.now
-    world.server.replace_worker(slot)
+    world.server.replace_worker(worker)
     took = world.until(lambda: all_hear_all(clients, since + 0.1), limit=2.0)
     print(f"all hear all again after {took:.2f} s")
     for client, count in zip(untouched, before, strict=True):
@@ -145,8 +145,8 @@ def test_the_loudest_of_three_planes(make_world):
     """There is one place for all planes: its holder alone is heard, and a turn begins with its first syllable."""
     world = make_world(rooms__loudest=1, **SPREAD)
     clients = world.room(*(f"participant {n}" for n in range(9)), conditions=HOME)
-    by_slot = {client.session.seat.path.media_id & 0xFF: client for client in clients}
-    first, second, listener = by_slot[0], by_slot[1], by_slot[2]
+    by_worker = {client.session.seat.path.media_id & 0xFF: client for client in clients}
+    first, second, listener = by_worker[0], by_worker[1], by_worker[2]
 
     def speak(seconds, **levels):
         since = world.now

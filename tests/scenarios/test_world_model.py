@@ -187,9 +187,9 @@ class Spread(Meeting):
     settings: ClassVar[dict[str, float]] = {**Meeting.settings, "server__workers": 3, "server__room_spread": 1}
 
     @precondition(lambda self: self.world)
-    @rule(slot=st.integers(0, 2))
-    def replace_worker(self, slot):
-        self.world.server.replace_worker(slot)
+    @rule(worker=st.integers(0, 2))
+    def replace_worker(self, worker):
+        self.world.server.replace_worker(worker)
 
 
 def test_somebody_who_may_not_come_back_yet_begins_anew_meanwhile():

@@ -69,6 +69,14 @@ class Visitor:
         """What is said as an alert."""
         return self.page.get_by_role("alert")
 
+    def tap(self) -> None:
+        """Put a meter in front of the loudspeaker, before the page is opened."""
+        self.page.add_init_script(TAP)
+
+    def loudness(self) -> float:
+        """The loudest sample that the loudspeaker gets now, 0 to 1."""
+        return self.page.evaluate(LOUDEST)
+
     def keep(self, name: str) -> None:
         """Keep a screenshot, where a folder is given for them."""
         if folder := os.environ.get(SCREENSHOTS):
@@ -99,3 +107,21 @@ ACCESSIBLE_NAME = """() => {
   return (element.getAttribute("aria-label") ?? label?.textContent ?? said.textContent).trim();
 }"""
 """The name of the element that has the focus, as far as the page gives names."""
+
+TAP = """
+const connect = AudioNode.prototype.connect;
+AudioNode.prototype.connect = function (target, ...more) {
+  if (target instanceof AudioDestinationNode) {
+    window.meter = new AnalyserNode(this.context);
+    connect.call(this, window.meter);
+  }
+  return connect.call(this, target, ...more);
+};
+"""
+LOUDEST = """
+() => {
+  const samples = new Float32Array(2048);
+  window.meter?.getFloatTimeDomainData(samples);
+  return Math.max(...samples.map(Math.abs));
+}
+"""

@@ -15,8 +15,9 @@ from tcserver.web.byte_stream import ByteStream, StreamUser
 from tcserver.web.certificates.keeper import SelfSigned
 from tcserver.web.front import Front
 from tcserver.web.http.hosts import HostNames
+from tcserver.web.http.message import Arrival, OpenStream, Request, Response
 from tcserver.web.http.page import Page
-from tcserver.web.http.site import Redirect, Site
+from tcserver.web.http.site import Redirect, Routes, Site
 from tcserver.web.service import WebService
 from tcserver.web.trusted_proxies import TrustedProxies
 from tests.support.conference.identities import SERVER
@@ -71,12 +72,13 @@ class WebWorld:
         self.context, _ = SelfSigned(folder / "web.pem", ["localhost", "127.0.0.1"]).load(time.time())
         self.service = WebService(self.control.turns, self.errors.append, most, of_network, self._open_stream)
         hosts = HostNames(["conference.example"])
-        self.site = Site(Page(folder), lambda: hosts, b"{}", lambda: False)
+        self.site: Routes = Site(Page(folder), lambda: hosts, b"{}", lambda: False)
+        """May be replaced at any time."""
         self.front = Front(
             self.service,
             self.control.make_peer,
             lambda: self.context,
-            self.site,
+            self,
             Redirect(lambda: hosts, lambda arrived: 443),
             TrustedProxies(trusted),
             is_plain=plain,
@@ -117,6 +119,10 @@ class WebWorld:
     def half_open(self) -> int:
         """Control connections that have not logged in."""
         return self.conference.half_open
+
+    def answer(self, request: Request, arrival: Arrival) -> Response | OpenStream:
+        """Answer as the site of the moment does."""
+        return self.site.answer(request, arrival)
 
     def _open_stream(self, headers: Sequence[tuple[bytes, bytes]], stream: ByteStream) -> StreamUser | None:
         if (b"x-refuse", b"1") in headers:

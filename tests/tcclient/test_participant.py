@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tcclient.core import events
-from tcclient.core.events import Participant as Entry
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.errors import WrongValue
 from tcclient.participant import MAX_VOLUME, ROLES, Participant
 from tcproto.messages import Kick, Member, Role, SetRole
@@ -26,7 +26,7 @@ class Server:
 
 
 def made(server: Server | None = None, *, verified: bool = True) -> Participant:
-    return Participant(Entry(MEMBER, verified), (server or Server()).ask)
+    return Participant(RosterEntry(MEMBER, verified), (server or Server()).ask)
 
 
 def test_it_shows_what_the_roster_says() -> None:
@@ -34,7 +34,7 @@ def test_it_shows_what_the_roster_says() -> None:
     assert (who.id, who.account, who.label, who.role) == (7, "dinkes", "Dinas / Sri", Role.SPEAKER)
     assert (who.verified, who.device_key, who.is_me) == (True, b"d" * 32, False)
     assert repr(who) == "<Participant Dinas / Sri (00000007)>"
-    who.update(Entry(replace(MEMBER, role=Role.CHAIR), verified=False))
+    who.update(RosterEntry(replace(MEMBER, role=Role.CHAIR), verified=False))
     assert (who.role, who.verified) == (Role.CHAIR, False)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tcclient.core.events import Participant as Entry
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.errors import WrongValue
 from tcclient.participant import Participant
 from tcclient.track import QUEUED_AUDIO, QUEUED_BLOCKS, Track, TrackStatistics
 from tcproto.messages import Kind, Member, PublicationInfo, Role, Source
 
-ENTRY = Entry(Member(7, "dinkes", "Dinas", "Sri", Role.SPEAKER, b"", b"", 0, b"", 0), True)
+ENTRY = RosterEntry(Member(7, "dinkes", "Dinas", "Sri", Role.SPEAKER, b"", b"", 0, b"", 0), True)
 
 
 async def unasked(request: object) -> None:

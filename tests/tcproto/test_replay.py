@@ -179,6 +179,7 @@ def test_the_compact_window_is_the_same_window(size: int, lowest: int, counters:
         assert compact.highest == window.highest
 
 
+@pytest.mark.no_cover  # the tracer takes memory of its own
 def test_the_compact_window_is_small() -> None:
     tracemalloc.start()
     windows = [CompactWindow(1024) for _ in range(100)]

@@ -117,6 +117,8 @@ def control_messages() -> list[tuple[object, int]]:
         (messages.MuteAsked(9, messages.Source.MICROPHONE, True), 0),
         (messages.ChangePassword(SALT, 65_536, 3, DEVICE.public, bytes(range(64))), 14),
         (messages.KeyReceipts((messages.KeyReceipt(7, 3),)), 0),
+        (messages.OwnQuality(messages.Quality.GOOD), 0),
+        (messages.MemberQualities((messages.MemberQuality(7, messages.Quality.POOR),)), 0),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Who is heard, told as it begins and ends."""
+"""Who speaks: told when a participant begins and when it stops."""
 
 from __future__ import annotations
 

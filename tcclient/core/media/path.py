@@ -145,6 +145,15 @@ class MediaPath:
         if self.way is Way.UDP:
             self._proof.expect(speech)
 
+    def doubt(self, now: float) -> None:
+        """Nothing but answers comes: use the stream, if there is one, until UDP has been steady for long.
+
+        Perhaps only small datagrams pass.
+        """
+        if self._patience is IMPATIENT and self.way is Way.UDP:
+            self._take(Way.STREAM, now)
+            self._probation.begin(now, doubted=True)
+
     def handle_item(self, type_: int, value: bytes, way: Way, now: float) -> None:
         """Act on an item of a down datagram; raises ``ValueError`` where it is malformed."""
         if type_ == ItemType.PONG:

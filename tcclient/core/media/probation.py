@@ -9,6 +9,8 @@ STEADY = 3.0
 """Seconds in which each ping by UDP is answered, until UDP is used again: one that comes and goes is left alone."""
 MAX_STEADY = 8.0
 """The most seconds of it: UDP that works is in use again within 15 s."""
+DOUBTED_STEADY = 60.0
+"""The same after UDP was answered and carried nothing else: its pongs prove little."""
 RELAPSE = 60.0
 """Seconds after the return to UDP in which a new failure doubles the seconds of steadiness."""
 
@@ -26,10 +28,12 @@ class Probation:
         self._challenge = b""
         self._challenged_at = 0.0
 
-    def begin(self, now: float) -> None:
-        """UDP has failed."""
+    def begin(self, now: float, *, doubted: bool = False) -> None:
+        """UDP has failed, or is ``doubted``: it is answered, and carries nothing else."""
         relapsed = now < self._ended_at + RELAPSE
         self._steady = min(2 * self._steady, MAX_STEADY) if relapsed else STEADY
+        if doubted:
+            self._steady = DOUBTED_STEADY
         self._answered_since, self._waits_for_pong, self._challenge = None, False, b""
         self.next_deadline = now + PING_INTERVAL_CALL
 

@@ -47,7 +47,7 @@ class Patience(NamedTuple):
     silence: float
     """From the first ping that was not answered, on a way that worked; a round trip more where answers are needed."""
     needs_answers: bool
-    """Whether silence is the lack of pongs. Otherwise whatever comes ends it."""
+    """Whether only a pong ends the silence. Otherwise any datagram does."""
 
 
 PATIENT = Patience(PROOF_TIMEOUT, PATH_SILENCE, needs_answers=False)

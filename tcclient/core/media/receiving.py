@@ -71,6 +71,8 @@ class MediaReceiver:
     ) -> None:
         self.beacons: list[tuple[MemberKeys, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
+        self.sound_at = float("-inf")
+        """When a packet of sound came last, whether or not it opened."""
         self.repair = Repair(lambda items: path.send(*items), lambda: path.round_trip)
         self._path = path
         self._opener = opener
@@ -271,6 +273,8 @@ class MediaReceiver:
     def _count(self, sealed: SealedPacket) -> bool:
         """Count a packet, and look for lost ones before it; return whether it was lost itself, and is repaired."""
         header, slot = sealed.header, _slot(sealed)
+        if isinstance(header, AudioHeader):
+            self.sound_at = sealed.received_at
         counts = self._series.get(slot)
         if counts is None:
             if len(self._series) >= MAX_SERIES:

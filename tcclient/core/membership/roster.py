@@ -9,7 +9,6 @@ from typing import NamedTuple
 from tcclient.core.events import (
     Event,
     HandChanged,
-    Participant,
     ParticipantJoined,
     ParticipantLeft,
     ParticipantUpdated,
@@ -20,6 +19,7 @@ from tcclient.core.events import (
 )
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import BoxKeys
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.keyring import PublicationId
 from tcproto.membership import MemberStatement, member_set_hash, safety_code, verify_member
@@ -90,7 +90,7 @@ class RoomState:
     ) -> None:
         self.room = room
         self.own = own.participant
-        self.members: dict[int, Participant] = {}
+        self.members: dict[int, RosterEntry] = {}
         self.publications: dict[tuple[int, int], PublicationInfo] = {}
         """By participant and publication number."""
         self.streams: dict[int, Stream] = {}
@@ -212,21 +212,21 @@ class RoomState:
             events.append(RoomUpdated(room))
         return events
 
-    def _verified(self, members: dict[int, Member]) -> dict[int, Participant]:
+    def _verified(self, members: dict[int, Member]) -> dict[int, RosterEntry]:
         """Check the signature of each member that is new or changed.
 
         A box key belongs to one seat and ends with it. If another seat shows it, or the same seat after it has left,
         the statement was replayed, so the member is not verified. Our own seat is checked first, then those seen
         before, then the others in the order of the server. So an earlier seat comes before a later one.
         """
-        result: dict[int, Participant] = {}
+        result: dict[int, RosterEntry] = {}
         for i in sorted(members, key=lambda i: (i != self.own, i not in self.members)):
             member = members[i]
             old = self.members.get(i)
             same = old is not None and _statement(old.member) == _statement(member)
             good = old.verified if old is not None and same else self._signed(member)
             belongs = self._box_keys.belongs(member.box_key, i)
-            result[i] = Participant(member, good and belongs)
+            result[i] = RosterEntry(member, good and belongs)
         return {i: result[i] for i in members}
 
     def _signed(self, member: Member) -> bool:
@@ -268,7 +268,7 @@ class RoomState:
         return streams
 
 
-def _updates(old: Participant, new: Participant) -> list[Event]:
+def _updates(old: RosterEntry, new: RosterEntry) -> list[Event]:
     """Return what has changed of a participant as events."""
     events: list[Event] = []
     if replace(new.member, hand=old.member.hand) != old.member or new.verified != old.verified:

@@ -10,7 +10,7 @@ from tcserver.conference.settings import Rate
 from tcserver.records import Account
 
 FRAME_COST = 60.0
-"""Microseconds of processor time for each frame, whatever is in it: decrypt, decode, dispatch, answer."""
+"""Microseconds of processor time for any frame: decrypt, decode, dispatch, answer."""
 BYTE_COST = 0.05
 """Microseconds for each byte of a frame: what a map of many small values takes to decode."""
 DELIVERY_COST = 25.0

@@ -13,7 +13,7 @@ from tcserver.media.interface import SetSpeakers
 SMALL_ROOM = 8
 """Largest room in which all talkers are forwarded. Eight open microphones are fewer streams than a page of pictures."""
 MAX_ALWAYS = 8
-"""Leaders who are always forwarded, whatever their level, one for each account: as many as are in a small room."""
+"""Leaders who are always forwarded, at any level, one for each account: as many as are in a small room."""
 
 
 class SpeakerLimit(RoomPolicy):

@@ -69,7 +69,7 @@ class ChangeLog:
         return True
 
     def close(self, now: float) -> None:
-        """Send the changes that wait, and do what waits for them. Nothing comes after."""
+        """Send the changes that wait, and call the actions that wait for them. Nothing is sent after that."""
         self._timers.cancel(self._key)
         self._send(now)
 

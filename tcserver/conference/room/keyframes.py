@@ -7,7 +7,7 @@ from tcserver.conference.limits.token_bucket import TokenBucket
 from tcserver.conference.settings import Rate
 
 ASKER_RATE = Rate(0.5, 8)
-"""Rate at which the requests of one receiver for a stream reach the publisher, whatever becomes of them."""
+"""Rate at which the requests of one receiver for a stream reach the publisher, whether or not they help."""
 HELPED = 0.75
 """Seconds without a request from which on the last keyframe is taken to have helped: clients that still need one ask
 every half second."""

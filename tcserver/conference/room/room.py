@@ -33,6 +33,7 @@ from tcserver.conference.room.change_log import ChangeLog, snapshot
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.placement import place_seat
 from tcserver.conference.room.policy import RoomPolicy
+from tcserver.conference.room.qualities import Qualities
 from tcserver.conference.room.seat import Seat, Stream
 from tcserver.conference.room.stream_ids import StreamIds
 from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState
@@ -85,6 +86,7 @@ class Room:
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox, number)
         self.change_log = ChangeLog(context.timers, number, self.seats.values())
+        self.qualities = Qualities(context.timers, number, self.seats)
         self.stream_ids = StreamIds()
         self.policies = [make(self) for make in policies]
         """Policies, in the order in which they are told."""
@@ -214,6 +216,7 @@ class Room:
         """End this life of the room for everybody."""
         self.is_closed = True
         self.change_log.close(now)
+        self.qualities.close()
         self.context.timers.cancel(("room", self.number))
         for stream in self.forwarding.streams.values():
             self._cancel_keyframes(stream)
@@ -383,6 +386,7 @@ class Room:
         if speaking or self.dominant in self.seats:
             dominant = self.dominant if self.dominant in self.seats else 0
             seat.channel.send(Speakers(started=speaking, dominant=dominant))
+        self.qualities.send_all(seat)
         return len(pages)
 
 

@@ -6,7 +6,18 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from tcproto.datagram import EPOCH_BITS
-from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.messages import (
+    Join,
+    Joined,
+    Member,
+    Permission,
+    PublicationInfo,
+    Quality,
+    Role,
+    RoomKey,
+    Source,
+    StreamChoice,
+)
 from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
@@ -89,6 +100,10 @@ class Seat:
     """Sources that another participant holds muted (``Holds``)."""
     is_open: bool = False
     is_speaking: bool = False
+    is_silent: bool = False
+    """Whether nothing comes by its media path."""
+    reported_quality: Quality = Quality.UNKNOWN
+    """How good the participant finds its connection."""
     waits_for: set[int] = field(default_factory=set)
     """Sealers of the room whose media workers have not reported their position yet."""
     keys: list[RoomKey] = field(default_factory=list)
@@ -109,6 +124,11 @@ class Seat:
     def channel(self) -> Channel:
         """The way to the client."""
         return self.session.channel
+
+    @property
+    def quality(self) -> Quality:
+        """How good its connection is, as the others are told."""
+        return Quality.LOST if self.is_silent else self.reported_quality
 
     @property
     def streams(self) -> list[Stream]:

@@ -15,6 +15,8 @@ CHALLENGE_INTERVAL = 0.2
 """Seconds between two challenges to a seat: one round trip of most networks."""
 MOVE_INTERVAL = 2.0
 """Seconds between two moves of a seat from address to address: each changes the forwarding of its whole room."""
+SILENCE = 8.0
+"""Seconds without a datagram after which the others are told: one of two pings of an idle client may be lost."""
 PATH_TIMEOUT = 3 * PING_INTERVAL_IDLE
 """Seconds without a datagram after which a path is lost: clients ping at least every ``PING_INTERVAL_IDLE``.
 
@@ -76,7 +78,7 @@ class _Candidate:
 class Path:
     """The proven address of a seat, and at most one candidate to replace it."""
 
-    __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "rtt", "state")
+    __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "is_silent", "rtt", "state")
 
     def __init__(self) -> None:
         self.state = PathState.UNKNOWN
@@ -84,6 +86,8 @@ class Path:
         """The proven address; None unless the state is ``OK``."""
         self.heard_at = 0.0
         """When the last datagram came from the proven address."""
+        self.is_silent = False
+        """Whether nothing came from there for ``SILENCE``, as of the last look."""
         self.rtt: float | None = None
         """Seconds of a round trip when an address was proved last; None: not known."""
         self._candidate: _Candidate | None = None
@@ -148,6 +152,12 @@ class Path:
     def pardon(self, seconds: float, now: float) -> None:
         """Do not count the last ``seconds`` as silence: nothing could be heard in them."""
         self.heard_at = min(now, self.heard_at + seconds)
+
+    def look(self, now: float) -> bool:
+        """Look whether the proven address is silent; return whether that has changed."""
+        before = self.is_silent
+        self.is_silent = self.state is not PathState.UNKNOWN and now - self.heard_at >= SILENCE
+        return self.is_silent is not before
 
     def lose(self, now: float) -> bool:
         """Give the path up if nothing came for too long; return whether it was given up now."""

@@ -26,7 +26,7 @@ class LaneReceivers:
 class ReceiverSet:
     """Addresses that get the same datagrams. It never changes: after any change there is a new one.
 
-    So what was handed out for sending keeps its meaning, whatever happens meanwhile.
+    So a transmission that was handed out keeps its receivers.
     """
 
     __slots__ = ("addresses", "by_lane", "handover", "indices", "media_ids")

@@ -9,6 +9,7 @@ from tcproto.datagram import (
     KEY_OVERLAP,
     MAX_COUNTER,
     MAX_UP_ITEMS,
+    MIN_DATAGRAM,
     NONCE_PADDING,
     REKEY_COUNTER,
     Item,
@@ -45,6 +46,8 @@ MAX_GAP = SESSION_WINDOW
 counters, or nothing came for very long: one datagram must not change a metric by millions."""
 TICKET_WINDOW = 64
 """Size of the replay window of a ticket, which is good for few datagrams."""
+PADDED_PONG = MIN_DATAGRAM + 3 + 20 + 1
+"""Bytes of a datagram with a pong and an empty padding: the items have heads of 3 and 1 bytes, and a pong has 20."""
 _NEW = Verdict.NEW
 _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdict.AHEAD: Drop.OLD}
 
@@ -61,7 +64,7 @@ class UpKey:
         self.received = 0
         """Datagrams that opened."""
         self.reordered = 0
-        """Of these, those that a later one overtook."""
+        """Datagrams that opened, and that a later one had overtaken."""
         self._flushed = (0, 0, 0)
         self._skipped = 0
         """Counters that were not used, as far as can be told."""
@@ -264,7 +267,10 @@ class Ticket:
         return plaintext
 
     def answer(self, plaintext: bytes, most: int, now: float) -> bytes:
-        """Return the answer to a probe, of ``most`` bytes at most; raises ``Dropped``."""
+        """Return the answer to a probe, padded to ``most`` bytes, so that it measures the way back too.
+
+        Raises ``Dropped``, also if the answer does not fit.
+        """
         try:
             ping = next(
                 parse_ping(item.value)
@@ -273,7 +279,10 @@ class Ticket:
             )
         except (ValueError, StopIteration):
             raise Dropped(Drop.ITEMS) from None
-        answer = self.down.seal([Item(ItemType.PONG, self.up.pong(ping, now).pack())])
+        items = [Item(ItemType.PONG, self.up.pong(ping, now).pack())]
+        if most >= PADDED_PONG:
+            items.append(Item(ItemType.PADDING, bytes(most - PADDED_PONG)))
+        answer = self.down.seal(items)
         if len(answer) > most:
             raise Dropped(Drop.PROBE_SHORT)
         return answer

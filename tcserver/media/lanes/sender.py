@@ -43,7 +43,7 @@ class Sender:
             self._lanes[group.lane].send(datagram, len(datagram), group, index + 1, index + count)
 
     def _send_train(self, train: Train, group: LaneReceivers) -> None:
-        """Send a train to those who published none of it, and to each publisher what is not its own."""
+        """Send a train to receivers that published none of it, and to each publisher the datagrams of others."""
         lane = self._lanes[group.lane]
         count = len(group.addresses)
         indices = [skip - group.first for skip in train.skips]

@@ -1,4 +1,4 @@
-"""A lane in front of byte streams: each has a bounded queue, and what leaves for all of them is the same bytes."""
+"""A lane in front of byte streams: each stream has a bounded queue, and all of them get the same bytes."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ BUSY = 0.0005
 MAX_PENDING = 32
 """Datagrams that are collected for one stream at most. Then it is written to at once, so that a large picture waits in
 the queue of the stream only if the stream is slow."""
+MAX_WRITE = 16_384
+"""Bytes that are written at once to a stream that keeps up: a record of TLS. A write costs as much as sealing them."""
 
 
 class StreamEnd(Protocol):
@@ -43,16 +45,33 @@ class _Piece:
 
 
 class _Stream:
-    __slots__ = ("end", "is_waiting", "number", "pending", "queue")
+    __slots__ = ("end", "is_slow", "is_waiting", "number", "pending", "queue", "room", "written")
 
     def __init__(self, number: int, end: StreamEnd | None, drops: QueueDrops) -> None:
         self.number = number
         self.end = end
         """None: it has ended."""
         self.queue = DatagramQueue(drops)
+        self.is_slow = False
+        """Whether something waits in the queue."""
         self.pending: list[_Piece] = []
         """Datagrams that came after the last write."""
         self.is_waiting = False
+        self.written = 0
+        """Bytes of the last write, while the stream keeps up."""
+        self.room = MAX_UNSENT
+        """Bytes that may be written at once when nothing is unsent."""
+
+    def look(self, unsent: int) -> None:
+        """Take note of what is unsent of the last write.
+
+        Who has sent a large write whole until the next one gets twice as much. Who has not begins anew.
+        """
+        if unsent:
+            self.room = MAX_UNSENT
+        elif 2 * self.written > self.room:
+            self.room = min(2 * self.room, MAX_WRITE)
+        self.written = 0
 
 
 class StreamLane(Lane):
@@ -75,7 +94,7 @@ class StreamLane(Lane):
         self._waiting: list[_Stream] = []
         self._is_due = False
         self._interval = FLUSH_INTERVAL
-        self._portions: dict[tuple[_Piece, ...], list[tuple[bytes, int]]] = {}
+        self._portions: dict[tuple[object, ...], list[tuple[bytes, int]]] = {}
         """Portions that were joined in this flush, by their pieces: most streams get the same."""
 
     def __len__(self) -> int:
@@ -111,7 +130,7 @@ class StreamLane(Lane):
         self._put(payload, size, (source, size), map(self._find, numbers))
 
     def flush(self) -> None:
-        """Write what was collected, and what may leave of what waits; to be called when it is due."""
+        """Write the datagrams that were collected, and those that wait and may leave; to be called when it is due."""
         began = self._clock()
         self._is_due = False
         waiting, self._waiting = self._waiting, []
@@ -124,9 +143,9 @@ class StreamLane(Lane):
         self._interval = FLUSH_INTERVAL if self._clock() - began < BUSY else BUSY_FLUSH_INTERVAL
 
     def resume(self, number: int) -> None:
-        """Write what waits for a stream, as far as it may leave: the stream has taken what was written before."""
+        """Write the datagrams that wait and may leave: the stream has taken all that was written before."""
         stream = self._find(number)
-        if stream.queue:
+        if stream.is_slow:
             self._flush(stream, self._clock())
 
     def _find(self, number: int) -> _Stream:
@@ -140,10 +159,11 @@ class StreamLane(Lane):
         for stream in streams:
             if stream.end is None:
                 continue
-            stream.pending += pieces
+            pending = stream.pending
+            pending += pieces
             if not stream.is_waiting:
                 self._wait(stream)
-            if len(stream.pending) >= MAX_PENDING:
+            if len(pending) >= MAX_PENDING:
                 self._flush(stream, self._clock())
 
     def _wait(self, stream: _Stream) -> None:
@@ -154,43 +174,58 @@ class StreamLane(Lane):
             self._on_waiting(self._interval)
 
     def _flush(self, stream: _Stream, now: float) -> None:
-        end, queue, pending = stream.end, stream.queue, stream.pending
+        end, pending = stream.end, stream.pending
         if end is None:
             return
         if pending:
-            left = pending if queue else self._write(end, pending)
-            for piece in left:
-                if piece.picture is None:
-                    queue.put_small(piece.frame, now)
-                else:
-                    queue.put_large(piece.frame, piece.picture, now)
-            pending.clear()
-        if not queue:
-            return
+            left = pending if stream.is_slow else self._write(stream, end)
+            stream.pending = []
+            if left:
+                self._let_wait(stream, left, now)
+        if stream.is_slow:
+            self._write_queue(stream, end, now)
+
+    def _let_wait(self, stream: _Stream, pieces: list[_Piece], now: float) -> None:
+        stream.is_slow = True
+        for piece in pieces:
+            if piece.picture is None:
+                stream.queue.put_small(piece.frame, now)
+            else:
+                stream.queue.put_large(piece.frame, piece.picture, now)
+
+    def _write_queue(self, stream: _Stream, end: StreamEnd, now: float) -> None:
+        queue = stream.queue
         while taken := queue.take(end.unsent(), now):
             end.write(b"".join(taken))
             self.counts.sent += len(taken)
-        if queue and not stream.is_waiting:
+        stream.is_slow = bool(queue)
+        if stream.is_slow and not stream.is_waiting:
             self._wait(stream)
 
-    def _write(self, end: StreamEnd, pending: list[_Piece]) -> list[_Piece]:
+    def _write(self, stream: _Stream, end: StreamEnd) -> list[_Piece]:
         """Write what a stream takes that keeps up; return the rest."""
-        portions = self._portions.get(key := tuple(pending))
+        pending = stream.pending
+        unsent = end.unsent()
+        stream.look(unsent)
+        portions = self._portions.get(key := (stream.room, *pending))
         if portions is None:
-            portions = self._portions[key] = _portions(pending)
+            portions = self._portions[key] = _portions(pending, stream.room)
         written = 0
         for data, pieces in portions:
-            unsent = end.unsent()
+            if written:
+                unsent = end.unsent()
             if unsent and unsent + len(data) > MAX_UNSENT:
+                stream.look(unsent)
                 break
             end.write(data)
+            stream.written = len(data)
             written += pieces
         self.counts.sent += written
         return pending[written:]
 
 
-def _portions(pieces: Sequence[_Piece]) -> list[tuple[bytes, int]]:
-    """Join frames into portions of at most ``MAX_UNSENT`` bytes, to be written at once; return each with its size.
+def _portions(pieces: Sequence[_Piece], room: int) -> list[tuple[bytes, int]]:
+    """Join frames into portions of at most ``room`` bytes, to be written at once; return each with its size.
 
     The size is the number of pieces.
     """
@@ -198,7 +233,7 @@ def _portions(pieces: Sequence[_Piece]) -> list[tuple[bytes, int]]:
     frames: list[bytes] = []
     size = 0
     for piece in pieces:
-        if frames and size + len(piece.frame) > MAX_UNSENT:
+        if frames and size + len(piece.frame) > room:
             portions.append((b"".join(frames), len(frames)))
             frames, size = [], 0
         frames.append(piece.frame)

@@ -30,6 +30,7 @@ from tcserver.media.interface import (
     SealerTold,
     SeatOpened,
     SeatRekeyDue,
+    SeatSilent,
     SendKeyframe,
     SetSpeakers,
     ShareRoom,
@@ -104,6 +105,8 @@ class Directory:
         """Find the paths that are lost, the keys that are due, and the tickets that are over."""
         for seat in self.seats.values():
             with self._faults.within(Fault.SEAT):
+                if seat.path.look(now):
+                    self._events.append(SeatSilent(seat.media_id, seat.path.is_silent))
                 if seat.path.lose(now):
                     self._counters.paths[PathChange.LOST] += 1
                     self.rooms[seat.room].path_changed(seat.media_id)

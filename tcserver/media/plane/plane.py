@@ -123,7 +123,7 @@ class MediaPlane:
                 self._receive(data, address, now)
             except Dropped as drop:
                 counters.drops[drop.reason] += 1
-            except Exception as error:  # whatever one datagram does, the others go on
+            except Exception as error:  # a failure of one datagram must not stop the others
                 counters.drops[Drop.INTERNAL] += 1
                 self.faults.note(Fault.DATAGRAM, error)
         if self._relay.homes:

@@ -119,7 +119,7 @@ class LoadMeter:
         self._lags.append(lag)
 
     def measure(self, sent: int, now: float) -> Overloaded | None:
-        """Return what is too much since the last call, if anything is; ``sent`` counts from the beginning."""
+        """Return the overload since the last call; None: there is none. ``sent`` counts from the beginning."""
         elapsed = now - self._since
         rate = (sent - self._sent) / elapsed if elapsed > 0 else 0.0
         # The least: a single hiccup, or a machine that was suspended, is no load.

@@ -32,7 +32,7 @@ class RelayedAudience:
         self._version = 0
 
     def tell_again(self, room: MediaRoom, members: frozenset[int], now: float) -> bool:
-        """Take what was told once more; return whether it is the same as before."""
+        """Take an audience that is told again; return whether it is the same as before."""
         if room is not self.room or members != self._members:
             return False
         self.told_at = now

@@ -239,7 +239,7 @@ class Relay:
         return room
 
     def _set(self, workers: Collection[int]) -> ReceiverSet:
-        """Return the set of these workers, always the same one, so that what goes to them leaves in trains."""
+        """Return the set of these workers, always the same object, so that datagrams to them leave in trains."""
         key = tuple(sorted(workers))
         found = self._sets.get(key)
         if found is None:

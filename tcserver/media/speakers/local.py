@@ -99,7 +99,7 @@ class LocalSelection(SpeakerSelection):
 
     @property
     def always(self) -> Collection[int]:
-        """Media ids of seats that are forwarded whatever their level."""
+        """Media ids of seats that are forwarded at any level."""
         return self._contest.always
 
     @property
@@ -108,7 +108,7 @@ class LocalSelection(SpeakerSelection):
         return self._contest.holders
 
     def configure(self, limit: int, always: Collection[int]) -> None:
-        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
+        """Set the number of places, and the seats that are forwarded at any level, without a place."""
         self._contest.configure(limit, always)
 
     def hear(
@@ -132,7 +132,7 @@ class LocalSelection(SpeakerSelection):
         return not (contest.limit and seat) or contest.hear(stream, seat, account, level, voice, now)
 
     def forget(self, stream: int) -> None:
-        """Forget a stream that was closed or muted: whoever spoke in it stops, and its place is free."""
+        """Forget a stream that was closed or muted: its speaker stops, and its place is free."""
         self._talks.pop(stream, None)
         self._contest.forget(stream)
 

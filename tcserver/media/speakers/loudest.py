@@ -91,11 +91,11 @@ class Loudest:
         self.limit = 0
         """Places; 0: all are forwarded."""
         self.dominant: int | None = None
-        """Stream of the dominant speaker. While it talks, it gets and keeps a place, whoever is louder."""
+        """Stream of the dominant speaker. While it talks, it gets and keeps a place, even if others are louder."""
         self.changed = True
         """Whether the holders may have changed. The user of this sets it back to False."""
         self.always: frozenset[int] = frozenset()
-        """Seats that are forwarded whatever their level."""
+        """Seats that are forwarded at any level."""
         self._talkers: dict[int, _Talker] = {}
         self._holders: dict[int, _Talker] = {}
 
@@ -105,7 +105,7 @@ class Loudest:
         return tuple(self._holders)
 
     def configure(self, limit: int, always: Collection[int]) -> None:
-        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
+        """Set the number of places, and the seats that are forwarded at any level, without a place."""
         self.limit = limit
         self.changed = True
         self.always = frozenset(always)

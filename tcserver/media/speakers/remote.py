@@ -33,7 +33,7 @@ class RemoteSelection(SpeakerSelection):
 
     @property
     def always(self) -> Collection[int]:
-        """Media ids of seats that are forwarded whatever their level."""
+        """Media ids of seats that are forwarded at any level."""
         return self._always
 
     @property
@@ -42,7 +42,7 @@ class RemoteSelection(SpeakerSelection):
         return tuple(self._holders)
 
     def configure(self, limit: int, always: Collection[int]) -> None:
-        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
+        """Set the number of places, and the seats that are forwarded at any level, without a place."""
         self._limit, self._always = limit, frozenset(always)
 
     def hear(
@@ -64,7 +64,7 @@ class RemoteSelection(SpeakerSelection):
         return stream in self._holders or seat in self._always
 
     def forget(self, stream: int) -> None:
-        """Tell the home that a stream was closed or muted: whoever spoke in it stops, and its place is free."""
+        """Tell the home that a stream was closed or muted: its speaker stops, and its place is free."""
         self._levels.append(Level(stream, 0, 0, 0, 0, 0))
         self._holders -= {stream}
 

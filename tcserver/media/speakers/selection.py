@@ -51,7 +51,7 @@ class SpeakerSelection(ABC):
     @property
     @abstractmethod
     def always(self) -> Collection[int]:
-        """Media ids of seats that are forwarded whatever their level."""
+        """Media ids of seats that are forwarded at any level."""
 
     @property
     @abstractmethod
@@ -60,7 +60,7 @@ class SpeakerSelection(ABC):
 
     @abstractmethod
     def configure(self, limit: int, always: Collection[int]) -> None:
-        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
+        """Set the number of places, and the seats that are forwarded at any level, without a place."""
 
     @abstractmethod
     def hear(
@@ -78,7 +78,7 @@ class SpeakerSelection(ABC):
 
     @abstractmethod
     def forget(self, stream: int) -> None:
-        """Forget a stream that was closed or muted: whoever spoke in it stops, and its place is free."""
+        """Forget a stream that was closed or muted: its speaker stops, and its place is free."""
 
     @abstractmethod
     def forget_lost(self, since: float, known: Collection[int]) -> None:

@@ -1,4 +1,4 @@
-"""The byte streams of a server: what comes by them goes to the media, and what the media send leaves by them."""
+"""The byte streams of a server: datagrams from them go to the media planes, and those of the media planes to them."""
 
 from __future__ import annotations
 

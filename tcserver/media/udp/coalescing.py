@@ -52,7 +52,7 @@ class Coalescer:
         self._timer = self._loop.call_later(INTERVAL, self._look)
         taken = self._pump()
         if self._timer is None:
-            return  # what came has closed this
+            return  # the handling of a datagram has closed this
         if not taken:
             self._cancel()
             self._loop.add_reader(self._descriptor, self._wake)

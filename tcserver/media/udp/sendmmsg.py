@@ -81,7 +81,7 @@ class _Vector:
 
 
 class VectorLane(PlainLane):
-    """Sends with ``sendmmsg``. All vectors point to one buffer: a payload is copied once, whoever gets it.
+    """Sends with ``sendmmsg``. All vectors point to one buffer: a payload is copied once for all receivers.
 
     ``sendmmsg`` is the system call, see ``load``. With ``trains`` the kernel cuts trains apart (``UDP_SEGMENT``).
     """

@@ -1,4 +1,4 @@
-"""The site: what is answered to which request. Pure."""
+"""The site: the answer to each request. Pure."""
 
 from __future__ import annotations
 

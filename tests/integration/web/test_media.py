@@ -26,24 +26,6 @@ SECONDS = 12
 """Of a recording: long enough for a machine that is busy with other tests."""
 ALIKE = 0.7
 """Correlation of what was said and what was recorded; Opus at 31.6 kbit/s has 0.9, noise and other words below 0.3."""
-TAP = """
-const connect = AudioNode.prototype.connect;
-AudioNode.prototype.connect = function (target, ...more) {
-  if (target instanceof AudioDestinationNode) {
-    window.meter = new AnalyserNode(this.context);
-    connect.call(this, window.meter);
-  }
-  return connect.call(this, target, ...more);
-};
-"""
-"""Puts a meter in front of the loudspeaker."""
-LOUDEST = """
-() => {
-  const samples = new Float32Array(2048);
-  window.meter?.getFloatTimeDomainData(samples);
-  return Math.max(...samples.map(Math.abs));
-}
-"""
 
 
 def read_sound(path: Path) -> npt.NDArray[np.float32]:
@@ -145,7 +127,7 @@ def test_the_page_plays_and_shows_a_native_client(
 ) -> None:
     link = web_server.room("Played")
     siti = arrive()
-    siti.page.add_init_script(TAP)
+    siti.tap()
     siti.join(link, "kantor-1", "Siti")
     sources = ("--audio", str(speech_file), "--video", "test", "--loop")
     with native_client(link, tmp_path / "client", *sources):
@@ -155,9 +137,11 @@ def test_the_page_plays_and_shows_a_native_client(
         loudest = 0.0
         for _ in range(int(PATIENCE * 10)):
             shown.add(picture.evaluate("canvas => canvas.toDataURL('image/jpeg', 0.5)"))
-            loudest = max(loudest, siti.page.evaluate(LOUDEST))
+            loudest = max(loudest, siti.loudness())
             if len(shown) > 10 and loudest > 0.05:
                 break
             siti.page.wait_for_timeout(100)
+        siti.button("Mute").click()
+        expect(siti.page.get_by_text("You are speaking, but you are muted.")).to_be_visible()
     assert len(shown) > 10
     assert 0.05 < loudest <= 1.0

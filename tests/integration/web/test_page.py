@@ -1,17 +1,48 @@
 """The page in a real browser, against a real server: what a person does with it."""
 
 import re
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
-from tests.support.processes.world import PASSWORD, Server
-from tests.support.visitor import Arrive, address
+from tests.support.processes.world import PASSWORD, Server, World
+from tests.support.visitor import LOUDEST, Arrive, address
+
+LOCKS = """
+window.locks = [];
+const request = WakeLock.prototype.request;
+WakeLock.prototype.request = async function (...type) {
+  const lock = await request.apply(this, type);
+  window.locks.push(lock);
+  return lock;
+};
+"""
+"""Notes what keeps the screen on."""
+TRACKS = """
+window.tracks = [];
+const open = MediaDevices.prototype.getUserMedia;
+MediaDevices.prototype.getUserMedia = async function (...wishes) {
+  const stream = await open.apply(this, wishes);
+  window.tracks.push(...stream.getTracks());
+  return stream;
+};
+"""
+"""Notes the open devices."""
+UNPLUG = """kind => {
+  const track = window.tracks.findLast((track) => track.kind === kind && track.readyState === "live");
+  track.stop();
+  track.dispatchEvent(new Event("ended"));
+}"""
+"""Does what a browser does when a device is unplugged: devices that are made up have no plug."""
 
 
 def test_two_people_meet_and_see_each_other(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Meet")
     siti, budi = arrive(), arrive()
+    siti.page.add_init_script(LOCKS)
     siti.join(link, "kantor-1", "Siti")
     budi.join(link, "kantor-2", "Budi")
     expect(siti.tile("Budi").locator("canvas")).to_be_visible()
@@ -23,6 +54,54 @@ def test_two_people_meet_and_see_each_other(web_server: Server, arrive: Arrive) 
     }"""
     siti.page.wait_for_function(f"() => [...document.querySelectorAll('.tile canvas')].some({drawn})", timeout=20_000)
     siti.keep("meeting")
+    siti.page.wait_for_function("() => window.locks.length === 1 && !window.locks[0].released")
+    siti.button("Full screen").click()
+    siti.page.wait_for_function("() => document.fullscreenElement === document.documentElement")
+    siti.button("Full screen").click()
+    siti.page.wait_for_function("() => document.fullscreenElement === null")
+    siti.button("Picture in picture").click()
+    siti.page.wait_for_function("() => document.pictureInPictureElement?.videoWidth > 2")
+    siti.button("Leave").click()
+    siti.page.wait_for_function("() => document.pictureInPictureElement === null && window.locks[0].released")
+
+
+def test_an_unplugged_device_is_replaced_with_a_word(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    siti.page.add_init_script(TRACKS)
+    siti.join(web_server.room("Unplugged"), "kantor-1", "Siti")
+    for kind, label in ("audio", "Fake .*Audio"), ("video", "fake_device"):
+        siti.page.evaluate(UNPLUG, kind)
+        expect(siti.page.get_by_text(re.compile(f"A device was unplugged. Now in use: {label}"))).to_be_visible()
+    expect(siti.button("Mute")).to_be_visible()
+    expect(siti.button("Stop camera")).to_be_visible()
+
+
+@pytest.mark.usefixtures("page_files")
+def test_the_page_returns_to_a_server_that_was_killed(template: Path, tmp_path: Path, arrive: Arrive) -> None:
+    world = World(Path(shutil.copytree(template, tmp_path / "server")), tmp_path)
+    siti, budi = arrive(), arrive()
+    with world.process() as server:
+        link = server.room("Return")
+        siti.join(link, "kantor-1", "Siti")
+        budi.join(link, "kantor-2", "Budi")
+        siti.tile("Budi").hover()
+        siti.button("Pin Budi").click()
+        siti.open_menu("Budi")
+        siti.field("Volume of Budi").fill("0.5")
+    banner = siti.page.get_by_text(
+        re.compile("The connection was lost. Coming back by itself, attempt|cannot be reached.*attempt")
+    )
+    expect(banner).to_be_visible()
+    expect(siti.tile("Budi")).to_contain_text("No picture is coming")
+    with world.process(f"server.port={link.port}"):
+        for visitor in siti, budi:
+            visitor.page.evaluate("dispatchEvent(new Event('online'))")  # Else the next attempt may be 15 s away.
+        expect(banner).to_have_count(0)
+        expect(siti.page.get_by_role("list", name="Large picture")).to_contain_text("Budi")
+        expect(siti.tile("Budi").locator("canvas")).to_be_visible()
+        expect(siti.button("Unpin Budi")).to_have_count(1)
+        siti.open_menu("Budi")
+        expect(siti.field("Volume of Budi")).to_have_value("0.5")
 
 
 def test_texts_come_to_everybody_or_to_one_and_are_counted(web_server: Server, arrive: Arrive) -> None:
@@ -220,8 +299,12 @@ def test_listening_needs_no_device(web_server: Server, arrive: Arrive) -> None:
         "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'))"
     )
     link = web_server.room("Listen")
+    siti.tap()
     siti.page.goto(link.on_the_web(link.port))
     expect(siti.page.get_by_text("The browser may not use the microphone.")).to_be_visible()
+    siti.button("Test sound").click()
+    siti.page.wait_for_function(f"() => ({LOUDEST})() > 0.1")
+    expect(siti.button("Test sound")).to_be_enabled()
     siti.join(link, "kantor-1", "Siti")
     expect(siti.button("Unmute")).to_be_visible()
     expect(siti.button("Start camera")).to_be_visible()

@@ -27,6 +27,7 @@ from tcserver.conference import (
 )
 from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.room.room import Room
+from tcserver.conference.room.rooms import Rooms
 from tcserver.media import interface
 from tcserver.records import Account, RoomRecord, Standing
 from tests.support.conference.client import Client
@@ -114,10 +115,14 @@ class Driver:
         assert isinstance(reply, m.Joined), reply
         return client
 
+    @property
+    def rooms(self) -> Rooms:
+        """The rooms, as the conference has them."""
+        return self.conference._rooms
+
     def room_of(self, client: Client) -> Room:
-        """Return the room of a seated client, as the conference has it."""
-        conference = self.conference
-        return conference._rooms.of(conference.context.seats[client.media_id])
+        """Return the room of a seated client."""
+        return self.rooms.of(self.conference.context.seats[client.media_id])
 
     # Inputs
 

@@ -88,8 +88,8 @@ def deliveries(transmissions: Iterable[Transmission]) -> list[tuple[Address, byt
     return [
         (address, datagram)
         for datagram, receivers, skip in transmissions
-        for slot, address in enumerate(receivers.addresses)
-        if slot != skip
+        for index, address in enumerate(receivers.addresses)
+        if index != skip
     ]
 
 

@@ -257,12 +257,12 @@ class Client:
         assert speaker != self.name, "nobody gets own media"
         header = packet.header
         spatial = getattr(header, "spatial", 0)
-        slot = (packet.participant, packet.publication, spatial, header.sequence)
-        assert slot not in self._delivered, "delivered at most once"
-        self._delivered.add(slot)
-        assert self.world.spoken[slot] in (None, packet.payload), "as it was sent"
+        place = (packet.participant, packet.publication, spatial, header.sequence)
+        assert place not in self._delivered, "delivered at most once"
+        self._delivered.add(place)
+        assert self.world.spoken[place] in (None, packet.payload), "as it was sent"
         self.heard.append(Heard(self.world.clock.now, speaker, packet))
-        self.world.note(self.name, slot, packet.payload)
+        self.world.note(self.name, place, packet.payload)
 
     # Use
 

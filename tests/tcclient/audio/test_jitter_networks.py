@@ -118,6 +118,7 @@ def test_delay_shrinks_at_once_in_a_pause():
     assert delays(played)[1_060] < 65
 
 
+@pytest.mark.no_cover  # it is long
 @pytest.mark.parametrize("ppm", [100, -100])
 def test_clock_drift_over_ten_minutes(ppm):
     packets = 30_000

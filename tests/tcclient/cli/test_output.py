@@ -7,12 +7,13 @@ from tcclient import events
 from tcclient.cli.output import MAX_ROSTER, Output
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcclient.cli.terminal.status_line import Status
-from tcclient.core.events import Participant as Seated
 from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import PathStatistics
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.participant import Participant
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import ChatScope, Kind, Member, Role, Source
+from tcproto.messages import ChatScope, Kind, Member, Quality, Role, Source
 
 
 class FakeConsole:
@@ -45,7 +46,7 @@ class FakeConsole:
 
 def somebody(number: int, name: str = "Sri", *, me: bool = False, verified: bool = True) -> Participant:
     member = Member(number, f"kantor-{number}", "Kantor", name, Role.SPEAKER, bytes(32), bytes(32), 0, bytes(64), 0)
-    return Participant(Seated(member, verified), unasked, is_me=me)
+    return Participant(RosterEntry(member, verified), unasked, is_me=me)
 
 
 async def unasked(request: object) -> None:
@@ -151,6 +152,38 @@ def test_who_speaks_is_a_line_only_where_no_line_stays(
     assert len(console.shown) - before == lines
     assert all("Kantor / Budi" in line for line in console.shown[before:])
     assert console.statuses[-1].speaking == ("Kantor / Budi",)
+
+
+def test_a_bad_connection_is_a_line_and_so_is_its_end() -> None:
+    me, who = somebody(1, me=True), somebody(2, "Budi")
+    made, console = output(me, who)
+    before = len(console.shown)
+    for quality in (Quality.GOOD, Quality.POOR, Quality.LOST, Quality.GOOD, Quality.EXCELLENT):
+        made.tell(events.ConnectionQuality(who, quality))
+    found = [line.partition(" ")[2] for line in console.shown[before:]]
+    assert found == [f"connection of Kantor / Budi: {quality}" for quality in ("poor", "lost", "good")]
+    who.quality = Quality.POOR
+    made.roster(made._room)
+    assert console.shown[-1].endswith("only listens, connection poor")
+    made.tell(events.ConnectionQuality(who, Quality.POOR))
+    made.tell(events.ParticipantLeft(who))
+    before = len(console.shown)
+    made.tell(events.ConnectionQuality(who, Quality.GOOD))
+    assert len(console.shown) == before, "somebody else with its number"
+
+
+def test_a_script_is_told_of_all_connections() -> None:
+    me = somebody(1, me=True)
+    made, console = output_of(room(me), as_json=True)
+    made.tell(events.ConnectionQuality(me, Quality.GOOD))
+    assert told(console)[-1] == {"event": "connection", "who": "Kantor / Sri", "quality": "good"}
+
+
+@pytest.mark.parametrize("advice", [*Advice, None])
+def test_advice_is_in_plain_words(advice: Advice | None) -> None:
+    made, console = output(somebody(1, me=True))
+    made.tell(events.ConnectionAdvice(advice))
+    assert "your connection" in console.shown[-1]
 
 
 def test_no_text_looks_like_another_line() -> None:

@@ -71,6 +71,7 @@ def packets(key: SenderKey | None) -> list[tuple[AudioHeader, bytes, Publication
     return made
 
 
+@pytest.mark.no_cover  # the tracer takes memory of its own
 @pytest.mark.parametrize("e2ee", [True, False])
 def test_a_member_that_uses_everything_it_may_costs_little_memory(e2ee: bool) -> None:
     keys = [SenderKey(number, 0, bytes([number]) * 32) for number in range(1, MAX_KEYS + 1)] if e2ee else [None]

@@ -9,7 +9,7 @@ import pytest
 
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
-from tcclient.core.events import Participant as Member
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.participant import Participant
 from tcclient.playout.listener import TICK, Listener
 from tcclient.playout.playout import Playout
@@ -69,7 +69,7 @@ def test_the_play_out_lowers_the_others_for_a_priority_speaker():
 
 
 def track(number, name):
-    member = Member(m.Member(number, name, name.title(), name, m.Role.SPEAKER, b"", b"", 0, b"", 0), True)
+    member = RosterEntry(m.Member(number, name, name.title(), name, m.Role.SPEAKER, b"", b"", 0, b"", 0), True)
     info = PublicationInfo(number, 1, number, Kind.AUDIO, Source.MICROPHONE, "opus")
     return Track(info, Participant(member, None), None, lambda _: False, None)
 

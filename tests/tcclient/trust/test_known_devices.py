@@ -13,16 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcclient import events as told
-from tcclient.core.events import Participant as Member
 from tcclient.core.membership.pins import MAX_DEVICES, DevicePin
+from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.participant import Participant
 from tcclient.trust import known_devices
 from tcclient.trust.device_watch import DeviceWatch
 from tcclient.trust.known_devices import KNOWN_DEVICES_FILE, KnownDevices
 from tcclient.trust.trust_file import TrustFileError
 from tcproto.identity import format_fingerprint
-from tcproto.messages import Member as MemberInfo
-from tcproto.messages import Role
+from tcproto.messages import Member, Role
 
 SERVER, ELSEWHERE = bytes(20), bytes(range(20))
 DAY = date(2030, 1, 2)
@@ -121,9 +120,8 @@ def test_the_first_device_of_an_account_with_too_many_goes(tmp_path: Path) -> No
     assert known["dinkes"] == [key(number) for number in range(2, MAX_DEVICES + 2)]
 
 
-def test_a_full_file_is_told_and_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.trust.known_devices.MAX_PINS", 2)
-    book = KnownDevices(tmp_path)
+def test_a_full_file_is_told_and_forgets_nothing(tmp_path: Path) -> None:
+    book = KnownDevices(tmp_path, most=2)
     with pytest.raises(TrustFileError, match="full with 2 devices"):
         book.add(SERVER, [DevicePin(name, key(1)) for name in "abc"], DAY)
     assert KnownDevices(tmp_path).devices(SERVER) == {"a": [key(1)], "b": [key(1)]}
@@ -143,7 +141,7 @@ async def unasked(request: object) -> None:
 
 
 def participant(account: str, device: int, *, verified: bool = True) -> Participant:
-    member = MemberInfo(
+    member = Member(
         participant=1,
         account=account,
         agency=account,
@@ -156,7 +154,7 @@ def participant(account: str, device: int, *, verified: bool = True) -> Particip
         signature=bytes(64),
         beacon_stream=1,
     )
-    return Participant(Member(member, verified), unasked)
+    return Participant(RosterEntry(member, verified), unasked)
 
 
 def watched(directory: Path, *seen: Participant) -> list[told.Event]:

@@ -12,7 +12,15 @@ import {
   UplinkAdaptation,
 } from "../../../tcclient/web/src/engine/adaptation.js";
 import { GIVE_UP, nextWait } from "../../../tcclient/web/src/engine/rejoin.js";
-import { LARGE_LIMIT, MAX_UNSENT, SMALL, SMALL_LIMIT, Uplink } from "../../../tcclient/web/src/engine/uplink.js";
+import { Uplink } from "../../../tcclient/web/src/engine/uplink.js";
+import { LARGE } from "../../../tcclient/web/src/protocol/datagram.js";
+import {
+  LARGE_PATIENCE,
+  MAX_LARGE,
+  MAX_SMALL,
+  MAX_UNSENT,
+  SMALL_PATIENCE,
+} from "../../../tcclient/web/src/protocol/stream-path.js";
 
 const small = (mark: number): Uint8Array => new Uint8Array(200).fill(mark);
 const large = (mark: number): Uint8Array => new Uint8Array(1_200).fill(mark);
@@ -36,23 +44,23 @@ test("no more is written than may be unsent", () => {
 
 test("sound is dropped oldest first, by number and by age", () => {
   const uplink = new Uplink();
-  for (let n = 0; n < SMALL_LIMIT.count + 3; n++) uplink.push(small(n), n / 1_000);
+  for (let n = 0; n < MAX_SMALL + 3; n++) uplink.push(small(n), n / 1_000);
   assert.deepEqual(uplink.dropped, { small: 3, large: 0 });
-  assert.deepEqual(marks(uplink.take(0, SMALL_LIMIT.age + 0.0045))[0], 5);
+  assert.deepEqual(marks(uplink.take(0, SMALL_PATIENCE + 0.0045))[0], 5);
 });
 
 test("what follows a dropped part of a picture goes with it, by number and by age", () => {
   const uplink = new Uplink();
-  for (let n = 0; n < LARGE_LIMIT.count; n++) uplink.push(large(n), 0);
+  for (let n = 0; n < MAX_LARGE; n++) uplink.push(large(n), 0);
   uplink.push(small(1), 0.1);
   uplink.push(large(2), 0.1);
-  assert.deepEqual(uplink.dropped, { small: 0, large: LARGE_LIMIT.count + 1 });
+  assert.deepEqual(uplink.dropped, { small: 0, large: MAX_LARGE + 1 });
   uplink.push(large(3), 0.2);
-  assert.deepEqual(marks(uplink.take(MAX_UNSENT, 0.2 + LARGE_LIMIT.age)), []);
+  assert.deepEqual(marks(uplink.take(MAX_UNSENT, 0.2 + LARGE_PATIENCE)), []);
   assert.equal(uplink.waiting, 2);
-  assert.deepEqual(marks(uplink.take(0, 0.2001 + LARGE_LIMIT.age)), [1]);
+  assert.deepEqual(marks(uplink.take(0, 0.2001 + LARGE_PATIENCE)), [1]);
   assert.equal(uplink.waiting, 0);
-  assert.ok(large(0).length > SMALL);
+  assert.ok(large(0).length > LARGE);
 });
 
 /** Run for `seconds` in tenths; the way carries `bitrate`. */

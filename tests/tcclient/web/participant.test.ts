@@ -4,7 +4,6 @@ import { test } from "node:test";
 import {
   keep,
   keepAll,
-  qualityOf,
   RECENT_SPEAKERS,
   RecentSpeakers,
   REMEMBERED_VOLUMES,
@@ -49,10 +48,6 @@ test("each role may do what the server lets it do", () => {
   assert.deepEqual(may("listener"), [false, false, true]);
   assert.deepEqual(may("observer"), [false, false, false]);
   assert.deepEqual(may(undefined), [false, false, false]);
-});
-
-test("connection bars fall with the loss", () => {
-  assert.deepEqual([0, 0.02, 0.05, 0.2, 0.5].map(qualityOf), [3, 3, 2, 1, 0]);
 });
 
 test("recent speakers are bounded, the latest first", () => {

@@ -9,6 +9,7 @@ import {
   type PictureHeader,
 } from "../../../tcclient/web/src/media/assembly.js";
 import { ENOUGH, MAX_REQUEST_INTERVAL, References } from "../../../tcclient/web/src/media/references.js";
+import { Pace } from "../../../tcclient/web/src/media/video-codec.js";
 import { seeded } from "./random.js";
 
 interface Packet {
@@ -180,4 +181,36 @@ test("who is helped may ask again soon", () => {
     }
   }
   assert.ok(asked.length >= 19, String(asked));
+});
+
+test("of a camera at any rate as many pictures are taken as are wanted, evenly", () => {
+  for (const [rate, wanted, expected] of [
+    [30, 25, 25],
+    [60, 25, 25],
+    [25, 25, 25],
+    [15, 25, 15],
+    [30, 15, 15],
+    [24, 15, 15],
+  ] as const) {
+    const pace = new Pace();
+    const random = seeded(rate);
+    const taken: number[] = [];
+    for (let n = 0; n < 20 * rate; n++) {
+      const now = 5 + (n + 0.2 * random()) / rate;
+      if (pace.take(wanted, now)) taken.push(now);
+    }
+    assert.ok(
+      Math.abs(taken.length - 20 * expected) <= 0.03 * 20 * expected + 1,
+      `${rate} for ${wanted}: ${taken.length}`,
+    );
+    const gaps = taken.slice(1).map((at, i) => at - (taken[i] ?? 0));
+    assert.ok(Math.max(...gaps) < 2.3 / Math.min(rate, wanted));
+  }
+});
+
+test("after a pause the pictures come no faster than is wanted", () => {
+  const pace = new Pace();
+  assert.ok(pace.take(25, 0));
+  const taken = [...Array(30).keys()].filter((n) => pace.take(25, 10 + n / 100));
+  assert.ok(taken.length <= 9, `${taken.length} in 0.3 s`);
 });

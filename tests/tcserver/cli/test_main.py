@@ -17,6 +17,7 @@ from tcproto.identity import format_fingerprint
 from tcserver.config.configuration import Sources
 from tcserver.config.sections import Configuration
 from tcserver.identity import read_identity
+from tcserver.storage.database import Database
 from tests.support.server_command import Result, Run, add
 
 
@@ -101,7 +102,8 @@ def test_run_hands_the_configuration_and_its_reload_to_the_daemon(run: Run, monk
     assert ends == [False, True]
 
 
-def test_a_database_that_fails_is_one_line(run: Run, data: Path) -> None:
+def test_a_database_that_fails_is_one_line(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Database.__init__, "__defaults__", (100,))  # ms, not seconds
     run("room", "add", "a")
     blocker = sqlite3.connect(data / "tcserver.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")

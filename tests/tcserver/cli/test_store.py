@@ -69,7 +69,7 @@ def test_a_backup_is_restored_with_passwords_and_settings(run: Run, data: Path, 
         assert len(result.err.splitlines()) == 1
 
 
-def test_a_server_that_lost_its_key_waits_for_a_persons_word(run: Run, data: Path) -> None:
+def test_a_server_that_lost_its_key_waits_for_the_operators_word(run: Run, data: Path) -> None:
     add(run)
     lost = run("fingerprint").out
     assert run("new-identity").err == f"tcserver: {data / 'identity.key'} is there: nothing is lost\n"

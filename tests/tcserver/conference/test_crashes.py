@@ -35,7 +35,7 @@ class World:
         self.driver.expects_crashes = True
 
     def room(self, name: str = "room"):
-        return self.driver.conference._rooms.by_name(name)
+        return self.driver.rooms.by_name(name)
 
     def life(self) -> bytes:
         return self.room().info.life

@@ -30,6 +30,7 @@ SAMPLES = {
     "keyframe_request": m.KeyframeRequest(1),
     "key_boxes": m.KeyBoxes((m.AddressedBox(1, b""),)),
     "key_receipts": m.KeyReceipts((m.KeyReceipt(1, 1),)),
+    "own_quality": m.OwnQuality(m.Quality.GOOD),
     "chat": m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"x"),
     "set_role": m.SetRole(1, m.Role.CHAIR),
     "kick": m.Kick(1),
@@ -232,8 +233,8 @@ def test_the_end_of_each_seat_is_logged_with_its_reason():
     clients[1].drop()
     clients[2].tell(m.Close(ErrorCode.LEAVING, "bye", Action.NONE))
     chair = driver.participant(account="a6")
-    room = driver.conference._rooms.by_number(1)
-    driver.conference._rooms.close(room, driver.now)
+    room = driver.rooms.by_number(1)
+    driver.rooms.close(room, driver.now)
     driver.apply(driver.conference.context.outbox.take())
     told = [(line.fields["account"], line.fields["reason"]) for line in driver.logged if line.name == "left"]
     assert told == [

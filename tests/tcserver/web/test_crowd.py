@@ -51,11 +51,11 @@ def test_the_limits_hold_whatever_happens(steps: list[tuple[int, str, str]]) -> 
                 assert leaver not in crowd
                 assert network_of[leaver] == network or len(crowd) == 4
         elif crowd.all():
-            member = crowd.all()[number % len(crowd)]
-            crowd.touch(member) if what == "touch" else crowd.remove(member)
+            connection = crowd.all()[number % len(crowd)]
+            crowd.touch(connection) if what == "touch" else crowd.remove(connection)
         assert len(crowd) <= 4
         for name in "abc":
-            assert sum(network_of[member] == name for member in crowd.all()) <= 2
+            assert sum(network_of[connection] == name for connection in crowd.all()) <= 2
 
 
 def test_the_one_that_is_idle_for_the_longest_makes_room(run: Run, tmp_path: Path) -> None:

@@ -50,8 +50,7 @@ def test_bytes_in_both_directions(context: ssl.SSLContext, size: int) -> None:
     client.tls.write(b"question")
     data = client.outgoing.read()
     assert b"".join(server.receive_data(data[at : at + size]) for at in range(0, len(data), size)) == b"question"
-    server.send(b"answer" * 10_000)
-    client.incoming.write(server.data_to_send())
+    client.incoming.write(server.seal(b"answer" * 10_000))
     found = b""
     while len(found) < 60_000:
         found += client.tls.read(1 << 16)

@@ -1,7 +1,17 @@
 /** What a session tells its owner. Events are immutable, and come in the order in which things happened. */
 
 import type { Action, ErrorCode } from "../protocol/errors.js";
-import type { Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo, Source } from "../protocol/messages.js";
+import type {
+  Caps,
+  ChatScope,
+  Limits,
+  Member,
+  PublicationInfo,
+  Quality,
+  Role,
+  RoomInfo,
+  Source,
+} from "../protocol/messages.js";
 
 /**
  * State of the media path.
@@ -129,6 +139,13 @@ export interface MuteAsked {
   readonly participant: number;
   readonly source: Source;
   readonly muted: boolean;
+}
+
+/** The connection of another participant has become better or worse, as it says itself or as the server finds. */
+export interface ConnectionQuality {
+  readonly type: "connectionQuality";
+  readonly participant: number;
+  readonly quality: Quality;
 }
 
 /** Our publication is held muted by another participant, or not any more. */
@@ -299,6 +316,7 @@ export type Event =
   | Evicted
   | RosterEvent
   | MuteAsked
+  | ConnectionQuality
   | HoldChanged
   | Speakers
   | ChatReceived

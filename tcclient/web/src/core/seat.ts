@@ -191,6 +191,7 @@ export class Seat extends RoomVerbs {
     else if (message.t === "keyframe_request") this.publications.keyframeNeeded(message.stream, message.spatial, now);
     else if (message.t === "chat_message") this.#texts.receive(message, now);
     else if (message.t === "mute_asked") this.#muteAsked(message);
+    else if (message.t === "quality") this.#qualities(message);
   }
 
   /** Act on a notification about keys; tell whether it is one. */
@@ -425,6 +426,19 @@ export class Seat extends RoomVerbs {
   #muteAsked({ participant, source, muted }: messages.MuteAsked): void {
     if (this.room.members.has(participant) && source !== "unknown") {
       this.#around.emit({ type: "muteAsked", participant, source, muted });
+    }
+  }
+
+  /** Tell the server how good our connection is now. */
+  tellQuality(quality: messages.Quality): void {
+    this.#around.control.send(messages.OwnQuality.make({ quality }));
+  }
+
+  #qualities({ members }: messages.MemberQualities): void {
+    for (const { participant, quality } of members) {
+      if (participant !== this.room.own && this.room.members.has(participant)) {
+        this.#around.emit({ type: "connectionQuality", participant, quality });
+      }
     }
   }
 

@@ -4,7 +4,7 @@ import type { DeriveKey, Event } from "../core/events.js";
 import { Lives } from "../core/membership/lives.js";
 import { DevicePins } from "../core/membership/pins.js";
 import { Session } from "../core/session.js";
-import { deriveAccountKey } from "../protocol/account.js";
+import { deriveAccountKey, warmUpDerivation } from "../protocol/account.js";
 import { hex } from "../protocol/bytes.js";
 import { CODES, type ErrorCode } from "../protocol/errors.js";
 import { formatFingerprint, parseFingerprint, type SigningKey } from "../protocol/identity.js";
@@ -17,13 +17,19 @@ import { Stay } from "./stay.js";
 import { SOUND } from "./subscription.js";
 import { type Device, Trust, Unsupported } from "./trust.js";
 
+/** What the browser remembers, and our device among it. */
+interface Memory {
+  readonly trust: Trust;
+  readonly device: Device;
+}
+
 type Tell = (report: Report, transfer?: Transferable[]) => void;
 
 export class Attendance {
   private readonly lives = new Lives();
   /** What is done in the room. */
   readonly stay: Stay;
-  private trust: Promise<Trust> | undefined;
+  private opened: Promise<Memory> | undefined;
   private entry: Entry | undefined;
   /** Cleared as soon as the account key is there. */
   private password = "";
@@ -41,10 +47,12 @@ export class Attendance {
     this.stay = new Stay(tell, (derivation, key) => this.accountKeys.set(nameOf(derivation), key));
   }
 
-  /** Load the cryptography and what the browser remembers. */
+  /** Do what can be done while the person types: load what the browser remembers, and have the key derivation compiled. */
   prepare(): void {
-    void sodiumReady;
-    this.trust ??= Trust.open();
+    if (this.opened !== undefined) return;
+    this.opened = remember();
+    this.opened.catch(() => undefined); // told when somebody enters
+    void sodiumReady.then(warmUpDerivation);
   }
 
   /** Enter a room; the reports tell how it goes. */
@@ -58,11 +66,11 @@ export class Attendance {
     this.prepare();
     try {
       await sodiumReady;
-      const trust = await (this.trust as Promise<Trust>);
-      this.device = await trust.device();
+      const { trust, device } = await (this.opened as Promise<Memory>);
+      this.device = device;
       const fingerprint = entry.fingerprint ?? (await trust.server(entry.socket)) ?? (await configured(entry.socket));
       if (this.phase.name !== "joining" || this.entry !== entry) return;
-      this.begin(entry, this.device, fingerprint === undefined ? undefined : parseFingerprint(fingerprint));
+      this.begin(entry, device, fingerprint === undefined ? undefined : parseFingerprint(fingerprint));
     } catch (error) {
       this.end(problem(error instanceof Unsupported ? "no_webcodecs" : "internal", String(error)));
     }
@@ -141,7 +149,7 @@ export class Attendance {
     // This page and its code came from the same host by HTTPS: who could make up a key could have made up the page.
     if (!trusted) session.trustServer(monotonic());
     const fingerprint = formatFingerprint(session.serverFingerprint);
-    void this.trust?.then(async (trust) => {
+    void this.opened?.then(async ({ trust }) => {
       await trust.rememberServer(entry.socket, fingerprint);
       this.pins = new DevicePins(await trust.devices(fingerprint));
     });
@@ -241,8 +249,13 @@ export class Attendance {
     const pins = this.pins.unsaved();
     const fingerprint = this.session?.serverFingerprint;
     if (pins.length === 0 || fingerprint === undefined) return;
-    await (await this.trust)?.rememberDevices(formatFingerprint(fingerprint), pins);
+    await (await this.opened)?.trust.rememberDevices(formatFingerprint(fingerprint), pins);
   }
+}
+
+async function remember(): Promise<Memory> {
+  const trust = await Trust.open();
+  return { trust, device: await trust.device() };
 }
 
 /** Name an account key by all that it is derived from besides the password. */

@@ -44,9 +44,6 @@ export type LocalProblem =
 /** Trust in a participant, as PROTOCOL.md section 5 has it. */
 export type Trust = "verified" | "unverified" | "new_device" | "silent";
 
-/** Steps of the connection bars: 0 nothing comes, 3 good. */
-export type Quality = 0 | 1 | 2 | 3;
-
 export interface Participant {
   readonly id: ParticipantId;
   readonly account: string;
@@ -61,7 +58,8 @@ export interface Participant {
   readonly microphone: "none" | "muted" | "live";
   readonly camera: boolean;
   readonly screen: boolean;
-  readonly quality: Quality;
+  /** Steps of the connection bars: 0 nothing comes, 3 good. */
+  readonly quality: 0 | 1 | 2 | 3;
   /** Own choice, 0 to 2; 1 leaves the sound as it comes. */
   readonly volume: number;
 }

@@ -1,16 +1,15 @@
 /** The members of the room as the page shows them, made of the roster and of what was heard. */
 
 import type { Participant as Member } from "../core/events.js";
-import type { PublicationInfo } from "../protocol/messages.js";
-import type { Participant, ParticipantId, Quality, Trust } from "./facts.js";
+import type { PublicationInfo, Quality } from "../protocol/messages.js";
+import type { Participant, ParticipantId, Trust } from "./facts.js";
 import { isShown } from "./subscription.js";
 
 /** Speakers that are remembered, so that the loudest stay in view when they pause. */
 export const RECENT_SPEAKERS = 16;
 /** Volumes that are remembered; no meeting has as many people whom somebody makes louder or softer. */
 export const REMEMBERED_VOLUMES = 100;
-/** Shares of lost packets up to which the connection bars show 3, 2 and 1. */
-const QUALITY_LOSS = [0.02, 0.08, 0.25] as const;
+const BARS = { lost: 0, poor: 1, good: 2, excellent: 3, unknown: 3 } as const;
 
 /** What is known of members besides the roster; by participant. */
 export interface Findings {
@@ -19,12 +18,6 @@ export interface Findings {
   readonly speaking: ReadonlySet<ParticipantId>;
   readonly volumes: Volumes;
   readonly qualities: ReadonlyMap<ParticipantId, Quality>;
-}
-
-/** Return the steps of the connection bars for a share of lost packets, 0 to 1. */
-export function qualityOf(loss: number): Quality {
-  const steps = QUALITY_LOSS.findIndex((most) => loss <= most);
-  return steps < 0 ? 0 : ((3 - steps) as Quality);
 }
 
 /** Return a member as the page shows it; `publications` are those of the member. */
@@ -43,7 +36,7 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     microphone: microphone === undefined ? "none" : microphone.muted ? "muted" : "live",
     camera: publications.some((info) => info.source === "camera" && isShown(info)),
     screen: publications.some((info) => info.source === "screen" && isShown(info)),
-    quality: findings.silent.has(id) ? 0 : (findings.qualities.get(id) ?? 3),
+    quality: findings.silent.has(id) ? 0 : BARS[findings.qualities.get(id) ?? "unknown"],
     volume: findings.volumes.of(member.member),
   };
 }

@@ -10,16 +10,13 @@ import type { PublicationInfo } from "../protocol/messages.js";
 import { AUDIO_CLOCK, isAudio, isVideo, VIDEO_CLOCK } from "../protocol/packet.js";
 import type { PictureSource } from "./commands.js";
 import { monotonic } from "./connection.js";
-import type { ParticipantId, Quality } from "./facts.js";
-import { qualityOf } from "./participant.js";
+import type { ParticipantId } from "./facts.js";
 import type { WantedStream } from "./subscription.js";
 
 /** Pictures of one source that the page has and has not drawn yet; of more, the newest are closed. */
 const MAX_UNDRAWN = 8;
 /** Seconds without a picture after which a camera counts as stalled; a screen may stand still. */
 const STALLED = 3;
-/** Packets in a while, below which loss says nothing. */
-const ENOUGH_PACKETS = 10;
 
 export interface ReceivingOwner {
   /** Return how a stream's timestamps are those of its sender's clock, once a beacon has told. */
@@ -55,7 +52,6 @@ interface SoundTrack {
   /** Its number in the play-out. */
   readonly voice: number;
   readonly receiver: OpusReceiver<AudioPacket>;
-  readonly loss: Loss;
 }
 
 interface PictureTrack {
@@ -69,8 +65,6 @@ interface PictureTrack {
 }
 
 export class Reception {
-  /** Connection bars of those from whom something came. */
-  readonly qualities = new Map<ParticipantId, Quality>();
   private readonly volumes = new Map<ParticipantId, number>();
   private readonly sounds = new Map<string, SoundTrack>();
   private readonly pictures = new Map<string, PictureTrack>();
@@ -113,7 +107,7 @@ export class Reception {
     if (info.kind !== "audio" || info.codec !== "opus" || this.sounds.has(key)) return;
     const voice = (this.voices += 1);
     const receiver = new OpusReceiver<AudioPacket>((pcm, packet) => this.sendSound(voice, pcm, packet));
-    const track = { info, voice, receiver, loss: new Loss() };
+    const track = { info, voice, receiver };
     this.sounds.set(key, track);
     this.tellVolume(track);
   }
@@ -132,7 +126,6 @@ export class Reception {
   left(participant: ParticipantId): void {
     this.lips.delete(participant);
     this.volumes.delete(participant);
-    this.qualities.delete(participant);
   }
 
   /** Receive these streams of pictures and no others. */
@@ -167,24 +160,13 @@ export class Reception {
     for (const track of this.pictures.values()) track.receiver.tend(monotonic());
   }
 
-  /** Count one second: return what came of pictures and what was lost of them, and renew the connection bars. */
+  /** Count one second: return what came of pictures and what was lost of them. */
   second(): { received: number; lost: number } {
     const pictures = { received: 0, lost: 0 };
-    const all = new Map<ParticipantId, { received: number; lost: number }>();
-    const add = (sum: { received: number; lost: number }, more: { received: number; lost: number }): void => {
-      sum.received += more.received;
-      sum.lost += more.lost;
-    };
-    for (const track of [...this.sounds.values(), ...this.pictures.values()]) {
-      const counts = track.loss.take();
-      if (track.info.kind === "video") add(pictures, counts);
-      const sum = all.get(track.info.participant) ?? { received: 0, lost: 0 };
-      add(sum, counts);
-      all.set(track.info.participant, sum);
-    }
-    for (const [participant, { received, lost }] of all) {
-      const enough = received + lost >= ENOUGH_PACKETS;
-      this.qualities.set(participant, enough ? qualityOf(lost / (received + lost)) : 3);
+    for (const track of this.pictures.values()) {
+      const { received, lost } = track.loss.take();
+      pictures.received += received;
+      pictures.lost += lost;
     }
     return pictures;
   }
@@ -195,13 +177,11 @@ export class Reception {
     for (const key of [...this.pictures.keys()]) this.endPicture(key);
     this.lips.clear();
     this.volumes.clear();
-    this.qualities.clear();
   }
 
   private receiveSound(key: string, packet: AudioPacket): void {
     const track = this.sounds.get(key);
     if (track === undefined) return;
-    track.loss.count(packet.lost);
     track.receiver.decode(packet.payload, (packet.header.durationMs * AUDIO_CLOCK) / 1000, packet);
   }
 

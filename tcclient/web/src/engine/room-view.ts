@@ -4,24 +4,20 @@ import type { ChatFailed, ChatReceived, ChatSent, Event, MuteAsked, Participant 
 import { type Acquaintance, DevicePins } from "../core/membership/pins.js";
 import type { RoomState } from "../core/membership/roster.js";
 import { hex } from "../protocol/bytes.js";
-import type { PublicationInfo } from "../protocol/messages.js";
+import type { PublicationInfo, Quality } from "../protocol/messages.js";
 import type { Report } from "./commands.js";
-import type { ChatLine, Participant, ParticipantId, Quality } from "./facts.js";
+import type { ChatLine, Participant, ParticipantId } from "./facts.js";
 import { describe, type Findings, RecentSpeakers, type Volumes } from "./participant.js";
 
 /** Texts of ours whose fate is still open: far more than anybody writes at once. */
 const MAX_OPEN_TEXTS = 64;
-
-export interface Sources {
-  readonly qualities: ReadonlyMap<ParticipantId, Quality>;
-  readonly volumes: Volumes;
-}
 
 /** Follows one seat in the room. */
 export class RoomView {
   private readonly newDevices = new Set<ParticipantId>();
   private readonly silent = new Set<ParticipantId>();
   private readonly speaking = new Set<ParticipantId>();
+  private readonly qualities = new Map<ParticipantId, Quality>();
   private readonly recent = new RecentSpeakers();
   private readonly openTexts = new Map<string, ChatLine>();
   /** Whether the first roster has been told: those who are in it have not just entered. */
@@ -30,7 +26,7 @@ export class RoomView {
   constructor(
     private readonly room: RoomState,
     private readonly pins: DevicePins,
-    private readonly sources: Sources,
+    private readonly volumes: Volumes,
     private readonly report: (report: Report) => void,
   ) {}
 
@@ -52,6 +48,9 @@ export class RoomView {
       case "memberHeard":
         this.silent.delete(event.participant);
         return true;
+      case "connectionQuality":
+        this.qualities.set(event.participant, event.quality);
+        return true;
       case "muteAsked":
         this.muteAsked(event);
         return false;
@@ -65,6 +64,11 @@ export class RoomView {
       default:
         return ROSTER_EVENTS.has(event.type);
     }
+  }
+
+  /** Our connection is so good now. */
+  ownQuality(quality: Quality): void {
+    this.qualities.set(this.room.own, quality);
   }
 
   /** A text of ours was given to the session. */
@@ -117,8 +121,8 @@ export class RoomView {
   }
 
   private findings(): Findings {
-    const { qualities, volumes } = this.sources;
-    return { newDevices: this.newDevices, silent: this.silent, speaking: this.speaking, qualities, volumes };
+    const { newDevices, silent, speaking, qualities, volumes } = this;
+    return { newDevices, silent, speaking, qualities, volumes };
   }
 
   private entered(member: Member): void {
@@ -134,7 +138,7 @@ export class RoomView {
   private left(member: Member): void {
     const id = member.member.participant;
     const participant = describe(member, [], this.findings());
-    for (const found of [this.newDevices, this.silent, this.speaking]) found.delete(id);
+    for (const found of [this.newDevices, this.silent, this.speaking, this.qualities]) found.delete(id);
     this.recent.left(id);
     this.report({ type: "happening", happening: { type: "left", participant } });
   }

@@ -2,6 +2,7 @@
 
 import type { DeriveKey, Event } from "../core/events.js";
 import type { MediaPacket } from "../core/media/packet.js";
+import { QualityMeter } from "../core/media/quality.js";
 import type { DevicePins } from "../core/membership/pins.js";
 import type { Session } from "../core/session.js";
 import type { SigningKey } from "../protocol/identity.js";
@@ -9,7 +10,7 @@ import { DownlinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, PausedPicture, WantedPicture } from "./facts.js";
-import { qualityOf, Volumes } from "./participant.js";
+import { Volumes } from "./participant.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";
@@ -48,6 +49,7 @@ export class Stay {
   private mostLines = 720;
   private droppedPictures = 0;
   private bytes = { sent: 0, received: 0 };
+  private meter = new QualityMeter();
 
   /** `keyMade` gets the account key of a password that the person changes to. */
   constructor(
@@ -80,13 +82,13 @@ export class Stay {
   /** A seat was taken, the first one or again. */
   entered(session: Session, connection: Connection, pins: DevicePins): void {
     const { seat } = session;
-    const sources = { qualities: this.reception.qualities, volumes: this.volumes };
-    const view = new RoomView(seat.room, pins, sources, this.tell);
+    const view = new RoomView(seat.room, pins, this.volumes, this.tell);
     this.place = { session, connection, view };
     this.subscribed = "";
     this.downlink = new DownlinkAdaptation();
     this.droppedPictures = 0;
     this.bytes = { sent: 0, received: 0 };
+    this.meter = new QualityMeter();
     this.desk.entered(seat);
     this.subscribe();
     this.tending = setInterval(() => this.tend(), TEND_INTERVAL);
@@ -263,8 +265,11 @@ export class Stay {
       receivedBitsPerSecond: (connection.received - this.bytes.received) * 8,
     };
     this.bytes = { sent: connection.sent, received: connection.received };
-    const quality = path === "lost" ? 0 : qualityOf(Math.max(up.recentLoss, down.recentLoss));
-    this.reception.qualities.set(session.seat.room.own, quality);
+    if (this.meter.look({ path, rtt, up, down }, monotonic())) {
+      session.seat.tellQuality(this.meter.quality);
+      this.place?.view.ownQuality(this.meter.quality);
+      connection.pump();
+    }
     this.tell({ type: "statistics", statistics, degraded: this.degraded() });
     this.changed();
   }

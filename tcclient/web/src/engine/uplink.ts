@@ -5,13 +5,8 @@
  * written only while little of what was written before is unsent (PROTOCOL.md, "Stream path").
  */
 
-/** Bytes that may be unsent below us: two full datagrams and some sound. */
-export const MAX_UNSENT = 4_000;
-/** Bytes up to which a datagram counts as small: sound, beacons and what proves the path. */
-export const SMALL = 600;
-/** Bounds of what waits: the number of datagrams, and the seconds that one waits. */
-export const SMALL_LIMIT = { count: 25, age: 0.4 } as const;
-export const LARGE_LIMIT = { count: 48, age: 0.25 } as const;
+import { LARGE } from "../protocol/datagram.js";
+import { LARGE_PATIENCE, MAX_LARGE, MAX_SMALL, MAX_UNSENT, SMALL_PATIENCE } from "../protocol/stream-path.js";
 
 /** Seconds that a part of a picture waits on a way that has become too narrow; a keyframe may take as long. */
 const CONGESTED_AGE = 0.15;
@@ -35,9 +30,9 @@ export class Uplink {
 
   /** Take a datagram. */
   push(datagram: Uint8Array, now: number): void {
-    const [queue, limit] = datagram.length <= SMALL ? [this.small, SMALL_LIMIT] : [this.large, LARGE_LIMIT];
+    const [queue, most] = datagram.length > LARGE ? [this.large, MAX_LARGE] : [this.small, MAX_SMALL];
     queue.push({ datagram, since: now });
-    if (queue.length > limit.count) this.drop(queue);
+    if (queue.length > most) this.drop(queue);
   }
 
   /** Return whether pictures have waited for long: more is sent than leaves. */
@@ -47,8 +42,8 @@ export class Uplink {
 
   /** Return what to write now, in order, while `unsent` bytes of what was written before have not left. */
   take(unsent: number, now: number): Uint8Array[] {
-    while (isOlder(this.small[0], now - SMALL_LIMIT.age)) this.drop(this.small);
-    while (isOlder(this.large[0], now - LARGE_LIMIT.age)) this.drop(this.large);
+    while (isOlder(this.small[0], now - SMALL_PATIENCE)) this.drop(this.small);
+    while (isOlder(this.large[0], now - LARGE_PATIENCE)) this.drop(this.large);
     const written: Uint8Array[] = [];
     let room = MAX_UNSENT - unsent;
     while (room > 0) {

@@ -12,8 +12,6 @@ const KEYFRAME_PERIOD = 10;
 const KEYFRAME_INTERVAL = 1;
 /** Seconds after which the picture of a screen that does not move is sent again. */
 const REFRESH_INTERVAL = 1;
-/** Frames per second of `PictureSender` that are tolerated above those wanted: cameras are not exact. */
-const RATE_TOLERANCE = 1.15;
 
 export interface PictureQuality {
   /** Lines of the largest picture that is sent; smaller ones stay as they are. */
@@ -32,12 +30,26 @@ export interface EncodedPicture {
   readonly capturedAt: number;
 }
 
+/** Chooses of the pictures of a camera as many as are wanted, whatever its own rate is. Times are in seconds. */
+export class Pace {
+  private dueAt = -Infinity;
+
+  /** Tell whether a picture that comes now is one of `perSecond`, and count it then. */
+  take(perSecond: number, now: number): boolean {
+    if (now < this.dueAt) return false;
+    // By the time when it was due, not by now: else every second picture would be left out at 30 per second for 25.
+    this.dueAt = Math.max(this.dueAt + 1 / perSecond, now);
+    return true;
+  }
+}
+
 /** Encodes the pictures of one camera or screen; times are monotonic seconds. */
 export class PictureSender {
   private encoder: VideoEncoder | undefined;
   private configured = "";
   private startedAt: number | undefined;
   private encodedAt = -Infinity;
+  private pace = new Pace();
   private keyframeAt = -Infinity;
   private keyframeWanted = true;
   private times: number[] = [];
@@ -77,8 +89,8 @@ export class PictureSender {
 
   private encodeOnce(frame: VideoFrame, quality: PictureQuality, now: number): void {
     try {
-      if (now < this.encodedAt + 1 / (quality.framesPerSecond * RATE_TOLERANCE)) return;
       if ((this.encoder?.encodeQueueSize ?? 0) >= MAX_ENCODING) return;
+      if (!this.pace.take(quality.framesPerSecond, now)) return;
       if (this.encoder?.state === "closed") this.close();
       this.startedAt ??= now;
       const encoder = this.prepare(frame, quality);

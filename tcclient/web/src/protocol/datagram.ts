@@ -18,6 +18,8 @@ export const FORWARD_BITS = 16;
 export const MIN_DATAGRAM = HEADER_SIZE + TAG_SIZE;
 /** The most bytes of a datagram. */
 export const MAX_DATAGRAM = 1200;
+/** Bytes above which a datagram counts as large: a piece of a picture. */
+export const LARGE = MAX_DATAGRAM / 2;
 export const RELAY_TIME_SIZE = 4;
 /** The highest counter of a datagram. */
 export const MAX_COUNTER = 2 ** 48 - 1;

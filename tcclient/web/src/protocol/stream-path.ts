@@ -12,6 +12,14 @@ export const SUBPROTOCOL = "tc.1";
 export const MAX_CONTROL_BYTES = 16_384;
 /** The most bytes of a message. */
 export const MAX_MESSAGE = 1 + MAX_CONTROL_BYTES;
+/** Bytes below the queue that have not left this machine, from which on datagrams wait: three of the largest. */
+export const MAX_UNSENT = 4000;
+/** Seconds after which a small datagram, and a large one, is dropped. */
+export const SMALL_PATIENCE = 0.4;
+export const LARGE_PATIENCE = 0.25;
+/** Small datagrams that wait at most, those of six talkers; and large ones, a keyframe of 280 kB. */
+export const MAX_SMALL = 128;
+export const MAX_LARGE = 256;
 
 const CONTROL = 0;
 const DATAGRAM = 1;

@@ -281,6 +281,7 @@ def test_the_last_publications_end_forgets_the_key(server):
     assert spoken(a, 2) == (2, 0)
 
 
+@pytest.mark.no_cover  # it is long
 def test_an_hour_of_silence_ratchets_and_everybody_follows(server):
     a, b = server.seated(2)
     a.publish()

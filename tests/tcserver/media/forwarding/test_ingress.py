@@ -75,8 +75,8 @@ def test_arbitrary_bytes_are_counted_and_never_answered(noise):
 
 @settings(max_examples=300)
 @given(st.lists(st.binary(max_size=300).map(lambda b: b[:1] and b), max_size=4), st.binary(max_size=600))
-def test_arbitrary_items_of_a_member_never_fail(values, tail):
-    """A member can seal whatever it likes."""
+def test_arbitrary_items_of_a_participant_never_fail(values, tail):
+    """A participant can seal whatever it likes."""
     world = World(2)
     a, b = world.clients
     world.publish(a, 7, to=[b])

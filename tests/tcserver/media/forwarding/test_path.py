@@ -2,11 +2,30 @@
 
 import pytest
 
-from tcproto.datagram import Item, ItemType, Kind, open_datagram, pack_header, parse_items, seal
+from tcproto.datagram import (
+    MAX_DATAGRAM,
+    MIN_DATAGRAM,
+    Item,
+    ItemType,
+    Kind,
+    open_datagram,
+    pack_header,
+    parse_items,
+    seal,
+)
 from tcproto.path import PingItem, Position, parse_pong, parse_positions
 from tcserver.media import Drop
-from tcserver.media.forwarding.path import MOVE_INTERVAL, PATH_TIMEOUT, PathState
-from tcserver.media.interface import Address, CloseSeat, OpenTicket, PathLost, PathProven, SealerState, SeatOpened
+from tcserver.media.forwarding.path import MOVE_INTERVAL, PATH_TIMEOUT, SILENCE, PathState
+from tcserver.media.interface import (
+    Address,
+    CloseSeat,
+    OpenTicket,
+    PathLost,
+    PathProven,
+    SealerState,
+    SeatOpened,
+    SeatSilent,
+)
 from tcserver.media.plane.directory import MAX_TICKETS
 from tests.support.media.world import ROOM_KEY, SEALER, MediaClient, World, audio, forwarded, packet_item
 
@@ -229,10 +248,29 @@ def test_where_the_process_stood_still_no_path_is_lost_but_that_of_who_says_noth
         world.receive(a, a.up())
         world.receive(b, b.up())
         wait(world, 1)
-    assert world.plane.take_events() == []
+    assert world.plane.take_events() == [SeatSilent(c.media_id, True)], "its silence counts where the process ran"
     wait(world, PATH_TIMEOUT - 6)
     assert PathLost(c.media_id) in world.plane.take_events(), "its own silence counts"
     assert all(world.plane.seats[client.media_id].path.address == client.address for client in (a, b))
+
+
+def test_a_silent_seat_is_told_of_and_so_is_its_return():
+    world = World(2)
+    a, b = world.clients
+    late = world.join(3, prove=False)
+    world.plane.take_events()
+    for client in (a, b):
+        world.receive(client, client.up())
+    wait(world, SILENCE - 0.01)
+    world.receive(b, b.up())
+    assert world.plane.take_events() == []
+    wait(world, 1.01)
+    assert world.plane.take_events() == [SeatSilent(a.media_id, True)]
+    world.receive(a, a.up())
+    wait(world, 1)
+    assert world.plane.take_events() == [SeatSilent(a.media_id, False)]
+    wait(world, SILENCE)
+    assert SeatSilent(late.media_id, True) not in world.plane.take_events(), "it was never heard"
 
 
 def test_a_silent_path_is_lost_and_can_be_proven_again():
@@ -242,9 +280,9 @@ def test_a_silent_path_is_lost_and_can_be_proven_again():
     world.receive(b, b.up())
     wait(world, PATH_TIMEOUT - 0.01)
     world.receive(a, a.up())
-    assert world.plane.take_events() == []
+    assert PathLost(b.media_id) not in world.plane.take_events()
     wait(world, 1.01)
-    assert world.plane.take_events() == [PathLost(b.media_id)]
+    assert PathLost(b.media_id) in world.plane.take_events()
     assert world.receive(a, a.up(packet_item(audio(7, 0)))) == []
     world.prove(b)
     assert set(forwarded(world.receive(a, a.up(packet_item(audio(7, 1)))))) == {b.address}
@@ -309,6 +347,16 @@ class Prober(MediaClient):
     def probe(self, padding: int = 11, counter: int | None = None) -> bytes:
         ping = Item(ItemType.PING, PingItem(3, 4).pack())
         return self.up(ping, Item(ItemType.PADDING, bytes(padding)), counter=counter)
+
+
+def test_the_answer_to_a_probe_is_as_long_as_the_probe():
+    world = World(0)
+    prober = Prober(world)
+    for padding in (14, 15, 16, 500, MAX_DATAGRAM - MIN_DATAGRAM - 10):
+        request = prober.probe(padding)
+        ((_, answer),) = world.receive(prober, request)
+        assert len(answer) == len(request)
+    assert len(request) == MAX_DATAGRAM
 
 
 def test_a_probe_is_answered_no_longer_than_it_is():

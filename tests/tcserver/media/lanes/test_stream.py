@@ -6,7 +6,7 @@ from tcproto.stream_path import LARGE_PATIENCE, MAX_LARGE, MAX_UNSENT
 from tcserver.media import ReceiverSet, Transmission
 from tcserver.media.interface import STREAM_HOST, Address
 from tcserver.media.lanes.sender import Sender
-from tcserver.media.lanes.stream import BUSY, BUSY_FLUSH_INTERVAL, FLUSH_INTERVAL, MAX_PENDING
+from tcserver.media.lanes.stream import BUSY, BUSY_FLUSH_INTERVAL, FLUSH_INTERVAL, MAX_PENDING, MAX_WRITE
 from tests.support.media.stream_ends import End, Lane, datagrams_of
 
 
@@ -73,6 +73,40 @@ def test_a_large_picture_leaves_at_once_as_far_as_the_stream_takes_it() -> None:
         "without a piece the rest is of no use"
     )
     assert lane.waiting == 0
+
+
+def test_a_stream_that_keeps_up_is_written_to_once_and_one_that_does_not_begins_anew() -> None:
+    lane = Lane(2)
+    fast, slow = lane.ends.values()
+    sizes: list[list[int]] = []
+
+    def show() -> None:
+        for end in (fast, slow):
+            end.writes.clear()
+        send(lane, everybody(lane), *[bytes([n]) + bytes(1100) for n in range(20)])
+        lane.run()
+        sizes.append([len(write) for write in fast.writes])
+
+    for _ in range(4):
+        show()
+    assert [len(writes) for writes in sizes] == [7, 3, 2, 2]
+    for writes, most in zip(sizes, (MAX_UNSENT, 2 * MAX_UNSENT, MAX_WRITE, MAX_WRITE), strict=True):
+        assert max(writes) <= most
+    slow.reads = False
+    show()
+    assert len(slow.take()) == MAX_WRITE // 1105, "as much as it has shown to take"
+    slow.waits, slow.reads = 1, True
+    lane.now += LARGE_PATIENCE + 0.01
+    lane.run()
+    assert lane.waiting == 0
+    show()
+    assert len(slow.writes) == 7
+    slow.waits = 0
+    for _ in range(2):
+        send(lane, everybody(lane), b"sound")
+        lane.run()
+    show()
+    assert len(slow.writes) == 3, "what is little proves no more"
 
 
 def test_no_more_than_a_few_datagrams_are_collected() -> None:

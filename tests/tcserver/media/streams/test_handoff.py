@@ -16,7 +16,7 @@ import uvloop
 from tcproto.datagram import Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as MediaKind
 from tcserver.media import ReceiverSet, Transmission
-from tcserver.media.forwarding.path import CHALLENGE_INTERVAL
+from tcserver.media.forwarding.path import CHALLENGE_INTERVAL, MOVE_INTERVAL
 from tcserver.media.interface import (
     STREAM_HOST,
     Address,
@@ -47,7 +47,7 @@ def run(main: Any) -> None:
         runner.run(main)
 
 
-class Member:
+class Seated:
     """A seat that comes by a stream."""
 
     def __init__(self, world: Running, client: MediaClient) -> None:
@@ -95,23 +95,23 @@ class Member:
         return forwarded(room).get(self.address, [])
 
 
-async def shared_room(world: Running) -> list[Member]:
+async def shared_room(world: Running) -> list[Seated]:
     """A room with a seat on each of two workers; the first one speaks."""
-    members = []
+    seats = []
     for worker in range(2):
         client = MediaClient(SHARED << 8 | worker, Address(0, "127.0.0.1", 9))
         world.pool.apply(
             OpenSealer(SHARED, 100 + worker, 0, ROOM_KEY, worker),
             OpenSeat(client.media_id, SHARED, 1 + worker, 0, client.up_key, client.down_key),
         )
-        members.append(Member(world, client))
+        seats.append(Seated(world, client))
     world.pool.apply(ShareRoom(SHARED, 0, (0, 1)))
-    speaker, listener = members
+    speaker, listener = seats
     world.pool.apply(
         OpenStream(5, speaker.client.media_id, MediaKind.AUDIO, CAPS),
         ChangeForwarding(SHARED, (5,), (Receiver(listener.client.media_id),)),
     )
-    return members
+    return seats
 
 
 @linux
@@ -140,14 +140,15 @@ def test_a_seat_of_a_worker_moves_from_udp_to_a_stream_and_back() -> None:
     async def main() -> None:
         async with running(2) as world:
             client = await world.seat(1, 30)
-            for _ in range(2):
-                await asyncio.sleep(CHALLENGE_INTERVAL)
+            for pause in (CHALLENGE_INTERVAL, MOVE_INTERVAL):
+                await asyncio.sleep(pause)
                 challenge = await world.answer(client, ItemType.PATH_CHALLENGE)
                 response = client.up(Item(ItemType.PATH_RESPONSE, challenge.value))
                 world.client.sendto(response, world.pool.local_addresses()[0])
                 proven = await world.event(PathProven)
                 assert proven.address[1:] == world.client.getsockname()
-                await Member(world, client).prove()
+                if pause < MOVE_INTERVAL:
+                    await Seated(world, client).prove()
 
     run(main())
 
@@ -156,38 +157,38 @@ def test_a_seat_of_a_worker_moves_from_udp_to_a_stream_and_back() -> None:
 def test_streams_outlive_a_worker() -> None:
     async def main() -> None:
         async with running(2) as world:
-            member = Member(world, await world.seat(1, 31))
-            await member.prove()
+            seat = Seated(world, await world.seat(1, 31))
+            await seat.prove()
             os.kill(world.pool.processes()[1], signal.SIGKILL)
-            member.say(member.client.ping())
+            seat.say(seat.client.ping())
             await world.event(WorkerReplaced)
-            member.client = await world.seat(1, 32)
-            await member.prove()
+            seat.client = await world.seat(1, 32)
+            await seat.prove()
 
     run(main())
 
 
-def pair() -> tuple[Handoff, socket.socket, End]:
+def pair() -> tuple[Streams, Handoff, socket.socket, End]:
     streams = Streams()
     handoff = Handoff(streams, 2)
     end = End()
     streams.open(end)
-    return handoff, handoff.open(1), end
+    return streams, handoff, handoff.open(1), end
 
 
 def test_what_is_handed_to_a_worker_and_what_is_not() -> None:
     async def main() -> None:
-        handoff, worker, _ = pair()
+        streams, handoff, worker, _ = pair()
         first, second = bytes(5) + b"\1" + bytes(1194), bytes(5) + b"\3x"
         elsewhere = bytes(5) + b"\2" + bytes(30)
-        handoff._streams.receive(2**32 - 1, [first, second, elsewhere, b"short", bytes(1201)])
+        streams.receive(2**32 - 1, [first, second, elsewhere, b"short", bytes(1201)])
         assert receive_up(worker) == (2**32 - 1, [first, second])
         assert receive_up(worker) is None
         assert handoff.stats().errors == {}
         handoff.close(1)
         handoff.close(1)
         assert receive_up(worker) is None
-        handoff._streams.receive(1, [first])
+        streams.receive(1, [first])
         worker.close()
 
     run(main())
@@ -197,10 +198,10 @@ def test_a_worker_that_takes_nothing_costs_datagrams_and_no_memory(monkeypatch: 
     monkeypatch.setattr(handoff_module, "BUFFER_BYTES", 100_000)
 
     async def main() -> None:
-        handoff, worker, end = pair()
+        streams, handoff, worker, end = pair()
         datagram = bytes(5) + b"\1" + bytes(1194)
         for _ in range(100):
-            handoff._streams.receive(1, [datagram] * 100)
+            streams.receive(1, [datagram] * 100)
         lost = handoff.stats().errors
         assert 5_000 < lost["EAGAIN"] < 10_000
         lane = HandoffLane(worker)
@@ -220,10 +221,10 @@ def test_more_receivers_than_fit_a_message(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(handoff_module, "MAX_STREAMS", 3)
 
     async def main() -> None:
-        handoff, worker, end = pair()
+        streams, handoff, worker, end = pair()
         ends = [end, *(End() for _ in range(6))]
         for other in ends[1:]:
-            handoff._streams.open(other)
+            streams.open(other)
         receivers = ReceiverSet((number, Address(0, STREAM_HOST, number)) for number in range(1, 8))
         Sender([HandoffLane(worker)]).send([Transmission(b"x", receivers, 4), Transmission(b"y", receivers)])
         await asyncio.sleep(0.05)

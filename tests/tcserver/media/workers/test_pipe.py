@@ -41,6 +41,7 @@ VALUES = [
     interface.SealerTold(1, (interface.SealerState(1, 2, KEY, 2**48),)),
     interface.PathProven(1, ADDRESS),
     interface.PathLost(1),
+    interface.SeatSilent(1, True),
     interface.SeatRekeyDue(1),
     interface.SealerRekeyDue(1, 2),
     interface.SpeakersChanged(1, (2, 3), (), 2),

@@ -10,7 +10,9 @@ import {
   KIND,
   LayerInterest,
   MAX_KEY_BOXES,
+  MemberQuality,
   PUBLICATION_NUMBER,
+  QUALITY,
   RoomKey,
   SOURCE,
   StreamChoice,
@@ -121,6 +123,13 @@ export const Speakers = row(
   },
   { states: SEATED },
 );
+
+/** How good this participant finds its own connection, when that has changed. The server tells the others. */
+export const OwnQuality = row("own_quality", "client", { quality: QUALITY }, { states: SEATED });
+
+/** The connections of participants that have become better or worse. A participant not named yet is unknown. */
+export const MemberQualities = row("quality", "server", { members: array(MemberQuality, 1024) }, { states: SEATED });
+export type MemberQualities = MessageOf<typeof MemberQualities>;
 
 /** Sender keys, boxed for each member. The server passes them on without opening them. */
 export const KeyBoxes = row("key_boxes", "both", { boxes: array(AddressedBox, MAX_KEY_BOXES) }, { states: SEATED });

@@ -77,6 +77,11 @@ const ROLES = ["admin", "chair", "speaker", "listener", "observer", "recorder", 
 export type Role = (typeof ROLES)[number];
 export const ROLE = oneOf("Role", ROLES);
 
+const QUALITIES = ["lost", "poor", "good", "excellent", "unknown"] as const;
+/** How good the connection of a participant is. */
+export type Quality = (typeof QUALITIES)[number];
+export const QUALITY = oneOf("Quality", QUALITIES);
+
 const CHAT_SCOPES = ["room", "participant", "server", "unknown"] as const;
 /** Who gets a text; `server` is everybody on the server: a notice of the operator. */
 export type ChatScope = (typeof CHAT_SCOPES)[number];
@@ -227,6 +232,11 @@ const STREAM_CHOICE = {
 /** The wish of a receiver for one stream. It overrides the default of its source. */
 export type StreamChoice = Whole<typeof STREAM_CHOICE>;
 export const StreamChoice = record("StreamChoice", STREAM_CHOICE);
+
+const MEMBER_QUALITY = { participant: U32, quality: QUALITY };
+/** How good the connection of a participant is, as it found itself, or lost as the server found. */
+export type MemberQuality = Whole<typeof MEMBER_QUALITY>;
+export const MemberQuality = record("MemberQuality", MEMBER_QUALITY);
 
 /** Whether somebody wants a layer of a stream. */
 export const LayerInterest = record("LayerInterest", {

@@ -1,0 +1,50 @@
+"""Everybody sees how good everybody's connection is, and each is told what could be done about its own."""
+
+from tcclient.core import events
+from tcclient.core.media.quality import Advice
+from tcproto.messages import Kind, Quality, Source
+from tests.support.simulation.client import Client
+from tests.support.simulation.world import World
+
+
+def seen(hearer: Client, of: Client) -> list[Quality]:
+    changes = hearer.told(events.ConnectionQuality)
+    return [change.quality for change in changes if change.participant == of.participant]
+
+
+def test_a_poor_uplink_is_seen_by_all_and_its_end_too(world: World) -> None:
+    ada, ben, cleo = world.room("ada", "ben", "cleo")
+    ben.talk()
+    camera = ben.publish(Kind.VIDEO, Source.CAMERA, "vp8")
+    world.run(15)
+    for client in (ada, ben, cleo):
+        assert seen(client, ben) == [Quality.EXCELLENT]
+    ben.up.change(loss=0.15)
+    world.run(15)
+    for client in (ada, ben, cleo):
+        assert seen(client, ben)[-1] is Quality.POOR
+        assert set(seen(client, ada)) == {Quality.EXCELLENT}
+    dora = world.client("dora")
+    world.until(lambda: world.ready(dora))
+    assert seen(dora, ben) == [Quality.POOR], "who comes later is told at once"
+    ben.session.seat.unpublish(camera)
+    ben.pump()
+    world.run(2)
+    ben.up.change(loss=0.0)
+    world.run(20)
+    assert [told.advice for told in ben.told(events.ConnectionAdvice)] == [Advice.CAMERA_OFF, Advice.UPLINK, None]
+    for client in (ada, ben, cleo, dora):
+        assert seen(client, ben)[-1] is Quality.EXCELLENT
+    assert not ada.told(events.ConnectionAdvice)
+
+
+def test_who_has_vanished_is_lost_to_the_others_and_back_when_it_is_heard_again(world: World) -> None:
+    ada, ben = world.room("ada", "ben", muted=True)
+    world.run(5)
+    ben.block()
+    ben.outage(12)
+    took = world.until(lambda: seen(ada, ben)[-1] is Quality.LOST)
+    assert 7 < took < 9.5
+    world.run(12 - took)
+    ben.unblock()
+    world.until(lambda: seen(ada, ben)[-1] is not Quality.LOST, limit=6)
