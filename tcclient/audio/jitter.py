@@ -205,6 +205,8 @@ class JitterBuffer:
         """
         assert self._position is not None
         assert self._last is not None
+        if self._may_come(head, now):
+            return self._wait(now)
         # Sound that was invented while waiting has already filled the beginning of the gap.
         covered = min(self._stalled, head.timestamp - self._position)
         self._position += covered
@@ -233,6 +235,20 @@ class JitterBuffer:
         if self._last.ended or self._concealed >= _MAX_CONCEAL:
             self._playing = False
             return self._silence()
+        return self._wait(now)
+
+    def _may_come(self, head: _Packet, now: float) -> bool:
+        """Return whether the packet before ``head`` is missing and not yet late by the target.
+
+        Then play-out has less delay than it should. To wait makes up for that at once, and spares the packet.
+        """
+        assert self._last is not None
+        missing = head.sequence - self._last.sequence - 1
+        early = self._lag(now) < self._delay.target
+        return missing > 0 and early and not self._last.ended and self._concealed < _MAX_CONCEAL
+
+    def _wait(self, now: float) -> Frame:
+        """Invent sound while media time does not move."""
         self._stalled += _TICK
         self._concealed += _TICK
         return Frame(FrameKind.LATE, None, None, _TICK, self._lag(now))
