@@ -112,7 +112,7 @@ class ItemType(IntEnum):
     RETRANSMISSION_REQUEST = 26
     """up: asks for packets of a series again"""
     RESEND_REQUEST = 27
-    """down: asks for packets of up datagrams again. Reserved."""
+    """down: asks for packets of up datagrams again"""
     PROBE = 28
     """up, down: id 2, padding. Reserved."""
     URGENT = 29

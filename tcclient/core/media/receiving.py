@@ -12,7 +12,7 @@ from tcclient.core.media.copies import COPY_ITEMS, copied_packets, last_copy_aft
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
-from tcclient.core.media.repair import VIDEO_PATIENCE, Repair, Slot
+from tcclient.core.media.repair import AUDIO_PATIENCE, VIDEO_PATIENCE, Repair, Slot
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcproto.beacon import Beacon, BeaconContext, open_beacon
@@ -271,7 +271,7 @@ class MediaReceiver:
             self._drops[Drop.UNKNOWN_STREAM] += 1
 
     def _count(self, sealed: SealedPacket) -> bool:
-        """Count a packet, and look for lost ones before it; return whether it was lost itself, and is repaired."""
+        """Count a packet, and look for lost ones before it; return whether it was lost itself, on either way."""
         header, slot = sealed.header, _slot(sealed)
         if isinstance(header, AudioHeader):
             self.sound_at = sealed.received_at
@@ -284,8 +284,11 @@ class MediaReceiver:
         more = counts.count(sealed.forward, sealed.transit, sealed.delay)
         if counts.reordered != reordered:
             repaired = self._came_late(slot, sealed, counts)
-        elif more > 1:
-            self._miss(slot, sealed, more - 1, counts.last_copy_after)
+        else:
+            repaired = header.sequence < counts.sequence  # forwarded late: it was lost on its way to the server
+            counts.sequence = max(header.sequence, counts.sequence)
+            if more > 1:
+                self._miss(slot, sealed, more - 1, counts.last_copy_after)
         self._loss.mark(sealed.received_at, self._expected, max(0, self._expected - self._received) + self._repaired)
         self._expected += more
         self._received += 1
@@ -313,9 +316,8 @@ class MediaReceiver:
             return
         if isinstance(header, AudioHeader):
             self._missed(now)
-            patience = self.repair.patience
-            count = min(count, int(patience * 1000 / header.duration_ms))
-            self.repair.lost(slot, sealed.forward, count, patience, wait, now)
+            count = min(count, int(AUDIO_PATIENCE * 1000 / header.duration_ms))
+            self.repair.lost(slot, sealed.forward, count, AUDIO_PATIENCE, wait, now)
         elif isinstance(header, VideoHeader):
             self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, 0.0, now)
 

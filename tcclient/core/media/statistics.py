@@ -32,6 +32,8 @@ class StreamStatistics:
     """Forwarded to this receiver, as far as known."""
     repaired: int = 0
     """Of the received ones, those that were lost and came when they were asked for again, or as copies."""
+    sequence: int = -1
+    """The highest sequence number that has come."""
     last_copy_after: float = 0.0
     """Seconds from the packet behind a lost one to the last copy of that; 0 where there are no copies."""
     _first: int = -1

@@ -24,8 +24,8 @@ KEPT_BACK = 4
 KEPT_NUMBERS = {None: 16, Kind.AUDIO: 128, Kind.VIDEO: 512}
 """By kind: packets of a series that can be found again by their forward numbers. Each is a power of two.
 
-128 packets are 2.5 s of sound in packets of 20 ms, and 512 are over 2 s of pictures at 2 Mbit/s. After 2 s not even a
-recorder waits for a packet.
+128 packets are 2.5 s of sound in packets of 20 ms, and 512 are over 2 s of pictures at 2 Mbit/s. After 2 s nobody
+waits for a packet any more.
 """
 _COMFORT_TICKS = round(COMFORT_INTERVAL * AUDIO_CLOCK)
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO

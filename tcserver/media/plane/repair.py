@@ -1,16 +1,17 @@
-"""Repair of what is lost on the way down: what was sealed is sent again, and copies go to those who need them."""
+"""Repair of what is lost: on the way down it is sent again, or copies are; on the way up it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from tcproto.datagram import LARGE, ItemType
-from tcproto.feedback import parse_receiver_report, parse_retransmission_request
+from tcproto.datagram import LARGE, Item, ItemType
+from tcproto.feedback import pack_resend_request, parse_receiver_report, parse_retransmission_request
 from tcserver.media.forwarding.drops import Counters, Drop
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.redundancy import MAX_COPIES, MAX_RECEPTIONS, ReportedLoss, copies_needed
 from tcserver.media.forwarding.repeats import Repeats
+from tcserver.media.forwarding.resends import Resends
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.seat import MediaSeat
 from tcserver.media.relay import wire
@@ -38,9 +39,34 @@ class Repair:
         self._replays = replays
         self._counters = counters
         self._transmit = transmit
+        self._resends: dict[int, Resends] = {}
+        """By media id of the seats of which something is missing."""
         relay.follow(Message.REPEAT, self._take_repeat)
         relay.follow(Message.REPEATED, self._take_repeated)
         relay.follow(Message.NEED, self._take_need)
+
+    def miss(self, seat: MediaSeat, now: float) -> None:
+        """Note a gap in the datagrams of a seat, which are asked for soon."""
+        resends = self._resends.get(seat.media_id)
+        if resends is None or resends.up is not seat.up:
+            resends = self._resends[seat.media_id] = Resends(seat.up)
+        resends.miss(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when ``poll`` is due; None: nothing is missing."""
+        return min((due for each in self._resends.values() if (due := each.next_deadline) is not None), default=None)
+
+    def poll(self, seats: Mapping[int, MediaSeat], now: float) -> Iterator[tuple[MediaSeat, Item]]:
+        """Yield what clients are asked to send again now, each with its seat."""
+        for media_id, resends in list(self._resends.items()):
+            seat = seats.get(media_id)
+            counters = []
+            if seat is not None and seat.up is resends.up:
+                counters = resends.due(seat.path.rtt, now)
+            if seat is not None and counters:
+                yield seat, Item(ItemType.RESEND_REQUEST, pack_resend_request(counters))
+            elif not counters and (seat is None or resends.next_deadline is None or seat.up is not resends.up):
+                del self._resends[media_id]
 
     def take(self, seat: MediaSeat, type_: int, value: bytes, now: float) -> bool:
         """Take an item of a seat; return whether something may be due for it."""
