@@ -58,6 +58,7 @@ async def connect(
     receive_interval: float = 0.0,
     path: PathChoice = "auto",
     retry: RetryHook | None = None,
+    reconnect: bool = True,
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
 
@@ -74,6 +75,8 @@ async def connect(
       and "stream" allow only one of these ways.
     - ``retry``: is called before each wait. With it, attempts that may succeed later (the server is too busy, or goes
       down) are repeated with growing waits, until the caller gives up or the server says stop.
+    - ``reconnect``: a room whose connection is lost later comes back by itself, and tells so by ``Reconnecting`` and
+      ``Reconnected``. With False the loss ends it.
 
     Raises ``WrongValue`` for a link without a room and for a name that is not allowed, and the other errors of
     ``tcclient.errors``.
@@ -98,7 +101,7 @@ async def connect(
         for text in entry.faults:
             room.tell_fault(text)
         try:
-            await room.open(entry.enter)
+            await room.open(entry.enter, entry.come_back if reconnect else None)
             seated = True
             yield room
         except ClientError as error:
@@ -162,6 +165,29 @@ class _Entry:
         await self._log_in(connection)
         return await self._sit_down(connection)
 
+    async def come_back(self, connection: Connection) -> core.Joined | None:
+        """Connect again, and resume the seat (None is returned); if that is lost, log in and join.
+
+        Raises the errors of ``connect``.
+        """
+        connection.begin_again()
+        key = _step(connection, core.ServerKey, core.WrongServerKey)
+        await connection.open(self._link)
+        await self._check_server(connection, await self._answered(key))
+        connection.check_open()  # a server that is full says so right behind its key
+        session = connection.session
+        if session.seated:
+            step = _step(connection, core.Resumed, core.ResumeFailed, core.Evicted)
+            session.resume()
+            connection.pump()
+            match await self._answered(step):
+                case core.Resumed():
+                    return None
+                case core.Evicted(code, text):
+                    raise JoinRefused(text, code)
+        await self._log_in(connection)
+        return await self._sit_down(connection)
+
     async def _check_server(self, connection: Connection, key: core.ServerKey | core.WrongServerKey) -> None:
         host, port = self._link.host, self._link.port
         if isinstance(key, core.WrongServerKey):
@@ -169,6 +195,7 @@ class _Entry:
         if not key.trusted:
             if self._trust is None or not await self._trust(key.fingerprint):
                 raise UntrustedServer(host, key.fingerprint)
+            connection.check_open()
             connection.session.trust_server(time.monotonic())
             connection.pump()
         pinned = self._known.pin(host, port, key.fingerprint)
@@ -191,6 +218,7 @@ class _Entry:
             raise ConnectError(text, action=Action.RECONNECT) from None
 
     async def _log_in(self, connection: Connection) -> None:
+        connection.check_open()
         step = _step(connection, core.DeriveKey, core.LoginFailed)
         with _checked():
             connection.session.begin_login(self._user, self._name)
@@ -207,6 +235,7 @@ class _Entry:
             raise LoginRefused(answer.text, answer.code, answer.action, answer.retry_after_ms)
 
     async def _sit_down(self, connection: Connection) -> core.Joined:
+        connection.check_open()
         step = _step(connection, core.Joined, core.JoinFailed)
         try:
             with _checked():
@@ -230,7 +259,7 @@ class _Entry:
 
 def _step(connection: Connection, *types: type[core.Event]) -> asyncio.Future[core.Event]:
     """Return the future of the next event of one of these types; to be called before the server is asked."""
-    return connection.expect(lambda event: isinstance(event, types))
+    return connection.expect(lambda event: isinstance(event, types), on_connection=True)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tcclient.core.events import Closed
+from tcclient.core.events import Closed, Detached
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import format_fingerprint
 
@@ -123,10 +123,10 @@ class WrongValue(ClientError, ValueError):
 
 
 class NoReply(ClientError):
-    """The server has not answered a request in time; what became of it is not known. The room goes on."""
+    """The server has not answered a request, and what became of it is not known. The room goes on."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the server has not answered within {seconds:g} s", None, Action.NONE)
+    def __init__(self, text: str) -> None:
+        super().__init__(text, None, Action.NONE)
 
 
 class RoomClosed(ClientError):
@@ -144,6 +144,11 @@ def closed_error(closed: Closed) -> RoomClosed:
     """Return the error that says the same as the last event: what is asked of a closed room raises it."""
     kind = DishonestServer if closed.dishonest else RoomClosed
     return kind(closed.text, closed.code, closed.action, closed.retry_after_ms)
+
+
+def lost_error(lost: Detached) -> RoomClosed:
+    """Return the error that says why a connection was lost whose seat goes on."""
+    return RoomClosed(lost.text, lost.code, Action.RECONNECT, lost.retry_after_ms)
 
 
 class MediaError(ClientError):

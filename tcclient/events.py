@@ -35,6 +35,7 @@ from tcclient.core.events import (
 from tcclient.participant import Participant
 from tcclient.publication import Publication
 from tcclient.track import Track
+from tcproto.errors import ErrorCode
 
 __all__ = (
     "ChatReceived",
@@ -57,6 +58,8 @@ __all__ = (
     "PathChanged",
     "PublicationFailed",
     "PublicationHeld",
+    "Reconnected",
+    "Reconnecting",
     "RecordingFailed",
     "RoomUpdated",
     "SpeakersChanged",
@@ -105,6 +108,31 @@ class RecordingFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconnecting:
+    """The connection was lost, or an attempt to come back has failed; the next one follows after ``wait`` seconds.
+
+    Until ``Reconnected``, participants and tracks are those of before, and sound may go on by UDP.
+    """
+
+    attempt: int
+    """Number of the attempt that follows, from 1."""
+    wait: float
+    text: str
+    """Why, in one line."""
+    code: ErrorCode | None
+    """The server's; None where the connection was lost without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnected:
+    """The connection is back."""
+
+    resumed: bool
+    """Whether nothing was missed: others saw no leave. Else the room was entered again, with other participant ids: the
+    participants and tracks of before have left, and those who are here have come, by events."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewDevice(ParticipantEvent[Participant]):
     """This verified participant is here with a device that its account has not been seen with on this server before.
 
@@ -150,5 +178,7 @@ Event = (
     | MemberHeard[Participant]
     | CommitmentMismatch[Participant]
     | RoomUpdated
+    | Reconnecting
+    | Reconnected
     | Closed
 )

@@ -14,6 +14,7 @@ from tcclient.audio.gate import GateMode
 from tcclient.capture.pacing import Schedule, Timeline
 from tcclient.capture.publisher import AudioPublisher, VideoPublisher
 from tcclient.core import events as core
+from tcclient.core.seat import Seat
 from tcclient.errors import MediaError, RequestRefused, SourceError
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
 from tcclient.transport.connection import Connection
@@ -90,6 +91,8 @@ class Publication:
         self._connection = connection
         self._ended = ended
         self._failed = failed
+        self._seat: Seat | None = None
+        """The seat that it was announced in. After a loss of that the same source goes on in another one."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="publication")
         self._task: asyncio.Task[None] | None = None
         self._schedule: Schedule | None = None
@@ -134,6 +137,18 @@ class Publication:
         rate = getattr(self.source, "frame_rate", None)
         return float(1 / rate) if rate else 0.02
 
+    def announced(self, number: int, seat: Seat) -> None:
+        """Take the number under which it was announced in a seat, the first or the next one."""
+        if self._seat is not None:
+            self._want_keyframe()
+        self.number, self.stream, self._seat = number, 0, seat
+
+    @property
+    def _announced(self) -> bool:
+        """Whether the present seat knows of it."""
+        session = self._connection.session
+        return session.seated and session.seat is self._seat
+
     async def look(self) -> None:
         """Make the first frame, where the source does not set the time itself; raises ``SourceError`` if it cannot."""
         if self._publisher.live:
@@ -160,14 +175,16 @@ class Publication:
     def mute(self, muted: bool = True) -> None:
         """Set the mute flag: no sound or picture leaves from this moment on.
 
-        Raises ``RequestRefused`` once ended, and to unmute what a chair holds muted.
+        While the seat is lost, it is set for the next one. Raises ``RequestRefused`` once ended, and to unmute what a
+        chair holds muted.
         """
         if muted:
             self._shut(True)
-        try:
-            self._connection.session.seat.set_muted(self.number, muted)
-        except Refusal as refusal:
-            raise RequestRefused(refusal.text, refusal.code) from None
+        if self._announced or self._connection.given_up:
+            try:
+                self._connection.session.seat.set_muted(self.number, muted)
+            except Refusal as refusal:
+                raise RequestRefused(refusal.text, refusal.code) from None
         self._shut(muted)
         self.muted = muted
         self._connection.pump()
@@ -225,8 +242,9 @@ class Publication:
         """End the publication."""
         try:
             await self.pause()
-            with contextlib.suppress(Refusal):  # the seat is gone, and the publication with it
-                self._connection.session.seat.unpublish(self.number)
+            if self._announced:  # else the seat is gone, and the publication with it
+                with contextlib.suppress(Refusal):
+                    self._connection.session.seat.unpublish(self.number)
                 self._connection.pump()
         finally:
             self._ended(self)
@@ -241,7 +259,7 @@ class Publication:
 
     def _send_audio(self, frame: EncodedAudio, timestamp: int) -> None:
         now, session = time.monotonic(), self._connection.session
-        sent = session.seated and session.seat.publications.send_audio(
+        sent = self._announced and session.seat.publications.send_audio(
             self.number,
             frame.payload,
             timestamp,
@@ -259,7 +277,7 @@ class Publication:
     def _send_video(self, frame: EncodedVideo) -> None:
         now, session = time.monotonic(), self._connection.session
         assert isinstance(self._publisher, VideoPublisher)
-        packets = session.seated and session.seat.publications.send_video(
+        packets = self._announced and session.seat.publications.send_video(
             self.number,
             frame.data,
             frame.timestamp,

@@ -7,10 +7,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tcclient.attendance import Attendance, ComeBack
 from tcclient.audio.gate import GateMode
 from tcclient.core import events as core
 from tcclient.core.media.packet import MediaPacket
@@ -19,7 +19,7 @@ from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.core.session import Session
-from tcclient.errors import RoomClosed, SourceError
+from tcclient.errors import ClientError, RoomClosed, SourceError
 from tcclient.events import (
     Closed,
     Event,
@@ -43,7 +43,7 @@ from tcclient.trust.known_devices import KnownDevices
 from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode
 from tcproto.membership import safety_code
-from tcproto.messages import PublicationInfo, RoomInfo, Source
+from tcproto.messages import PublicationInfo, RaiseHand, RoomInfo, Source
 from tcproto.packet import Header
 
 if TYPE_CHECKING:
@@ -90,6 +90,9 @@ class Room(RoomVerbs):
         self._everybody: dict[int, Participant] = {}
         """``participants`` and ``me``."""
         self._me: Participant | None = None
+        self._attendance = Attendance(self._connection, self._spawn, self._tell, self._end, self._go_on)
+        self._hand_was_up = False
+        """Whether our hand was up when a seat was lost."""
 
     # Who and what
 
@@ -118,6 +121,11 @@ class Room(RoomVerbs):
         return self._connection
 
     @property
+    def seated(self) -> bool:
+        """Whether there is a seat: not while the room is being entered again after a loss, nor after the end."""
+        return self._closed is None and self._connection.session.seated
+
+    @property
     def tracks(self) -> list[Track]:
         """The tracks of all others."""
         return [track for track in self._reception.tracks.values() if not track.participant.is_me]
@@ -140,15 +148,13 @@ class Room(RoomVerbs):
 
     @property
     def path_statistics(self) -> PathStatistics:
-        """What was measured on the path to the server; raises ``RoomClosed`` when the seat is gone."""
-        self._check_open()
-        return self._connection.session.seat.path.statistics
+        """What was measured on the path to the server; raises as all verbs do when there is no seat."""
+        return self._do(lambda: self._connection.session.seat.path.statistics)
 
     @property
     def network(self) -> NetworkStatistics:
-        """How the network does, in both directions; raises ``RoomClosed`` when the seat is gone."""
-        self._check_open()
-        return self._connection.session.network_statistics()
+        """How the network does, in both directions; raises as all verbs do when there is no seat."""
+        return self._do(self._connection.session.network_statistics)
 
     def capture_time(self, track: Track, timestamp: int) -> float | None:
         """Return when the sample of a timestamp was captured, in seconds of the sender's monotonic clock, if known."""
@@ -213,13 +219,14 @@ class Room(RoomVerbs):
     async def _announce_all(self, publications: Sequence[Publication]) -> None:
         await self._replied(*(self._announce(publication) for publication in publications))
 
-    def _announce(self, publication: Publication) -> asyncio.Future[core.Event]:
+    def _announce(self, publication: Publication, *, muted: bool = False) -> asyncio.Future[core.Event]:
         kind, source, codec, width, height = codec_of(publication.source)
-        number = publication.number = self._do(
+        number = self._do(
             lambda: self._connection.session.seat.publish(
-                kind, source, codec, time.monotonic(), width=width, height=height
+                kind, source, codec, time.monotonic(), muted=muted, width=width, height=height
             )
         )
+        publication.announced(number, self._connection.session.seat)
         self.publications[number] = publication
         return self._connection.expect(
             lambda event: isinstance(event, core.PublicationReady | core.PublishFailed) and event.number == number
@@ -241,12 +248,24 @@ class Room(RoomVerbs):
 
     # Life
 
-    async def open(self, enter: Callable[[Connection], Awaitable[core.Joined]]) -> None:
-        """Connect, log in and sit down, by ``enter``."""
+    def hint_network_changed(self) -> None:
+        """Look at once whether the connection still works, and come back at once if it does not.
+
+        For programs that the system tells of another network; without it that takes up to 15 s.
+        """
+        self._check_open()
+        self._attendance.hurry()
+        self._connection.hint_network_changed()
+
+    async def open(
+        self, enter: Callable[[Connection], Awaitable[core.Joined]], come_back: ComeBack | None = None
+    ) -> None:
+        """Connect, log in and sit down, by ``enter``; after a loss of the connection come back, by ``come_back``."""
         joined = await enter(self._connection)
         self._info = joined.room
         self.permissions = joined.permissions
         self._entered = True
+        self._attendance.come_back = come_back
         self._spawn(self._reception.tend())
         self._spawn(self._devices.run())
 
@@ -300,10 +319,16 @@ class Room(RoomVerbs):
     def _seat_event(self, event: core.Event) -> None:
         match event:
             case core.Joined(own_id):
+                if self._entered:
+                    self._leave_behind(event)
                 self._own_id = own_id
             case core.PathChanged(state, way):
                 self.path, self.way = state, way
                 self._tell(event)
+                if self.path_is_ok:
+                    self._attendance.hurry()
+            case core.ResumeFailed():
+                self._attendance.seat_lost()
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(event)
@@ -312,8 +337,42 @@ class Room(RoomVerbs):
                 self._tell(event)
             case core.Evicted(code, text):
                 self._end(Closed(code, text or CODES[code].text, CODES[code].action))
-            case core.Closed(code, text):
-                self._end(replace(event, text=text or (CODES[code].text if code else "")))
+            case core.Detached() | core.Closed():
+                self._attendance.lost(event)
+
+    # Inside: losses
+
+    def _leave_behind(self, joined: core.Joined) -> None:
+        """Let everybody leave, for we sit in another seat, perhaps in another life of the room."""
+        if joined.room.life != self.info.life and self._subscribed is not None:
+            self._subscribed = self._subscribed[0], ()  # the streams are others
+        self._info, self.permissions = joined.room, joined.permissions
+        self.path, self.way = PathState.UNKNOWN, Way.UDP
+        for track in list(self._reception.tracks.values()):
+            self._tell(core.TrackUnpublished(self._reception.unpublished(track.info)))
+        for participant in self.participants.values():
+            self._tell(core.ParticipantLeft(participant))
+        if any(participant.speaking for participant in self._everybody.values()):
+            self._tell(SpeakersChanged((), None))
+        self._hand_was_up = self.me.hand > 0
+        self.participants.clear()
+        self._everybody.clear()
+
+    def _go_on(self) -> None:
+        """Do in the new seat what was done in the one that was lost."""
+        seat, before = self._connection.session.seat, list(self.publications.values())
+        self.publications.clear()
+        for publication in before:
+            if not publication.ended:
+                try:
+                    self._announce(publication, muted=publication.muted or publication.held)
+                except ClientError as error:
+                    self._publication_failed(publication, error)
+        if self._subscribed is not None:
+            seat.subscribe(*self._subscribed)
+        if self._hand_was_up:
+            seat.request(RaiseHand())
+        self._connection.pump()
 
     def _participant_joined(self, entry: RosterEntry) -> None:
         participant = Participant(entry, self.request, is_me=entry.id == self._own_id)
@@ -322,7 +381,7 @@ class Room(RoomVerbs):
             self._me = participant
         else:
             self.participants[entry.id] = participant
-        if self._entered:
+        if self._entered and not participant.is_me:
             self._tell(ParticipantJoined(participant))
         self._devices.look(participant, self._connection.session.server_fingerprint)
 
@@ -389,7 +448,8 @@ class Room(RoomVerbs):
         self._tell(RecordingFailed(failure.account, str(failure.error)))
 
     def _forget(self, publication: Publication) -> None:
-        self.publications.pop(publication.number, None)
+        if self.publications.get(publication.number) is publication:
+            del self.publications[publication.number]
 
     # Inside: media and tasks
 

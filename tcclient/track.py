@@ -113,6 +113,11 @@ class Track:
             self._assembler, self._references = FrameAssembler(), ReferenceTracker()
 
     @property
+    def info(self) -> PublicationInfo:
+        """The publication as the roster shows it."""
+        return self._info
+
+    @property
     def number(self) -> int:
         """The publisher's number of the publication."""
         return self._info.number

@@ -39,12 +39,15 @@ class RoomVerbs:
     """The requests. Each returns when the server has carried it out, or raises one of these errors.
 
     ``RequestRefused``: the server refused it. ``RoomClosed``: the seat is gone, or ended while the request waited.
-    ``NoReply``: no reply came within ``REPLY_LIMIT``. ``WrongValue``: an argument is not one that can be sent.
+    ``NoReply``: no reply came within ``REPLY_LIMIT``, or before the seat was lost and taken anew. ``WrongValue``: an
+    argument is not one that can be sent. While the connection is lost, a request waits for the next one.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._closed: Closed | None = None
+        self._subscribed: tuple[tuple[Source, ...], tuple[StreamChoice, ...]] | None = None
+        """What ``subscribe`` asked for last."""
 
     @property
     def closed(self) -> Closed | None:
@@ -53,7 +56,8 @@ class RoomVerbs:
 
     async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
         """Set what is wanted, whole each time: sources of everybody, and choices for single streams."""
-        await self._ask(lambda: self._connection.session.seat.subscribe(tuple(sources), tuple(choices)))
+        self._subscribed = wanted = tuple(sources), tuple(choices)
+        await self._ask(lambda: self._connection.session.seat.subscribe(*wanted))
 
     async def chat(self, text: str, to: Participant | None = None) -> None:
         """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
@@ -160,7 +164,7 @@ class RoomVerbs:
             async with asyncio.timeout(REPLY_LIMIT):
                 await asyncio.gather(*replies)
         except TimeoutError:
-            raise NoReply(REPLY_LIMIT) from None
+            raise NoReply(f"the server has not answered within {REPLY_LIMIT:g} s") from None
 
 
 def _answers(event: Event, key: int | bytes) -> bool:

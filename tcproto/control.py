@@ -32,6 +32,7 @@ from tcproto.messages import (
     row_of,
 )
 from tcproto.noise import CipherState, Initiator, Responder
+from tcproto.resumption import SentMessages, is_counted
 
 PROTOCOL_VERSION = 1
 """The version that this library speaks."""
@@ -95,6 +96,13 @@ class ControlConnection:
         self._failure: ProtocolError | None = None
         self._last_request = 0
         self._requests: dict[int, Any] = {}
+        self.received = 0
+        """Number of the newest counted message that came: of the session (the client's end), of the connection (the
+        server's)."""
+        self.sent = SentMessages()
+        """Counted messages of the session that the server may not have (the client's end only)."""
+        self._sent_at: dict[int, int] = {}
+        """Number of the newest counted message at the time of each request: a reply says that it came."""
 
     @classmethod
     def client(
@@ -176,6 +184,7 @@ class ControlConnection:
         self._send(message, request_id)
         self._last_request = request_id
         self._requests[request_id] = message
+        self._sent_at[request_id] = self.sent.number
         return request_id
 
     def ask(self, message: object) -> None:
@@ -186,6 +195,24 @@ class ControlConnection:
         same = sum(type(request) is type(message) for request in self._requests.values())
         if same < MAX_ASKED and len(self._requests) < MAX_OPEN_REQUESTS:
             self.request(message)
+
+    def follow(self, before: ControlConnection) -> None:
+        """Leave the request ids to the connection before, of a session that is to be resumed on this one."""
+        # It may still make requests that wait for the resumption, as many as may be open.
+        self._last_request = before._last_request + MAX_OPEN_REQUESTS
+
+    def take_over(self, before: ControlConnection, number: int) -> None:
+        """Go on with the session of the connection before, which the server has resumed.
+
+        The messages after ``number``, of which ``before.sent.has_after`` is true, are sent again. The replies to all
+        requests that are open come here.
+        """
+        self.received, self.sent = before.received, before.sent
+        self._requests |= {i: asked for i, asked in before._requests.items() if is_counted(asked)}
+        self._sent_at |= before._sent_at
+        self.sent.forget(number)
+        for kept in self.sent.after(number):
+            self._encrypt(bytes((FRAME_MESSAGE,)) + encode(kept.message, kept.request_id))
 
     def send(self, message: object) -> None:
         """Send a notification. Raises ``ValueError`` for a field out of range."""
@@ -216,7 +243,10 @@ class ControlConnection:
     def _send(self, message: object, request_id: int) -> None:
         if not row_of(type(message)).sender & self._role:
             raise ValueError(f"{row_of(type(message)).name} is not this side's to send")
-        self._encrypt(bytes((FRAME_MESSAGE,)) + encode(message, request_id))
+        data = encode(message, request_id)
+        self._encrypt(bytes((FRAME_MESSAGE,)) + data)
+        if self._authenticated and self._role is Sender.CLIENT and is_counted(message):
+            self.sent.add(message, request_id, len(data))
 
     def _encrypt(self, body: bytes) -> None:
         if self._channel is None:
@@ -255,6 +285,8 @@ class ControlConnection:
         if not body or body[0] != FRAME_MESSAGE:
             raise ProtocolError(ErrorCode.BAD_FRAME, "a frame of an unknown type")
         message, request_id = decode(body[1:])
+        if self._authenticated and is_counted(message):
+            self.received += 1
         if isinstance(message, Unknown):
             return Received(message, request_id)
         row = row_of(type(message))
@@ -273,6 +305,7 @@ class ControlConnection:
         request = self._requests.pop(request_id, None)
         if request is None:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, "a reply to nothing")
+        self.sent.forget(self._sent_at.pop(request_id, 0))
         if not isinstance(reply, Error) and type(reply) is not row_of(type(request)).answer:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, "a reply of the wrong type")
         if isinstance(request, Login | Resume) and not isinstance(reply, Error):

@@ -40,6 +40,8 @@ LARGE = MAX_DATAGRAM // 2
 The packets of a frame that needs several are all larger, since they are of one size. Audio at 64 kbit/s is smaller even
 with two copies. So nobody has to say what a sealed datagram holds, for the rare moment in which something gives way.
 """
+DSCP_SMALL, DSCP_LARGE, DSCP_CONTROL = 46, 34, 24
+"""Service classes of RFC 4594: EF for sound, AF41 for pictures, CS3 for the control connection."""
 MAX_PLAINTEXT = MAX_DATAGRAM - MIN_DATAGRAM
 RELAY_TIME_SIZE = 4
 MAX_COUNTER = 2**48 - 1

@@ -29,16 +29,6 @@ RESERVED = (
         "both sides list none, and ignore what the other lists",
     ),
     Reserved(
-        "messages `resume` and `resumed`, field `resume_token` of `welcome`",
-        (
-            "messages.login.Resume.last_event",
-            "messages.login.Resumed",
-            "messages.login.Resumed.resume_token",
-            "messages.login.Welcome.resume_token",
-        ),
-        "the token is random and fits nothing; a server answers `resume` with `cannot_resume`",
-    ),
-    Reserved(
         "fields `host` and `port` of `media_move`",
         (),
         "no server names another address; a client stays at the one that it has",

@@ -57,8 +57,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
-    rooms = 3 if options.quick else 15
-    cycles = options.cycles or (200 if options.quick else 10_000)
+    rooms = 1 if options.quick else 15
+    cycles = options.cycles or (60 if options.quick else 10_000)
     participants = rooms * ROOM
     grown = [
         {

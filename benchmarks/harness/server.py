@@ -81,19 +81,30 @@ class Server:
                 database.add_room(RoomRecord(name, name, e2ee=False, max_participants=MAX_SEATS))
         usual = {key: SETTINGS[key] for key in WHERE} if usual_limits else SETTINGS
         flags = [f"--set={key}={value}" for key, value in (usual | (settings or {})).items()]
-        command = [sys.executable, *program, "run", "--data", str(data), *flags]
+        self._command = [sys.executable, *program, "run", "--data", str(data), *flags]
         self._log = (Path(self._folder.name) / "log").open("wb+")
+        self.start()
+        self.address = (self.link.host, self.link.port)
+
+    def start(self) -> None:
+        """Start the process, for the first time or after ``kill``; raises ``BenchmarkError``."""
         follow = end_with_parent(signal.SIGTERM)
         with undisturbed():
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=self._log, text=True, preexec_fn=follow
+                self._command, stdout=subprocess.PIPE, stderr=self._log, text=True, preexec_fn=follow
             )
         try:
             self.link = self._read_link()
         except BaseException:
             self.__exit__()
             raise
-        self.address = (self.link.host, self.link.port)
+
+    def kill(self) -> None:
+        """End the process at once, without a word to its clients."""
+        self.process.kill()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def __enter__(self) -> Self:
         return self

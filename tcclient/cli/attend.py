@@ -99,6 +99,7 @@ class Attending:
                 sources=wishes.sources,
                 path=wishes.path,
                 retry=None if wishes.once else self._output.trying_again,
+                reconnect=not wishes.once,
             ) as room:
                 self._seated = True
                 await self._in(room)

@@ -199,6 +199,18 @@ class Output:
                     account=who.account,
                     device_key=who.device_key.hex(),
                 )
+            case events.Reconnecting(attempt, wait, text, code):
+                self._line(
+                    "reconnecting",
+                    f"{text}; attempt {attempt} to come back in {wait:.1f} s",
+                    text=text,
+                    code=code,
+                    attempt=attempt,
+                    wait_s=round(wait, 1),
+                )
+            case events.Reconnected(resumed):
+                text = "the connection is back" if resumed else "back in the room, in a new seat"
+                self._line("reconnected", text, resumed=resumed)
             case events.TrustFault(text):
                 self._line("trust_fault", f"WARNING: {text}", text=text)
             case events.Closed(code, text, action, retry, dishonest):
@@ -299,7 +311,7 @@ class Output:
         self.console.status(status)
 
     def _figures(self, room: Room, listener: Listener | None) -> dict[str, Any] | None:
-        if room.closed is not None:
+        if not room.seated:
             return None
         found = figures(room.network, None if listener is None else listener.statistics().values())
         return {**found, "participants": len(room.everybody)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from tcclient.core.timers import Timers
 from tcproto.control import ControlConnection
@@ -12,6 +13,8 @@ from tcproto.path import CONTROL_TIMEOUT
 
 CONTROL_PING = 5.0
 """Seconds between pings on the control connection. Two may be late before the connection counts as lost."""
+PROBE_PATIENCE = 2.0
+"""Seconds for a sign of the server after the network has changed: a slow round trip with one retransmission."""
 SOFTWARE = "tcclient"
 """Name of this software in the handshake."""
 
@@ -19,6 +22,46 @@ SOFTWARE = "tcclient"
 def control_connection(random_bytes: Callable[[int], bytes]) -> ControlConnection:
     """Return the client's end of a control connection, for a session; ``random_bytes`` is like ``os.urandom``."""
     return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(KEY_SIZE))
+
+
+class Line:
+    """What is said on the control connections of a session, one after the other.
+
+    While there is none, messages are kept, and sent when the session is resumed.
+    """
+
+    def __init__(self, control: ControlConnection) -> None:
+        self._control = control
+        self._is_up = True
+
+    def request(self, message: object) -> int:
+        """Send a request, and return its id; as ``ControlConnection.request``."""
+        request_id = self._control.request(message)
+        self._drop_unless_up()
+        return request_id
+
+    def ask(self, message: object) -> None:
+        """Send a request that a timer repeats; as ``ControlConnection.ask``."""
+        self._control.ask(message)
+        self._drop_unless_up()
+
+    def send(self, message: object) -> None:
+        """Send a notification; as ``ControlConnection.send``."""
+        self._control.send(message)
+        self._drop_unless_up()
+
+    def went_down(self) -> ControlConnection:
+        """Note that the connection was lost, and return it: it has what the next one takes over."""
+        self._is_up = False
+        return self._control
+
+    def come_up(self, control: ControlConnection) -> None:
+        """Go on with another connection."""
+        self._control, self._is_up = control, True
+
+    def _drop_unless_up(self) -> None:
+        if not self._is_up:
+            self._control.data_to_send()  # encrypted for a connection that is lost; the message itself is kept
 
 
 class Liveness:
@@ -43,6 +86,18 @@ class Liveness:
         self._pings = pings
         self._heard_at = now
         self._timers.set(self.KEY, now + CONTROL_PING, self._due)
+
+    def probe(self, now: float) -> None:
+        """Find out at once whether the server is still there: it has ``PROBE_PATIENCE`` to say anything."""
+        if self._pings:
+            self._control.ask(Ping(int(now * 1e6)))
+            self._timers.set(self.KEY, now + PROBE_PATIENCE, partial(self._probed, now))
+
+    def _probed(self, since: float, now: float) -> None:
+        if self._heard_at <= since:
+            self._lost()
+        else:
+            self._due(now)
 
     def pause(self) -> None:
         """Expect nothing, until ``watch`` is called again."""

@@ -341,6 +341,32 @@ class CommitmentMismatch(ParticipantEvent[Who]):
 
 
 @dataclass(frozen=True, slots=True)
+class Detached:
+    """The connection was lost, and the seat goes on without: until it is resumed, or the server has given it up.
+
+    Sound and pictures travel on where UDP works. Requests wait for another connection.
+    """
+
+    code: ErrorCode | None
+    """None where the connection was lost without a word."""
+    text: str
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The seat goes on, on another connection. What was missed follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeFailed:
+    """The server does not have the seat any more, so it is over; ready for ``begin_login``."""
+
+    code: ErrorCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The session is over, to a program also the seat: the last event."""
 
@@ -392,5 +418,8 @@ Event = (
     | MemberSilent[int]
     | MemberHeard[int]
     | CommitmentMismatch[int]
+    | Detached
+    | Resumed
+    | ResumeFailed
     | Closed
 )

@@ -62,6 +62,16 @@ class Login:
         self._emit(events.ServerKey(self.fingerprint, self._static, trusted))
         return trusted
 
+    def follow(self, before: Login) -> None:
+        """Go on with what the login before is known to be: this connection is to resume its session."""
+        self._account, self._name = before._account, before._name
+        self._challenge, self.welcome = before._challenge, before.welcome
+
+    def resume(self, token: bytes, last_event: int) -> None:
+        """Ask for the session of the login before. The signature is valid on this connection only."""
+        signature = sign_device_login(self._device, self._hash, self._account)
+        self._control.request(messages.Resume(token, self._device.public, signature, last_event))
+
     def begin(self, account: str, name: str) -> None:
         """Ask for the challenge of an account, by its folded name."""
         self._account, self._name = account, name

@@ -20,7 +20,9 @@ class Phase(IntEnum):
     """Ready for ``join``."""
     JOINING = 5
     ROOM = 6
-    CLOSED = 7
+    DETACHED = 7
+    """The connection was lost, and the seat goes on: ready for ``reconnect``, then ``resume``."""
+    CLOSED = 8
 
     def require(self, phase: Phase) -> None:
         """Raise ``Refusal`` if this is another phase."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tcclient.core import events
+from tcclient.core.control import Line
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Place
@@ -34,7 +35,6 @@ from tcclient.core.membership.snapshots import SnapshotRequests
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
-from tcproto.control import ControlConnection
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Kind, Source, StreamChoice
@@ -59,7 +59,7 @@ class Seat:
         self,
         joined: messages.Joined,
         place: Place,
-        control: ControlConnection,
+        control: Line,
         emit: Callable[[Event], None],
         random_bytes: Callable[[int], bytes],
         drops: Counter[Drop],
@@ -158,6 +158,12 @@ class Seat:
             ("purge", lambda: self._purge_at, self._purge),
         ):
             self.timers.follow(name, deadline, action)
+
+    def resumed(self, resumed: messages.Resumed, now: float) -> None:
+        """Go on under the keys of a resumed session."""
+        same = resumed.media_id == self.path.media_id
+        use = self.path.rekey if same else self.path.move
+        use(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)
 
     def handle_message(self, message: object, now: float) -> None:
         """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
@@ -400,6 +406,7 @@ class Seat:
         wanted = self.watchdog.subscription
         subscribed = bool(wanted.defaults) or any(choice.wanted for choice in wanted.choices)
         self.path.on_call = bool(self.publications.live) or subscribed
+        self.path.needs_large = self.connections.are_pictures_used
         self.path.handle_timeout(now)
 
     def _purge(self, now: float) -> None:

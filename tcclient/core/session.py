@@ -3,8 +3,9 @@
 The owner passes in what arrives (``receive_control``, ``receive_datagram``). It takes out what has to be sent
 (``control_to_send``, ``datagrams_to_send``) and what has happened (``next_event``, ``media_received``), and calls
 ``handle_timeout`` at ``next_deadline``. ``now`` is monotonic, in seconds. A verb in the wrong phase raises ``Refusal``.
-What the server refuses comes as an event. ``Closed`` is the last event of a connection: nothing is received after it
-until ``reconnect`` begins again on another connection.
+What the server refuses comes as an event. ``Closed`` is the last event of a connection, and so is ``Detached``, after
+which the seat goes on, with datagrams in both directions. No more bytes are received until ``reconnect`` begins again
+on another connection.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tcclient.core import events
-from tcclient.core.control import Liveness
+from tcclient.core.control import Line, Liveness
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Joining
@@ -67,15 +68,21 @@ class Session:
         self._shown = ShownTexts()
         self._timers = Timers()
         self._seat: Seat | None = None
-        self._connect(control, now)
+        self._token = b""
+        """What resumes the session, once."""
+        self._held: ControlConnection | None = None
+        """The connection that was lost, of a seat that is to be resumed."""
+        self._connect(control, settings.fingerprint, now)
 
-    def _connect(self, control: ControlConnection, now: float) -> None:
+    def _connect(self, control: ControlConnection, fingerprint: bytes | None, now: float) -> None:
         self.phase = Phase.CONNECTING
         self.ways: Sequence[Way] = (Way.UDP,)
         """The ways of datagrams on this connection. The owner sets them before the room is entered."""
         self._control = control
+        if self._held is None:
+            self._line = Line(control)
         self._liveness = Liveness(control, self._timers, self._lost)
-        self._login = Login(self._settings.fingerprint, self._device, control, self._events.append)
+        self._login = Login(fingerprint, self._device, control, self._events.append)
         self._joining: Joining | None = None
         self._liveness.watch(now, pings=False)
 
@@ -118,12 +125,12 @@ class Session:
 
     def receive_control(self, data: bytes, now: float) -> None:
         """Take bytes from the control connection."""
-        if self.closed:
+        if self.phase >= Phase.DETACHED:
             return
         self._liveness.heard(now)
         self._control.receive_data(data)
         try:
-            while (event := self._control.next_event()) is not None and not self.closed:
+            while (event := self._control.next_event()) is not None and self.phase < Phase.DETACHED:
                 self._handle(event, now)
         except ProtocolError as error:
             self._control.close(error.code, error.detail)
@@ -177,18 +184,29 @@ class Session:
 
     def close(self) -> None:
         """End the session; the bytes of the farewell are in ``control_to_send``."""
-        if Phase.TRUSTED <= self.phase < Phase.CLOSED:
+        if Phase.TRUSTED <= self.phase < Phase.DETACHED:
             self._control.close(ErrorCode.LEAVING)
         self._end(ErrorCode.LEAVING, "closed here", Action.STOP)
 
     def reconnect(self, control: ControlConnection, now: float) -> None:
-        """Begin again on another connection, with the login; raises ``Refusal`` before ``Closed``.
+        """Begin again on another connection to the same server; raises ``Refusal`` before ``Closed`` or ``Detached``.
 
-        The session remembers the texts that it has shown, the lives of rooms that it has been in, and what it has
-        dropped. So a text that the server sends again is not shown again.
+        With a seat ``resume`` is next, else the login. The session remembers the texts that it has shown, the lives of
+        rooms that it has been in, and what it has dropped. So a text that the server sends again is not shown again.
         """
-        self.phase.require(Phase.CLOSED)
-        self._connect(control, now)
+        if self.phase is not Phase.DETACHED:
+            self.phase.require(Phase.CLOSED)
+        before = self._login
+        self._connect(control, before.fingerprint or self._settings.fingerprint, now)
+        if self._held is not None:
+            control.follow(self._held)
+            self._login.follow(before)
+
+    def hint_network_changed(self, now: float) -> None:
+        """Look at once whether the connection and the path of datagrams still work."""
+        self._liveness.probe(now)
+        if self._seat is not None:
+            self._seat.path.ask_position(now)
 
     # Verbs
 
@@ -200,10 +218,20 @@ class Session:
     def begin_login(self, account: str, name: str) -> None:
         """Log in with an account, under the display name ``name``; ``DeriveKey`` or ``LoginFailed`` follows.
 
-        Raises ``ValueError`` for a name that is not allowed.
+        A seat that might be resumed is given up. Raises ``ValueError`` for a name that is not allowed.
         """
         self.phase.require(Phase.TRUSTED)
+        if self._held is not None:
+            self._give_up()
         self._login.begin(fold_account(account), clean_display(name))
+        self.phase = Phase.LOGGING_IN
+
+    def resume(self) -> None:
+        """Take up the seat again; ``Resumed``, ``ResumeFailed``, ``Evicted`` or ``Detached`` follows."""
+        self.phase.require(Phase.TRUSTED)
+        if self._held is None:
+            raise Refusal(ErrorCode.CANNOT_RESUME)
+        self._login.resume(self._token, self._held.received)
         self.phase = Phase.LOGGING_IN
 
     def account_key_derived(self, key: SigningKey) -> None:
@@ -291,6 +319,9 @@ class Session:
             case messages.Welcome():
                 self.phase = Phase.LOBBY
                 self._login.welcomed(reply)
+                self._token = reply.resume_token
+            case messages.Resumed():
+                self._resumed(reply, now)
             case messages.Room():
                 self._opened(reply.room)
             case messages.Joined():
@@ -308,6 +339,8 @@ class Session:
 
     def _refused(self, request: Any, error: messages.Error, request_id: int, now: float) -> None:
         match request:
+            case messages.Resume():
+                self._resume_refused(error)
             case messages.LoginBegin() | messages.Login():
                 self.phase = Phase.TRUSTED
                 self._events.append(events.LoginFailed(error.code, error.text, error.action, error.retry_after_ms))
@@ -329,6 +362,34 @@ class Session:
         if self._seat is not None:
             self._seat.texts.answered(message_id, accepted=accepted)
 
+    def _resumed(self, resumed: messages.Resumed, now: float) -> None:
+        held, seat = self._held, self._seat
+        assert held is not None
+        assert seat is not None
+        if resumed.participant != seat.joined.participant:
+            raise Distrust("the server gives us another seat than the one that we had")
+        if resumed.number > held.sent.number:
+            raise Distrust("the server has more messages of ours than we sent")
+        if not held.sent.has_after(resumed.number):
+            self._give_up()
+            self._end(None, "too much was said while the connection was lost", Action.RECONNECT)
+            return
+        self._held, self._token, self.phase = None, resumed.resume_token, Phase.ROOM
+        self._control.take_over(held, resumed.number)
+        self._line.come_up(self._control)
+        seat.resumed(resumed, now)
+        self._events.append(events.Resumed())
+
+    def _resume_refused(self, error: messages.Error) -> None:
+        if error.code is ErrorCode.RATE_LIMITED:  # the seat is kept: come back later
+            self._end(error.code, error.text, Action.RECONNECT, error.retry_after_ms)
+            return
+        self._give_up()
+        if error.code is not ErrorCode.CANNOT_RESUME and CODES[error.code].action is Action.STOP:
+            self._events.append(events.Evicted(error.code, error.text))
+        else:
+            self._events.append(events.ResumeFailed(error.code, error.text))
+
     def _opened(self, room: messages.RoomInfo) -> None:
         assert self._joining is not None
         try:
@@ -344,7 +405,7 @@ class Session:
         self._seat = Seat(
             joined,
             place,
-            self._control,
+            self._line,
             self._events.append,
             self._random_bytes,
             self.drops,
@@ -365,19 +426,39 @@ class Session:
         self._liveness.watch(now, pings=True)
 
     def _lost(self) -> None:
-        self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RECONNECT)
+        self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RESUME)
 
     def _stand_up(self) -> None:
-        self._seat, self.phase = None, Phase.LOBBY
+        self._seat, self._held, self.phase = None, None, Phase.LOBBY
         self._timers.cancel_all(but=Liveness.KEY)
+
+    def _give_up(self) -> None:
+        """Forget the seat that was to be resumed on this connection."""
+        self._stand_up()
+        self.phase, self._line = Phase.TRUSTED, Line(self._control)
 
     def _end(
         self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, dishonest: bool = False
     ) -> None:
-        if not self.closed:
-            self.phase, self._seat = Phase.CLOSED, None
-            self._timers.cancel_all()
-            self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
+        if self.phase is Phase.CLOSED or (self.phase is Phase.DETACHED and action is not Action.STOP):
+            return
+        if self._may_resume(code, action):
+            self.phase = Phase.DETACHED
+            self._held = self._line.went_down()
+            self._liveness.pause()
+            self._events.append(events.Detached(code, text, retry_after_ms))
+            return
+        self.phase, self._seat, self._held = Phase.CLOSED, None, None
+        self._timers.cancel_all()
+        self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
+
+    def _may_resume(self, code: ErrorCode | None, action: Action) -> bool:
+        """Tell whether the seat goes on after the end of a connection: of its own, or of one that was to resume it."""
+        if self._seat is None or code is ErrorCode.SHUTDOWN:
+            return False
+        if self._held is not None:
+            return action in (Action.RECONNECT, Action.RESUME)
+        return action is Action.RESUME or (code is None and action is Action.RECONNECT)
 
     def _require_login(self) -> None:
         if not Phase.LOBBY <= self.phase <= Phase.ROOM:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import NamedTuple
 
 from tcclient.errors import ClientError, ConnectError, JoinRefused, LoginRefused, RoomClosed
-from tcproto.errors import Action
+from tcproto.errors import Action, ErrorCode
 
 FIRST_WAIT = 1.0
 """Seconds to wait after the first failure, if the server named no time. A busy machine does a few logins in it."""
@@ -31,6 +32,13 @@ class Retry(NamedTuple):
 RetryHook = Callable[[Retry], None]
 
 
+RETURN_WAITS = (0.1, 0.5, 1.0)
+"""Seconds of the first waits of a client that had a seat: most outages are short."""
+RETURN_WAIT = 2.0
+"""Seconds of the waits that follow, ``STEADY_RETURNS`` times: for as long as a server keeps the seat."""
+STEADY_RETURNS = 30
+
+
 class Backoff:
     """Waits that double with each failure; ``random_bytes`` is like ``os.urandom``.
 
@@ -52,12 +60,29 @@ class Backoff:
         self._reached = self._reached or not isinstance(error, ConnectError)
         if not may_retry(error) and not (self._reached and isinstance(error, ConnectError)):
             return None
-        told = error.retry_after_ms / 1000
-        base = max(told, min(self._wait, MAX_WAIT))
+        base = self._base(error.retry_after_ms / 1000)
         self._attempt += 1
-        self._wait = 2 * base
         chance = int.from_bytes(self._random_bytes(2), "big") / 0xFFFF
         return Retry(self._attempt, base * (1 + JITTER * chance), error)
+
+    def _base(self, told: float) -> float:
+        """Return the wait without its random part; ``told`` is the time that the server named."""
+        base = max(told, min(self._wait, MAX_WAIT))
+        self._wait = 2 * base
+        return base
+
+
+class ReturnBackoff(Backoff):
+    """The waits of a client that comes back: short while its seat may be kept, longer after that."""
+
+    def __init__(self, random_bytes: Callable[[int], bytes], waits: Sequence[float] = RETURN_WAITS) -> None:
+        super().__init__(random_bytes, known=True)
+        self._wait = 2 * RETURN_WAIT
+        self._waits = chain(waits, repeat(RETURN_WAIT, STEADY_RETURNS))
+
+    def _base(self, told: float) -> float:
+        wait = next(self._waits, None)
+        return super()._base(told) if wait is None else max(told, wait)
 
 
 def may_retry(error: ClientError) -> bool:
@@ -69,5 +94,6 @@ def may_retry(error: ClientError) -> bool:
     if isinstance(error, ConnectError):
         return error.action is not Action.STOP
     if isinstance(error, LoginRefused | JoinRefused | RoomClosed):
-        return error.action in _AGAIN or error.retry_after_ms > 0
+        # A room that was closed and opened again between two steps is entered from the first step on.
+        return error.action in _AGAIN or error.retry_after_ms > 0 or error.code is ErrorCode.ROOM_CHANGED
     return False

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import sys
 from collections.abc import Callable
 from struct import pack
+
+from tcproto.datagram import DSCP_LARGE, DSCP_SMALL, LARGE
 
 RECEIVE_SIZE = 2048
 """More than any datagram of the protocol. What fills it is too long, and is dropped later."""
@@ -17,7 +20,7 @@ BUFFER_BYTES = 1 << 20
 """Bytes of both socket buffers: half a second of a large conference, in case the loop is late."""
 MAX_TRAIN = 48
 """Datagrams of a train. A kernel takes 64, and an IP packet has room for 54 of the largest."""
-_SOL_UDP, _UDP_SEGMENT = 17, 103
+_SOL_UDP, _UDP_SEGMENT, _IP_MTU_DISCOVER = 17, 103, 10
 """Constants of Linux that the socket module does not have."""
 _NO_TRAINS = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP))
 """Errors of a kernel that cannot cut trains apart: an old kernel, a small MTU, or no checksum offload."""
@@ -48,19 +51,27 @@ class UdpSocket:
         self._socket: socket.socket | None = None
         self._peer: tuple[int, tuple[object, ...]] | None = None
         """Family and address of the server, while the socket is in use."""
+        self._dscp = -1
+        """The service class of what is sent."""
         self._moved = False
         """Whether the address of the socket is gone."""
         self._later: asyncio.TimerHandle | None = None
         self._reading: asyncio.Task[None] | None = None
 
     def open(self, family: int, address: tuple[object, ...]) -> None:
-        """Connect to the server's address; raises ``OSError``."""
-        self._peer, self._moved = (family, address), False
+        """Connect to the server's address, unless that was done; raises ``OSError``."""
+        if self._socket is not None and self._peer == (family, address):
+            return
+        self._shut()
+        self._peer, self._moved, self._dscp = (family, address), False, -1
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
             sock.setblocking(False)
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+            if sys.platform == "linux":
+                # Routers may cut what is too long for a way: the default of Linux forbids it.
+                sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, 0)
             sock.connect(address)
             if self._interval:
                 self._later = self._loop.call_later(self._interval, self._look)
@@ -79,6 +90,7 @@ class UdpSocket:
         if sock is None:
             return
         for train in trains(datagrams) if self.trains else ([data] for data in datagrams):
+            self._mark(sock, DSCP_LARGE if len(train[0]) > LARGE else DSCP_SMALL)
             if len(train) > 1 and self._send_train(sock, train):
                 continue
             for data in train:
@@ -118,6 +130,16 @@ class UdpSocket:
                 self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = self._reading = None
+
+    def _mark(self, sock: socket.socket, dscp: int) -> None:
+        """Mark what is sent next, so that a network that knows the classes serves sound first."""
+        if dscp != self._dscp:
+            self._dscp = dscp
+            with contextlib.suppress(OSError):  # a kernel that does not set them, or an IPv6 socket of Windows
+                if sock.family == socket.AF_INET6:
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+                else:
+                    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
 
     def _failed(self, error: OSError) -> None:
         self.send_failures += 1

@@ -160,7 +160,7 @@ class ChangePassword:
 
 @message("resumed", Sender.SERVER, reply=True)
 class Resumed:
-    """The seat goes on, with new session keys under a raised epoch. The missed changes follow. Reserved."""
+    """The seat goes on, with new session keys under a raised epoch. What the client missed follows, then a snapshot."""
 
     participant: U32
     media_id: U32
@@ -168,15 +168,18 @@ class Resumed:
     up_key: Key
     down_key: Key
     resume_token: Token
+    """For the next time. The one that was used is good no more."""
     number: U64
-    """Number of the newest change. Those after ``last_event`` follow."""
+    """Number of the client's newest counted message that came. The client sends those after it again."""
 
 
 @message("resume", Sender.CLIENT, states=State.LOGIN, answer=Resumed)
 class Resume:
-    """Takes a seat again after the connection was lost. Reserved: a server may answer ``cannot_resume``."""
+    """Takes a seat again after the connection was lost."""
 
     token: Token
     device_key: Key
     device_signature: Signature
+    """"device login" with the handshake hash of this connection."""
     last_event: U64
+    """Number of the server's newest counted message that came. The server sends those after it again."""

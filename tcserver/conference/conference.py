@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
 from tcproto.messages import Envelope, Source
+from tcproto.resumption import is_counted
 from tcserver.conference.context import Context
 from tcserver.conference.crashes import CONNECTION_TIMERS, SESSION_TIMERS
 from tcserver.conference.dispatch import Dispatcher
@@ -178,6 +179,8 @@ class Conference:
         if found is not None:
             found.last_heard = now
             request = Request(found, envelope.message, envelope.request_id, now, self.context.outbox)
+            if found.session is not None and is_counted(envelope.message):
+                found.session.channel.received += 1
             room = self._room_of(found)
             try:
                 self._dispatcher.dispatch(request)
@@ -193,9 +196,9 @@ class Conference:
                 self._connection_crashed(found, room, error, now, type(request.message).__name__)
         return self.context.outbox.take()
 
-    def disconnected(self, connection: int, now: float) -> list[Effect]:
-        """Forget a connection that broke, or that its peer closed."""
-        return self._about(connection, lambda found: self._connections.gone(found, now), now)
+    def disconnected(self, connection: int, now: float, *, left: bool = False) -> list[Effect]:
+        """Forget a connection that broke, or that its peer closed; ``left`` tells whether as one that leaves."""
+        return self._about(connection, lambda found: self._connections.gone(found, now, left=left), now)
 
     def withdrawn(self, connection: int, now: float) -> list[Effect]:
         """Forget a connection that is one of another protocol: nothing was read from it."""
@@ -208,23 +211,6 @@ class Conference:
     def failed(self, connection: int, code: ErrorCode, now: float, detail: str = "") -> list[Effect]:
         """Forget a connection that the shell closes. The shell has told the client why."""
         return self._about(connection, lambda found: self._connections.failed(found, code, now, detail), now)
-
-    def attach(self, session: int, connection: int, last_change: int, now: float) -> list[Effect]:
-        """Give a session another connection, on which nobody has logged in.
-
-        Its client has seen the changes of its room up to ``last_change``. It is sent those after it, or a snapshot
-        where the room does not keep them any more, and then the messages that have waited. No message asks for this
-        yet: ``resume`` is reserved. Raises ``Refusal`` (``cannot_resume``).
-        """
-        found = self._connections.get(connection)
-        if found is None or not found.handshake_hash or found.session is not None:
-            raise Refusal(ErrorCode.CANNOT_RESUME)
-        attached = self._sessions.attach(session, found, now)
-        seat = self.context.seat_of.get(session)
-        if seat is not None and seat.is_open:
-            self._rooms.of(seat).catch_up(seat, last_change)
-        attached.channel.send_waiting()
-        return self.context.outbox.take()
 
     # Answers to effects
 

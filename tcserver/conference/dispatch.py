@@ -52,8 +52,11 @@ def _close(services: Services, request: Request[m.Close]) -> None:
     services.connections.farewell(request.connection, request.now)
 
 
-def _resume(_: Services, __: Request[m.Resume]) -> None:
-    raise Refusal(ErrorCode.CANNOT_RESUME)
+def _resume(services: Services, request: Request[m.Resume]) -> None:
+    session, connection, context = services.authenticator.resume(request), request.connection, services.context
+    connection.budget = context.budget(session.account, request.now)
+    seat = context.seat_of[session.number]
+    services.rooms.of(seat).resume(seat, request)
 
 
 def _leave(_: Services, request: RoomRequest[m.Leave]) -> None:
@@ -68,8 +71,8 @@ def _get_snapshot(_: Services, request: RoomRequest[m.GetSnapshot]) -> None:
 
 
 def _own_quality(_: Services, request: RoomRequest[m.OwnQuality]) -> None:
-    request.cost(DELIVERY_COST * len(request.room.seats))
-    request.room.qualities.reported(request.seat, request.message.quality, request.now)
+    if request.room.qualities.reported(request.seat, request.message.quality, request.now):
+        request.cost(DELIVERY_COST * len(request.room.seats))
 
 
 COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(

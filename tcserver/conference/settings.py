@@ -62,8 +62,6 @@ class Settings:
     """Time from a failed login to its reply. It is the same for every reason, so that the reason does not show."""
     ping_interval: float = 5.0
     """Silence after which the client is pinged."""
-    detached_lifetime: float = 0.0
-    """A session whose connection was lost waits so long for another one; 0: it ends with the connection."""
     max_unused_rooms: int = 8
     """Rooms that one account has opened and nobody has entered. A client joins the room that it opens."""
     seat_timeout: float = 5.0

@@ -159,6 +159,13 @@ class LimitsSection:
     idle_s: Annotated[
         float, Declaration(Number(10, 600), "seconds of silence after which a connection is over", live=True)
     ] = 15.0
+    resume_s: Annotated[
+        float,
+        Declaration(
+            Number(0, 600), "seconds for which a seat is kept after its connection was lost; 0: not at all", live=True
+        ),
+    ] = 60.0
+    """Most outages of mobile networks are shorter. A seat that is kept counts as any other."""
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,10 @@ class MediaSection:
     ring_datagrams: Annotated[
         int, Declaration(Whole(64, 8192), "datagrams of each room that are kept, to be sent again")
     ] = 1024
+    dscp: Annotated[
+        bool,
+        Declaration(Flag(), "whether packets are marked, so that a network may serve sound first (DSCP)"),
+    ] = True
     audio_kbit_s: Annotated[float, Declaration(Number(6, 2000), "highest rate of an audio publication", live=True)] = (
         160.0
     )

@@ -90,6 +90,8 @@ class ControlPeer(asyncio.BufferedProtocol):
         """Set while the account of the client has used up its budget, and nothing is read."""
         self._reads = True
         self._eof = False
+        self.has_left = False
+        """Whether the client ended the connection as one that leaves."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and ask the handler whether this address may connect."""
@@ -128,6 +130,10 @@ class ControlPeer(asyncio.BufferedProtocol):
             self._turns.want(self)
             if self._connection.buffered >= MAX_HELD:
                 self._set_reading(False)
+
+    def leave(self) -> None:
+        """Note that the client leaves, though without a message."""
+        self.has_left = True
 
     def eof_received(self) -> bool:
         """Close when the client does, after the handling of what it has sent before."""

@@ -51,16 +51,22 @@ class ControlServer:
         """Set when the last connection is gone after the shutdown began."""
 
     def listen(
-        self, hosts: Sequence[str], port: int, make_protocol: Callable[[], asyncio.BaseProtocol], setting: str
+        self,
+        hosts: Sequence[str],
+        port: int,
+        make_protocol: Callable[[], asyncio.BaseProtocol],
+        setting: str,
+        dscp: bool = False,
     ) -> int:
         """Listen on numeric addresses; return the port, which is any free one for 0. Raises ``OSError``.
 
         ``make_protocol`` is ``make_peer``, or makes what looks at the first byte. ``setting`` is the one of the port.
+        With ``dscp`` what the connections send is marked.
         """
         for host in hosts:
             listener = Listener(make_protocol, self._on_error)
             with named_in_errors(setting, "TCP", host, port):
-                listener.open(host, port)
+                listener.open(host, port, dscp)
             self.listeners.append(listener)
             port = port or listener.port
         return port
@@ -158,7 +164,7 @@ class ControlServer:
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
         self._forget(peer)
-        self._carry_out(self._conference.disconnected(peer.number, self._now()))
+        self._carry_out(self._conference.disconnected(peer.number, self._now(), left=peer.has_left))
 
     def _forget(self, peer: ControlPeer) -> None:
         self.peers.pop(peer.number, None)

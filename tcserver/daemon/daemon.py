@@ -236,7 +236,8 @@ class Daemon:
     async def _bind(self) -> None:
         hosts = self._configuration.server.addresses or all_addresses()
         make_protocol = self.control.make_peer if self.web is None else self.web.make_protocol
-        self._port = self.control.listen(hosts, self._port, make_protocol, "server.port")
+        dscp = self._configuration.media.dscp
+        self._port = self.control.listen(hosts, self._port, make_protocol, "server.port", dscp)
         addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
             self._media = await open_media(self._configuration, addresses, self.streams, self._media_events)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import Callable
+
+from tcproto.datagram import DSCP_CONTROL
+from tcserver.media.udp.marking import mark
 
 LISTEN_BACKLOG = 1024
 """Connections that may wait in the kernel: a flood of one second, or all clients after a restart."""
 ACCEPTS_PER_TURN = 8
 """Connections taken in one turn of the loop, at about 0.1 ms for each. asyncio would take the whole backlog."""
-DEFER = 1
-"""Seconds for which the kernel keeps a connection that has sent nothing (``TCP_DEFER_ACCEPT`` of Linux).
-
-In all protocols of the port the client speaks first. So a silent connection takes no place from those who go on.
-"""
 PAUSE = 0.5
 """Seconds until the next attempt where the machine has no descriptor or memory for one more connection."""
 
@@ -37,8 +34,11 @@ class Listener:
         port: int = self._socket.getsockname()[1]
         return port
 
-    def open(self, host: str, port: int) -> None:
-        """Listen on a numeric address; port 0 is any free one. An IPv6 socket takes IPv6 only. Raises ``OSError``."""
+    def open(self, host: str, port: int, dscp: bool = False) -> None:
+        """Listen on a numeric address; port 0 is any free one. An IPv6 socket takes IPv6 only. Raises ``OSError``.
+
+        With ``dscp`` what the connections send is marked as control.
+        """
         flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)[0]
         sock = socket.socket(family, kind, protocol)
@@ -47,8 +47,8 @@ class Listener:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if sys.platform == "linux":
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
+            if dscp:
+                mark(sock, DSCP_CONTROL)  # the connections inherit it
             sock.bind(address)
             sock.listen(LISTEN_BACKLOG)
             asyncio.get_running_loop().add_reader(sock, self._take)

@@ -65,6 +65,7 @@ async def open_media(
             on_events=on_events,
             buffer_bytes=media.socket_buffer_bytes,
             ring_datagrams=media.ring_datagrams,
+            dscp=media.dscp,
             log_level=log.level,
             log_format=log.format,
             handoff=Handoff(streams, configuration.server.workers),
@@ -79,6 +80,7 @@ async def open_media(
         receiver=cast(ReceiverName, media.receiver),
         on_events=on_events,
         buffer_bytes=media.socket_buffer_bytes,
+        dscp=media.dscp,
     )
     sockets.open(streams=streams.lane)
     streams.connect(sockets.receive)

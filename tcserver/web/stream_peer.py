@@ -49,6 +49,8 @@ MAX_UNREAD = 1 << 20
 be too many. Messages of the control connection have the same limit."""
 CLOSE_LIMIT = 2.0
 """Seconds for the last bytes to leave. A client that reads nothing must not keep its stream open."""
+FAREWELLS = frozenset({1000, 1001, 1005})
+"""Codes of a close frame of a client that leaves, such as a browser whose page is closed; 1005 is that of none."""
 _QUIET = logging.getLogger("tcserver.web.websocket")
 _QUIET.disabled = True  # strangers could fill the log; the server logs what matters
 
@@ -68,6 +70,9 @@ class ControlProtocol(Protocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take the bytes."""
+
+    def leave(self) -> None:
+        """The client has closed the stream as one that leaves: its seat is not kept."""
 
     def eof_received(self) -> bool:
         """The client sends nothing more; tell whether something of it is to be handled first."""
@@ -249,6 +254,8 @@ class StreamPeer:
         elif received.opcode in (Opcode.BINARY, Opcode.CONT):
             raise StreamPathError(CloseCode.PROTOCOL_ERROR, "a fragment")
         elif received.opcode is Opcode.CLOSE:
+            if self._protocol.close_rcvd is not None and self._protocol.close_rcvd.code in FAREWELLS:
+                self._control.leave()
             self._eof = self._control.eof_received()
             if not self._eof:
                 self._end()

@@ -30,6 +30,7 @@ from tcproto import (
     packet,
     path,
     replay,
+    resumption,
     sender_key,
     stream_path,
     text,
@@ -78,6 +79,7 @@ def _control() -> list[_Row]:
         ("requests of a side without their reply", _number(control.MAX_OPEN_REQUESTS)),
         ("`ping` after so long without anything from the other side", _seconds(client_control.CONTROL_PING)),
         ("the connection is dead after so long without anything", _seconds(path.CONTROL_TIMEOUT)),
+        ("counted messages that a side keeps, to be sent again", f"{_number(resumption.MAX_KEPT_BYTES // 1024)} KiB"),
     ]
 
 
@@ -277,6 +279,7 @@ def _server() -> list[_Row]:
             f"{_seconds(admission.MAX_WAIT)}; {_seconds(admission.GRACE)} and half of the wait",
         ),
         ("probe ticket", f"{_seconds(authenticator.TICKET_LIFETIME)}, {authenticator.TICKET_DATAGRAMS} datagrams"),
+        ("a seat is kept after its connection was lost for", _seconds(default.limits.resume_s)),
         ("a temporary room ends without members after", _seconds(default.rooms.empty_close_s)),
         (
             "a kick keeps away for; devices until it is the account",

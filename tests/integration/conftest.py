@@ -75,9 +75,17 @@ def server(world: World) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_server(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in a process of its own, for all tests that leave nobody in a room and change nothing on it."""
+    place = tmp_path_factory.mktemp("shared")
+    with World(Path(shutil.copytree(template, place / "server")), place).process() as server:
+        yield server
+
+
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count the lines that a test and its processes reach, if coverage is measured."""
+    """Count the lines that a test and its clients reach, if coverage is measured."""
     if Coverage.current() is not None:
         monkeypatch.setenv("COVERAGE_PROCESS_START", str(ROOT / "pyproject.toml"))
         monkeypatch.setenv("COVERAGE_FILE", str(ROOT / ".coverage"))

@@ -123,9 +123,10 @@ sys.exit(main())
 """
 
 
-def test_a_machine_without_opus(server: Server, tmp_path: Path) -> None:
+def test_a_machine_without_opus(shared_server: Server, tmp_path: Path) -> None:
     marked = environment(tmp_path)
-    join = ["join", str(server.room("Hall")), "--user", "ketua", "--password-stdin", "--data", str(tmp_path / "client")]
+    link = str(shared_server.room("Hall"))
+    join = ["join", link, "--user", "ketua", "--password-stdin", "--data", str(tmp_path / "client")]
     for command in (["demo"], join):
         done = subprocess.run(
             [sys.executable, "-c", _WITHOUT_OPUS, *command],
@@ -143,14 +144,14 @@ def test_a_machine_without_opus(server: Server, tmp_path: Path) -> None:
         ]
 
 
-def test_a_probe(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
-    assert server.link.fingerprint is not None
-    assert main(["probe", str(server.link), "--json"]) == 0
+def test_a_probe(shared_server: Server, capfd: pytest.CaptureFixture[str]) -> None:
+    assert shared_server.link.fingerprint is not None
+    assert main(["probe", str(shared_server.link), "--json"]) == 0
     figures = json.loads(capfd.readouterr().out)
     assert figures["versions"] == [1]
-    assert figures["fingerprint"] == format_fingerprint(server.link.fingerprint)
+    assert figures["fingerprint"] == format_fingerprint(shared_server.link.fingerprint)
     assert figures["udp_received"] == figures["udp_sent"] > 0
-    assert main(["probe", str(server.room("", fingerprint=bytes(20)))]) == 4
+    assert main(["probe", str(shared_server.room("", fingerprint=bytes(20)))]) == 4
     assert "NOT the one in the link" in capfd.readouterr().out
     assert complaint(capfd, "probe", "tc://127.0.0.1:1") == (1, "127.0.0.1:1: Connection refused")
     assert complaint(capfd, "probe", "tc://[::1]:1") == (1, "[::1]:1: Connection refused")
@@ -166,7 +167,7 @@ def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: 
     with taking_part(link, tmp_path / "terminated") as process:
         process.terminate()
         assert process.wait(PATIENCE) == 0
-    with taking_part(link, tmp_path / "lost") as process:
+    with taking_part(link, tmp_path / "lost", "--once") as process:
         server.process.kill()
         assert process.wait(PATIENCE) == 1
         assert process.stdout is not None
@@ -191,21 +192,22 @@ def test_a_connection_that_is_lost_before_the_seat_is_no_refusal(
         ending.join()
 
 
-def test_a_password_may_come_from_a_file(server: Server, tmp_path: Path) -> None:
+def test_a_password_may_come_from_a_file(shared_server: Server, tmp_path: Path) -> None:
     (tmp_path / "password").write_text(PASSWORD + "\n")
     options = ["--user", "kantor-2", "--password-stdin", "--seconds", "0.2", "--data", str(tmp_path / "data")]
     with (tmp_path / "password").open() as stdin:
         done = subprocess.run(
-            [*COMMAND, "join", str(server.room("Hall")), *options], stdin=stdin, capture_output=True, text=True,
+            [*COMMAND, "join", str(shared_server.room("Hall")), *options], stdin=stdin, capture_output=True, text=True,
             timeout=PATIENCE, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_terminal_without_unicode_still_shows_who_is_there(server: Server, tmp_path: Path) -> None:
+def test_a_terminal_without_unicode_still_shows_who_is_there(shared_server: Server, tmp_path: Path) -> None:
+    link = shared_server.room("Pagi \N{PARTY POPPER}")
     options = ["--user", "ketua", "--name", "Sri \N{PARTY POPPER}", "--password-stdin", "--seconds", "0.5"]
     done = subprocess.run(
-        [*COMMAND, "join", str(server.room("Pagi \N{PARTY POPPER}")), *options, "--data", str(tmp_path / "client")],
+        [*COMMAND, "join", str(link), *options, "--data", str(tmp_path / "client")],
         input=PASSWORD + "\n",
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
         timeout=PATIENCE,

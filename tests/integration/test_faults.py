@@ -192,17 +192,17 @@ def attend(server: Server, place: Path, *options: str, typed: str = "", seconds:
         return process.returncode, out, err
 
 
-def test_a_device_that_is_not_there_is_told_and_the_participant_stays(server: Server, tmp_path: Path) -> None:
-    status, out, err = attend(server, tmp_path, "--json", typed="/camera /dev/none\n")
+def test_a_device_that_is_not_there_is_told_and_the_participant_stays(shared_server: Server, tmp_path: Path) -> None:
+    status, out, err = attend(shared_server, tmp_path, "--json", typed="/camera /dev/none\n")
     assert status == 1
     assert "tcclient: not sent: cannot open the camera /dev/none: No such file or directory\n" in err
     assert "Traceback" not in err
     assert '"event": "joined"' in out
 
 
-def test_the_folder_of_a_recording_is_checked_before_the_seat_is_taken(server: Server, tmp_path: Path) -> None:
+def test_the_folder_of_a_recording_is_checked_before_the_seat_is_taken(shared_server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    status, out, err = attend(server, tmp_path, "--record", str(tmp_path / "file"))
+    status, out, err = attend(shared_server, tmp_path, "--record", str(tmp_path / "file"))
     assert (status, out, err) == (1, "", f"tcclient: {tmp_path / 'file'}: File exists\n")
 
 
@@ -215,9 +215,9 @@ def test_the_folder_of_a_recording_is_checked_before_the_seat_is_taken(server: S
     ],
 )
 def test_what_cannot_be_sent_is_refused_before_joining(
-    server: Server, tmp_path: Path, options: tuple[str, ...], text: str
+    shared_server: Server, tmp_path: Path, options: tuple[str, ...], text: str
 ) -> None:
-    status, out, err = attend(server, tmp_path, *options)
+    status, out, err = attend(shared_server, tmp_path, *options)
     assert (status, out, err) == (2, "", f"tcclient: {text}\n")
 
 

@@ -104,7 +104,7 @@ def test_a_client_whose_server_stops_is_told_to_come_back(run: Run, world: World
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
             async with world.serving() as server:
-                room = await stack.enter_async_context(world.client(server.room("Hall")))
+                room = await stack.enter_async_context(world.client(server.room("Hall"), reconnect=False))
                 await room.publish(audio_file(SPEECH))
                 listening = asyncio.create_task(room.listen().blocks().aclose())
             await listening
@@ -118,15 +118,15 @@ def test_a_client_whose_server_stops_is_told_to_come_back(run: Run, world: World
     run(main)
 
 
-def test_a_client_that_vanishes_leaves_its_seat(run: Run, world: World) -> None:
+def test_a_client_that_vanishes_leaves_its_seat_where_none_is_kept(run: Run, world: World) -> None:
     async def main() -> None:
         async with (
-            world.serving() as server,
+            world.serving(limits__resume_s=0) as server,
             world.client(server.room("Hall")) as witness,
-            world.client(server.room("Hall"), "kantor-2") as room,
+            world.client(server.room("Hall"), "kantor-2", reconnect=False) as room,
         ):
             await until(lambda: len(witness.participants) == 1)
-            room.connection._transport.abort()
+            room.connection._wire.abort()
             await until(lambda: len(witness.participants) == 0 and room.closed is not None)
             assert (room.closed.code, room.closed.text) == (None, "the connection was lost")
             assert room.closed.action is Action.RECONNECT
@@ -143,7 +143,7 @@ def test_a_script_is_told_the_end_that_came_before_it_listened(
         async with contextlib.AsyncExitStack() as ends:
             async with world.serving() as server:
                 link = server.room("Hall")
-                room = await ends.enter_async_context(world.client(link))
+                room = await ends.enter_async_context(world.client(link, reconnect=False))
             await until(lambda: room.closed is not None)
             wishes = Wishes(
                 link=link, user="kantor-1", password=AccountSecret("x"), name="Sri", data=None, trust=None,

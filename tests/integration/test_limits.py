@@ -332,14 +332,14 @@ def test_a_flood_of_messages_ends_in_its_own_connection(run: Run, world: World) 
 @one_loop
 def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) -> None:
     async def main() -> None:
-        async with world.serving(limits__chat_per_s=100, limits__chat_burst=1000) as server:
+        async with world.serving(limits__chat_per_s=100, limits__chat_burst=1000, limits__resume_s=0) as server:
             for listener in server.daemon.control.listeners:
                 listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # accepted sockets have it, too
             link = server.room("Hall")
-            deaf_client = world.client(link, "kantor-2", path="udp")  # its transport can be paused
+            deaf_client = world.client(link, "kantor-2", path="udp", reconnect=False)  # its transport can be paused
             async with world.client(link) as a, deaf_client as deaf, watching(a) as told:
                 await until(lambda: len(a.participants) == 1)
-                deaf.connection._transport.pause_reading()
+                deaf.connection._wire.transport.pause_reading()
                 text = "x" * 2000
                 for _ in range(5000):
                     await a.chat(text)
@@ -350,7 +350,7 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
                 assert code is ErrorCode.SLOW_CONSUMER
                 assert server.daemon.conference.counters["closed_slow_consumer"] == 1
                 assert a.closed is None
-                deaf.connection._transport.resume_reading()
+                deaf.connection._wire.transport.resume_reading()
                 await until(lambda: deaf.closed is not None)
                 assert deaf.closed.code is ErrorCode.SLOW_CONSUMER
 

@@ -34,7 +34,7 @@ async def logged(server: Server, text: str) -> None:
 
 def test_a_terminated_server_says_goodbye(run: Run, world: World) -> None:
     async def main(server: Server) -> None:
-        async with world.client(server.room("Hall")) as room:
+        async with world.client(server.room("Hall"), reconnect=False) as room:
             server.process.send_signal(signal.SIGTERM)
             await until(lambda: room.closed is not None)
             assert room.closed.code is ErrorCode.SHUTDOWN

@@ -144,8 +144,8 @@ def test_who_is_here_and_what_was_refused(server: Server, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("path", "way"), [("auto", "udp"), ("udp", "udp"), ("stream", "stream")])
-def test_which_way_sound_and_pictures_take(server: Server, tmp_path: Path, path: str, way: str) -> None:
-    done = join(server.room("Hall"), tmp_path, "--path", path, "--seconds", "1.5")
+def test_which_way_sound_and_pictures_take(shared_server: Server, tmp_path: Path, path: str, way: str) -> None:
+    done = join(shared_server.room("Hall"), tmp_path, "--path", path, "--seconds", "1.5")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line["state"], line["way"]) for line in told if line["event"] == "path"] == [("ok", way)]
     last = [line for line in told if line["event"] == "quality"][-1]

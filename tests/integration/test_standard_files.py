@@ -13,7 +13,7 @@ from tests.support.processes.client_process import COMMAND
 from tests.support.processes.world import PASSWORD, Server, World
 
 SERVER = [sys.executable, "-m", "tcserver"]
-CLOSINGS = ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"]
+CLOSINGS = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
 
 
 def closed(command: list[str], closing: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -28,21 +28,22 @@ def closed(command: list[str], closing: str, stdin: str = "") -> subprocess.Comp
 
 
 @pytest.mark.parametrize("closing", CLOSINGS)
-def test_a_probe_with_closed_files(server: Server, closing: str) -> None:
-    done = closed([*COMMAND, "probe", str(server.link)], closing)
+def test_a_probe_with_closed_files(shared_server: Server, closing: str) -> None:
+    done = closed([*COMMAND, "probe", str(shared_server.link)], closing)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
-def test_a_meeting_with_closed_files(server: Server, tmp_path: Path, closing: str) -> None:
+def test_a_meeting_with_closed_files(shared_server: Server, tmp_path: Path, closing: str) -> None:
     options = ["--user", "kantor-1", "--password-stdin", "--data", str(tmp_path / "client"), "--seconds", "0.2"]
     record = ["--record", str(tmp_path / "recording")]
-    done = closed([*COMMAND, "join", str(server.room("Hall")), *options, *record], closing, PASSWORD + "\n")
+    done = closed([*COMMAND, "join", str(shared_server.room("Hall")), *options, *record], closing, PASSWORD + "\n")
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_password_cannot_be_asked_for_where_input_is_closed(server: Server, tmp_path: Path) -> None:
-    command = [*COMMAND, "join", str(server.room("Hall")), "--user", "kantor-1", "--data", str(tmp_path / "client")]
+def test_a_password_cannot_be_asked_for_where_input_is_closed(shared_server: Server, tmp_path: Path) -> None:
+    link = str(shared_server.room("Hall"))
+    command = [*COMMAND, "join", link, "--user", "kantor-1", "--data", str(tmp_path / "client")]
     done = closed(command, "<&-")
     assert (done.returncode, done.stderr) == (
         2,

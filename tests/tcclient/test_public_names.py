@@ -19,9 +19,9 @@ PACKAGES = ("tcclient", "tcproto")
 INTERNAL = {
     "AccountSecret": {"key"},
     "Participant": {"update", "mark"},
-    "Publication": {"look", "start", "receive"},
+    "Publication": {"announced", "look", "start", "receive"},
     "Room": {"connection", "open", "tell_fault"},
-    "Track": {"receive", "tend", "update", "end"},
+    "Track": {"info", "receive", "tend", "update", "end"},
     "Listener": {"add", "remove", "run"},
     "RoomRecording": {"end", "flush", "close", "retry", "speaker", "take"},
 }

@@ -23,6 +23,7 @@ class Seat:
 
     def __init__(self) -> None:
         self.gone = False
+        self.connection: Any = None
         self.muted: list[tuple[int, bool]] = []
         self.ended: list[int] = []
 
@@ -40,9 +41,12 @@ class Seat:
 def made(source: AnySource, gate: GateMode = GateMode.OPEN) -> tuple[Publication, Seat, list[Any]]:
     """Return a publication, its seat, and what it reported of its end."""
     seat, told = Seat(), []
-    connection: Any = SimpleNamespace(session=SimpleNamespace(seat=seat, seated=True), pump=lambda: None)
+    connection: Any = SimpleNamespace(
+        session=SimpleNamespace(seat=seat, seated=True), pump=lambda: None, given_up=False
+    )
     publication = Publication(source, connection, gate, told.append, lambda _, error: told.append(error))
-    publication.number = 4
+    seat.connection = connection
+    publication.announced(4, seat)  # type: ignore[arg-type]
     return publication, seat, told
 
 
@@ -94,6 +98,24 @@ def test_muting_is_told_and_holds_also_when_the_seat_is_gone() -> None:
     with pytest.raises(RequestRefused):
         publication.mute()
     assert not publication.muted
+
+
+def test_while_the_seat_is_lost_muting_is_for_the_next_one_and_stopping_for_none() -> None:
+    async def test() -> None:
+        publication, seat, _ = made(VideoSource((), 64, 64))
+        connection = seat.connection
+        connection.session.seated = False
+        publication.mute()
+        assert publication.muted
+        connection.session = SimpleNamespace(seat=Seat(), seated=True)
+        publication.announced(1, connection.session.seat)
+        publication.mute(False)
+        assert connection.session.seat.muted == [(1, False)]
+        connection.session.seated = False
+        await publication.stop()
+        assert connection.session.seat.ended == seat.muted == seat.ended == []
+
+    asyncio.run(test())
 
 
 def test_push_to_talk_opens_and_shuts() -> None:

@@ -69,9 +69,9 @@ class Egress:
             if plaintext:
                 self._send_kept(plaintext)
 
-    def probe(self, item: Item) -> None:
+    def probe(self, *items: Item) -> None:
         """Make a datagram for the way that is not in use. One that nobody has taken before is forgotten."""
-        self._probe = self._sealed(pack_items([item]))
+        self._probe = self._sealed(pack_items(list(items)))
 
     def take_probe(self) -> list[bytes]:
         """Return the datagram of ``probe``, once."""

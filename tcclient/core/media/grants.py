@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tcclient.core import events
+from tcclient.core.control import Line
 from tcclient.core.events import Event
 from tcclient.core.keys.own_key import SenderKeys
 from tcclient.core.media.publications import Publications
 from tcclient.core.membership.roster import RoomState
-from tcproto.control import ControlConnection
 from tcproto.errors import ErrorCode
 from tcproto.messages import Change, ChangeKind, Error, PublicationInfo, Published, Unpublish
 
@@ -22,7 +22,7 @@ class Grants:
         publications: Publications,
         keys: SenderKeys,
         room: RoomState,
-        control: ControlConnection,
+        control: Line,
         emit: Callable[[Event], None],
     ) -> None:
         self._publications = publications

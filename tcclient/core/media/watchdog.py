@@ -49,7 +49,7 @@ class SoundWatchdog:
         if not self._speakers:
             self._waits_since = NEVER
         elif self._waits_since == NEVER:
-            self._waits_since, self._repairs = now, 0
+            self._waits_since = now
         return bool(begin)
 
     def handle_timeout(self, now: float) -> None:

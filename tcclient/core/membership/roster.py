@@ -110,6 +110,8 @@ class RoomState:
         Raises ``ProtocolError`` for a room that is larger than the bounds, ``Distrust`` as the class says.
         """
         self._check_room(page.room)
+        if page.number < self.number:
+            raise Distrust("the server shows the room as it was before")
         if self._pages.number != page.number:
             self._pages = _Pages(page.number)
         pages = self._pages

@@ -10,7 +10,7 @@ from typing import Any
 
 from tcproto.account import verify_account_login, verify_device_login
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket, Role
+from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket, Resume, Role
 from tcproto.names import clean_display, fold_account, is_reserved
 from tcproto.secretbox import KEY_SIZE
 from tcserver.conference.context import Context
@@ -18,6 +18,7 @@ from tcserver.conference.effects import FindAccount, FindDevices
 from tcserver.conference.limits.token_bucket import TokenBucket
 from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
+from tcserver.conference.login.session import Session
 from tcserver.conference.login.sessions import Sessions, is_current
 from tcserver.conference.room.placement import place
 from tcserver.media.interface import OpenTicket
@@ -129,6 +130,11 @@ class Authenticator:
             self._let_in(replace(request, now=now), account)
         except Refusal as refusal:
             self._refuse(request, refusal)
+
+    def resume(self, request: Request[Resume]) -> Session:
+        """Put a session on another connection, as ``Sessions.resume`` does; not while a login goes on."""
+        self._refuse_while_busy(request.connection)
+        return self._sessions.resume(request)
 
     def accounts_changed(self, connection: Connection, generations: Mapping[int, int]) -> None:
         """Keep logins that are under way from using an account that has changed meanwhile."""

@@ -86,8 +86,12 @@ class Request(Generic[M]):
         return session
 
     def reply(self, message: object) -> None:
-        """Send the reply. Called exactly once, at once or later."""
-        self.outbox.send(self.connection.number, message, self.request_id)
+        """Send the reply. Called exactly once, at once or later: on the connection that the session has by then."""
+        session = self.connection.session
+        if session is not None:
+            session.channel.send(message, self.request_id)
+        else:
+            self.outbox.send(self.connection.number, message, self.request_id)
 
     def refuse(self, refusal: Refusal) -> None:
         """Send a refusal as the reply. A notification gets no reply."""

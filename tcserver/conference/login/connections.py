@@ -107,10 +107,10 @@ class Connections:
         self._context.outbox.forget(connection.number)
         self._forget(connection, Ending(code, detail), now)
 
-    def gone(self, connection: Connection, now: float) -> None:
-        """Forget a connection that ended by itself."""
+    def gone(self, connection: Connection, now: float, *, left: bool = False) -> None:
+        """Forget a connection that ended by itself, or that its client closed because it leaves."""
         self._context.outbox.forget(connection.number)
-        self._forget(connection, LOST, now)
+        self._forget(connection, FAREWELL if left else LOST, now)
 
     def withdrawn(self, connection: Connection) -> None:
         """Forget a connection that is one of another protocol. Nothing was read from it, so nothing is logged."""
@@ -167,6 +167,8 @@ class Connections:
             connection.pings += 1
             connection.unanswered += 1
             self._context.outbox.send(connection.number, Ping(time=self._context.unix_ms()), connection.pings)
+        if connection.session is not None:
+            connection.session.channel.forget_old(now, settings.limits.idle_s + settings.limits.resume_s)
         watch = partial(self._watch, connection)
         due = ceil((now + settings.ping_interval) / WATCH_STEP) * WATCH_STEP
         self._context.timers.set(("idle", connection.number), due, watch)

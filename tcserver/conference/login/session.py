@@ -6,12 +6,11 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tcproto.errors import CODES, ErrorCode
+from tcproto.errors import CODES, Action, ErrorCode
+from tcproto.messages import Evicted, encode
+from tcproto.resumption import SentMessages, is_counted
 from tcserver.conference.effects import Outbox
 from tcserver.records import Account
-
-MAX_WAITING = 256
-"""Messages that may wait for another connection: half a minute of a lively meeting, changes of the room excepted."""
 
 
 class Ending(NamedTuple):
@@ -23,8 +22,8 @@ class Ending(NamedTuple):
 
     @property
     def leaves_session(self) -> bool:
-        """Whether the session may go on: the connection was lost, or the client was silent for too long."""
-        return self.code is ErrorCode.IDLE_TIMEOUT or self == LOST
+        """Whether the session may go on: the connection was lost, or the client was told to resume."""
+        return self == LOST or (self.code is not None and CODES[self.code].action is Action.RESUME)
 
     @property
     def parting(self) -> str:
@@ -46,41 +45,51 @@ FAREWELL = Ending(None, "goodbye")
 class Channel:
     """The way to the client of a session: a connection, which can be taken away and replaced by another.
 
-    Messages wait while there is no connection. After more than ``MAX_WAITING`` they are all dropped, and no other
-    connection may take over, because keys may be among them.
+    Messages are kept, so that a client that lost some of them with its connection can be sent them again; not without
+    ``keeps``.
     """
 
-    def __init__(self, outbox: Outbox, connection: int) -> None:
+    def __init__(self, outbox: Outbox, connection: int, *, keeps: bool) -> None:
         self.connection: int | None = connection
         """Number of the connection; None while there is none."""
-        self.has_lost = False
-        """Whether messages were dropped."""
+        self.received = 0
+        """Number of the newest counted message of the client."""
+        self.keeps = keeps
+        """Whether another connection may take over."""
         self._outbox = outbox
-        self._waiting: list[object] = []
+        self._sent = SentMessages()
 
-    def send(self, message: object) -> None:
-        """Send a notification, or let it wait for the next connection."""
+    def send(self, message: object, request_id: int = 0) -> None:
+        """Send a notification, or the reply to a request. Without a connection it is only kept."""
+        if self.keeps and is_counted(message):
+            self._sent.add(message, request_id, len(encode(message, request_id)))
         if self.connection is not None:
-            self._outbox.send(self.connection, message)
-        elif len(self._waiting) < MAX_WAITING and not self.has_lost:
-            self._waiting.append(message)
-        else:
-            self.has_lost = True
-            self._waiting.clear()
+            self._outbox.send(self.connection, message, request_id)
+
+    def forget_old(self, now: float, lifetime: float) -> None:
+        """Forget messages that were sent ``lifetime`` seconds ago: their loss would have been noticed."""
+        if self.keeps:
+            self._sent.mark(now, lifetime)
 
     def detach(self) -> None:
-        """Note that the connection has ended. Messages wait from now on."""
+        """Note that the connection has ended."""
         self.connection = None
 
+    def can_attach(self, last: int) -> bool:
+        """Tell whether all messages after number ``last`` are kept."""
+        return self.keeps and self._sent.has_after(last)
+
     def attach(self, connection: int) -> None:
-        """Send messages on another connection from now on. Those that wait are sent with ``send_waiting``."""
+        """Send messages on another connection from now on. Those that were lost are sent again with ``send_again``."""
         self.connection = connection
 
-    def send_waiting(self) -> None:
-        """Send the messages that have waited."""
-        waiting, self._waiting = self._waiting, []
-        for message in waiting:
-            self.send(message)
+    def send_again(self, last: int) -> int:
+        """Send the messages after number ``last``, of which ``can_attach`` is true, again; return how many."""
+        assert self.connection is not None
+        lost = self._sent.after(last)
+        for kept in lost:
+            self._outbox.send(self.connection, kept.message, kept.request_id)
+        return len(lost)
 
 
 @dataclass(slots=True, eq=False)
@@ -95,6 +104,10 @@ class Session:
     channel: Channel
     address: str
     """Address of the client on its newest connection."""
+    token: bytes
+    """With it, and with its device, the client can resume the session once."""
+    evicted: Evicted | None = None
+    """Why its last seat was taken away: a client that lost its connection may not have read it."""
     is_changing_password: bool = False
     """Whether a password of this session is being written. That change of the account does not end the session."""
     parting: str = ""

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
+from tcproto.account import verify_device_login
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import ClassRate, Limits, Login, Welcome
+from tcproto.messages import ClassRate, Limits, Login, Resume, Welcome
 from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS, TOKEN_SIZE
 from tcserver.conference.context import Context
 from tcserver.conference.effects import SessionEnded, SessionStarted
 from tcserver.conference.limits.admission import Admission
-from tcserver.conference.login.connection import Connection, Request
+from tcserver.conference.login.connection import Request
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.session import Channel, Ending, Session
+from tcserver.conference.room.seat import Seat
 from tcserver.conference.settings import MessageClass, Rate
 from tcserver.records import Account, DuplicatePolicy, Standing
 
@@ -41,6 +43,8 @@ class Sessions:
         self._connections = connections
         self._vacate = vacate
         self._sessions: dict[int, Session] = {}
+        self._by_token: dict[bytes, Session] = {}
+        """By the token that resumes them."""
         self._by_account: dict[int, list[Session]] = {}
         """By the account's id, the oldest first."""
         self._admission = Admission(
@@ -71,9 +75,10 @@ class Sessions:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many logins at a time", round(wait * 1000) + 1)
         if replaced is not None:
             self.hang_up(replaced, ErrorCode.REPLACED, now)
-        channel = Channel(context.outbox, connection.number)
-        session = Session(context.session_ids.take(now), account, name, device_key, channel, connection.address)
-        self._sessions[session.number] = session
+        channel = Channel(context.outbox, connection.number, keeps=context.settings.limits.resume_s > 0)
+        number, token = context.session_ids.take(now), context.random_bytes(TOKEN_SIZE)
+        session = Session(number, account, name, device_key, channel, connection.address, token)
+        self._sessions[number] = self._by_token[token] = session
         self._by_account.setdefault(account.id, []).append(session)
         self._connections.put(session, connection, now)
         context.outbox.add(
@@ -85,7 +90,7 @@ class Sessions:
                 account=account.name,
                 agency=account.display,
                 name=name,
-                resume_token=context.random_bytes(TOKEN_SIZE),
+                resume_token=token,
                 limits=self._limits(),
             )
         )
@@ -95,36 +100,50 @@ class Sessions:
         return self._sessions.get(number)
 
     def detached(self, session: Session, ending: Ending, now: float) -> None:
-        """End a session whose connection has ended, or let it wait for another one.
+        """End a session whose connection has ended, or let it wait for another one, with its seat.
 
-        A seat that is still being opened is given up, because the reply to the join would be lost.
+        A session without a seat ends: its client logs in again. If its seat was taken away, it waits to tell why. A
+        seat that is still being opened is given up, because the reply to the join would be lost.
         """
-        lifetime = self._context.settings.detached_lifetime
-        if not lifetime or not ending.leaves_session:
+        context, lifetime = self._context, self._context.settings.limits.resume_s
+        has_seat = session.channel.keeps and self._seat(session) is not None
+        is_worth_waiting = has_seat or session.evicted is not None
+        if not lifetime or not ending.leaves_session or not is_worth_waiting:
             self.end(session, ending, now)
             return
         session.channel.detach()
-        seat = self._context.seat_of.get(session.number)
-        if seat is not None and not seat.is_open:
-            self._vacate(session, None, now)
-        expire = partial(self.end, session, ending)
-        self._context.timers.set(("detached", session.number), now + lifetime, expire)
+        context.timers.set(("detached", session.number), now + lifetime, partial(self.end, session, ending))
+        context.outbox.log("detached", **_who(session), **ending.fields())
 
-    def attach(self, number: int, connection: Connection, now: float) -> Session:
-        """Put a session on another connection, and close the one that it may still have.
+    def resume(self, request: Request[Resume]) -> Session:
+        """Put a session on the connection of a request, and close the one that it may still have; return the session.
 
-        New messages go to it from now on. Those that have waited wait until ``Channel.send_waiting``. Raises
-        ``Refusal`` (``cannot_resume``) for a session that has ended, or whose messages were dropped.
+        It has another token from now on. Messages that were lost can be sent again. Raises ``Refusal``: the reason for
+        which the seat was taken away meanwhile; ``rate_limited``, which keeps it; or, for all else, ``cannot_resume``.
         """
-        session = self._sessions.get(number)
-        if session is None or session.channel.has_lost:
+        message, connection, now = request.message, request.connection, request.now
+        session = self._by_token.get(message.token)
+        if session is None or not _is_proven(session, message, connection.handshake_hash):
             raise Refusal(ErrorCode.CANNOT_RESUME)
+        if session.evicted is not None:
+            code, text = session.evicted.code, session.evicted.text
+            self.hang_up(session, code, now, text)  # with the connection that it may still have
+            raise Refusal(code, text)
+        if self._seat(session) is None or not session.channel.can_attach(message.last_event):
+            raise Refusal(ErrorCode.CANNOT_RESUME)
+        wait = self._context.budget(session.account, now).wait(now)
+        if wait:  # all that was lost, and a snapshot, are much for so small a message
+            raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
+        del self._by_token[session.token]
+        session.token = self._context.random_bytes(TOKEN_SIZE)
+        self._by_token[session.token] = session
         before, session.address = session.channel.connection, connection.address
         session.channel.attach(connection.number)
-        self._context.timers.cancel(("detached", number))
+        self._context.timers.cancel(("detached", session.number))
         if before is not None and (replaced := self._connections.get(before)) is not None:
             self._connections.farewell(replaced, now)
         self._connections.put(session, connection, now)
+        self._context.outbox.log("resumed", **_who(session))
         return session
 
     def hang_up(self, session: Session, code: ErrorCode, now: float, text: str = "") -> None:
@@ -148,16 +167,14 @@ class Sessions:
         session.parting = ending.parting
         self._vacate(session, ending.code, now)
         del self._sessions[session.number]
+        del self._by_token[session.token]
         others = self._by_account[session.account.id]
         others.remove(session)
         if not others:
             del self._by_account[session.account.id]
         self._context.session_ids.free(session.number, now)
         self._context.outbox.add(SessionEnded(session.number, self._context.unix_ms()))
-        account, address = session.account.name, session.address
-        self._context.outbox.log(
-            "session_ended", session=session.number, account=account, address=address, **ending.fields()
-        )
+        self._context.outbox.log("session_ended", **_who(session), **ending.fields())
 
     def accounts_changed(self, standing: Standing, now: float) -> None:
         """End the sessions of accounts that were removed, disabled, banned or changed."""
@@ -168,6 +185,11 @@ class Sessions:
             elif not session.is_changing_password and not is_current(session.account, standing.generations):
                 self.hang_up(session, ErrorCode.CREDENTIALS_CHANGED, now)
 
+    def _seat(self, session: Session) -> Seat | None:
+        """Return the seat of a session, if it is open."""
+        seat = self._context.seat_of.get(session.number)
+        return seat if seat is not None and seat.is_open else None
+
     def _replaced(self, account: Account, device_key: bytes) -> Session | None:
         """Return the session that a new one of the account replaces."""
         sessions = self._by_account.get(account.id, [])
@@ -177,6 +199,9 @@ class Sessions:
         most = 1 if account.duplicates is DuplicatePolicy.REFUSE else account.max_sessions
         if len(sessions) < most:
             return None
+        for session in sessions:
+            if session.channel.connection is None:
+                return session  # who is away gives way to who is there
         if account.duplicates is DuplicatePolicy.REPLACE:
             return sessions[0]
         raise Refusal(ErrorCode.TOO_MANY_SESSIONS)
@@ -192,6 +217,19 @@ class Sessions:
             requests_per_second=int(settings.message_rates[MessageClass.OTHER].per_second),
             rates=tuple(_class_rate(name, rate) for name, rate in rates.items()),
         )
+
+
+def _who(session: Session) -> dict[str, str | int]:
+    """Return the fields of the log that name a session."""
+    return {"session": session.number, "account": session.account.name, "address": session.address}
+
+
+def _is_proven(session: Session, message: Resume, handshake_hash: bytes) -> bool:
+    """Tell whether the device of a session signed this message for this connection."""
+    account, device_key = session.account.name, session.device_key
+    return message.device_key == device_key and verify_device_login(
+        device_key, message.device_signature, handshake_hash, account
+    )
 
 
 def _class_rate(name: str, rate: Rate) -> ClassRate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Hashable
 from itertools import chain
 
@@ -13,8 +12,6 @@ from tcserver.conference.timers import Action, Timers
 
 BATCH_INTERVAL = 0.1
 """Seconds between two batches. In a storm of joins each participant gets ten messages a second, not one a join."""
-MAX_TAIL = 128
-"""Changes that are kept after they were sent: those of half a minute in a room where participants come and go."""
 
 
 class ChangeLog:
@@ -25,8 +22,6 @@ class ChangeLog:
         self._key = ("changes", key)
         self._seats = seats
         self._unsent: list[Change] = []
-        self._tail: deque[Change] = deque(maxlen=MAX_TAIL)
-        """The newest changes that were sent."""
         self._behind: list[Action] = []
         self._sent_at = float("-inf")
         self.number = 0
@@ -55,19 +50,6 @@ class ChangeLog:
         else:
             self._behind.append(action)
 
-    def resend(self, seat: Seat, last: int) -> bool:
-        """Send a participant the changes after ``last`` that others were sent; return whether all were kept."""
-        sent = self.number - len(self._unsent)
-        first = len(self._tail) - max(sent - last, 0)
-        if first < 0:
-            return False
-        changes = list(self._tail)[first:]
-        for start in range(0, len(changes), MAX_CHANGES):
-            part = tuple(changes[start : start + MAX_CHANGES])
-            seat.channel.send(RoomChanges(first=last + start + 1, changes=part))
-        seat.seen = max(last, sent)
-        return True
-
     def close(self, now: float) -> None:
         """Send the changes that wait, and call the actions that wait for them. Nothing is sent after that."""
         self._timers.cancel(self._key)
@@ -77,10 +59,7 @@ class ChangeLog:
         changes, self._unsent = self._unsent, []
         before = self.number - len(changes)
         parts: dict[int, RoomChanges] = {}  # one object for all, which is encoded once
-        self._tail.extend(changes)
         for seat in self._seats:
-            if seat.channel.connection is None:
-                continue  # which is sent them when it has a connection again
             for start in range(max(seat.seen - before, 0), len(changes), MAX_CHANGES):
                 part = parts.get(start)
                 if part is None:

@@ -23,9 +23,9 @@ class Qualities:
         """What the others were told before, by participant."""
         self._sent_at = float("-inf")
 
-    def reported(self, seat: Seat, quality: Quality, now: float) -> None:
-        """A participant finds its connection so good."""
-        self._change(seat, now, reported=quality)
+    def reported(self, seat: Seat, quality: Quality, now: float) -> bool:
+        """A participant finds its connection so good; return whether it alone makes a message to everybody."""
+        return self._change(seat, now, reported=quality)
 
     def silent(self, seat: Seat, silent: bool, now: float) -> None:
         """Nothing comes from a participant any more, or something comes again."""
@@ -45,17 +45,19 @@ class Qualities:
         """Send nothing any more."""
         self._timers.cancel(self._key)
 
-    def _change(self, seat: Seat, now: float, reported: Quality | None = None, silent: bool | None = None) -> None:
+    def _change(self, seat: Seat, now: float, reported: Quality | None = None, silent: bool | None = None) -> bool:
         before = seat.quality
         seat.reported_quality = seat.reported_quality if reported is None else reported
         seat.is_silent = seat.is_silent if silent is None else silent
         if seat.quality is before:
-            return
+            return False
+        is_first = not self._changed
         self._changed.setdefault(seat.participant, before)
         if (due := self._sent_at + QUALITY_INTERVAL) <= now:
             self._send(now)
         else:
             self._timers.set(self._key, due, self._send)
+        return is_first
 
     def _send(self, now: float) -> None:
         self._timers.cancel(self._key)

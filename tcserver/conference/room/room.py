@@ -18,6 +18,7 @@ from tcproto.messages import (
     MediaMove,
     NewRoomKey,
     PublicationInfo,
+    Resume,
     Role,
     RoomInfo,
     SessionKeys,
@@ -27,6 +28,7 @@ from tcproto.messages.types import MAX_JOINED_KEYS
 from tcproto.secretbox import KEY_SIZE
 from tcserver import records
 from tcserver.conference.context import Context
+from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
 from tcserver.conference.room.change_log import ChangeLog, snapshot
@@ -115,6 +117,7 @@ class Room:
         seat = Seat(context.participant_ids.take(now), media_id, self.number, request.session, request, *keys)
         seat.beacon = Stream(beacon, seat)
         context.seat_of[request.session.number] = seat
+        request.session.evicted = None
         context.timers.cancel(("room", self.number))
         timeout = now + context.settings.seat_timeout
         context.timers.set(("seat", self.number, seat.participant), timeout, partial(self._give_up, seat))
@@ -207,7 +210,8 @@ class Room:
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
         """Take a seat away and tell its client. The session goes on."""
         if seat.is_open:
-            seat.channel.send(Evicted(code=code, text=text))
+            seat.session.evicted = Evicted(code=code, text=text)
+            seat.channel.send(seat.session.evicted)
         else:
             seat.join.refuse(Refusal(code, text))
         self.remove(seat, now, code)
@@ -245,6 +249,17 @@ class Room:
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
         seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
+    def resume(self, seat: Seat, request: Request[Resume]) -> None:
+        """Go on with a seat on the connection of a request: with new keys, and with the messages that were lost.
+
+        A snapshot follows, as the last word.
+        """
+        seat.renew_keys(self.context.random_bytes, request.now)
+        self.context.outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        request.reply(seat.resumed())
+        request.cost(DELIVERY_COST * seat.channel.send_again(request.message.last_event))
+        request.cost(PAGE_COST * self.send_snapshot(seat))
+
     def restart(self, worker: int, now: float) -> int:
         """Go on after a media worker was replaced: its seats and streams stay, with new ids and keys.
 
@@ -272,6 +287,7 @@ class Room:
         seat.media_id = context.media_ids.take(now, seat.worker)
         seat.renew_keys(context.random_bytes, now)
         self._open(seat)
+        self.qualities.silent(seat, False, now)  # its new worker tells only what changes
         if seat.is_open:
             move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
             seat.channel.send(move)
@@ -367,11 +383,6 @@ class Room:
         if info != self.info:
             self.info = info
             self.change_log.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
-
-    def catch_up(self, seat: Seat, last_change: int) -> None:
-        """Send a participant all changes after ``last_change``, or a snapshot where they are not kept any more."""
-        if not self.change_log.resend(seat, last_change):
-            self.send_snapshot(seat)
 
     def send_snapshot(self, seat: Seat) -> int:
         """Send a participant the state of the room in pages; return how many pages there are.

@@ -13,6 +13,7 @@ from tcproto.messages import (
     Permission,
     PublicationInfo,
     Quality,
+    Resumed,
     Role,
     RoomKey,
     Source,
@@ -189,6 +190,18 @@ class Seat:
             beacon_stream=self.beacon.number,
             role=self.role,
             permissions=int(self.permissions),
+        )
+
+    def resumed(self) -> Resumed:
+        """Return the reply to the request to resume."""
+        return Resumed(
+            participant=self.participant,
+            media_id=self.media_id,
+            epoch=self.epoch,
+            up_key=self.up_key,
+            down_key=self.down_key,
+            resume_token=self.session.token,
+            number=self.channel.received,
         )
 
     def renew_keys(self, random_bytes: Callable[[int], bytes], now: float) -> None:

@@ -261,6 +261,8 @@ class MediaPlane:
             raise Dropped(Drop.ITEMS) from None
         packets: list[tuple[bytes, list[Item]]] = []
         pinged = False
+        # Padding means that the ping measures a size: the answer has the same.
+        size = len(plaintext) if items and items[-1].type == ItemType.PADDING else 0
         for item in items:
             type_ = item.type
             if type_ == _PACKET:
@@ -276,7 +278,7 @@ class MediaPlane:
                     self._drop(Drop.ITEM)
                 else:
                     pinged = True
-                    self._take_ping(seat, up, item.value, address, now)
+                    self._take_ping(seat, up, item.value, address, size, now)
             elif type_ == ItemType.PATH_RESPONSE:
                 self._take_path_response(seat, item.value, address, now)
             elif type_ == ItemType.KEYFRAME_REQUEST:
@@ -319,7 +321,8 @@ class MediaPlane:
                 self._drop(drop.reason)
         self._send_bundle(bundle, room.sealer, now)
 
-    def _take_ping(self, seat: MediaSeat, up: UpKey, value: bytes, address: Address, now: float) -> None:
+    def _take_ping(self, seat: MediaSeat, up: UpKey, value: bytes, address: Address, size: int, now: float) -> None:
+        """Answer a ping, with as many bytes as ``size`` if that is more."""
         try:
             ping = parse_ping(value)
         except ValueError:
@@ -336,7 +339,10 @@ class MediaPlane:
         if address != seat.path.address:
             del positions[1:]  # an address that has proved nothing is sent as little as possible
         pong = Item(ItemType.PONG, up.pong(ping, now).pack())
-        self._answer(seat, [pong, Item(ItemType.POSITIONS, pack_positions(positions))], address)
+        answer = [pong, Item(ItemType.POSITIONS, pack_positions(positions))]
+        if (room := size - 2 * ITEM_HEAD - sum(len(item.value) for item in answer) - 1) >= 0:
+            answer.append(Item(ItemType.PADDING, bytes(room)))
+        self._answer(seat, answer, address)
 
     def _take_path_response(self, seat: MediaSeat, token: bytes, address: Address, now: float) -> None:
         proof = seat.path.respond(address, token, now)

@@ -109,6 +109,8 @@ class VectorLane(PlainLane):
             # Sets of one receiver are mostly made for one answer: headers for it would be built in vain.
             super()._send(payload, size, receivers, start, stop)
             return
+        if self.marking is not None:
+            self.marking.mark(size)
         vector = receivers.prepared
         if type(vector) is not _Vector:
             vector = self._prepare(receivers)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from tcserver.media.forwarding.receivers import LaneReceivers
 from tcserver.media.lanes.lane import Lane
 from tcserver.media.udp.backlog import Backlog, Run
+from tcserver.media.udp.marking import Marking
 
 
 class Full(Exception):
@@ -29,6 +30,8 @@ class PlainLane(Lane):
 
     def __init__(self, sock: socket.socket, on_full: Callable[[PlainLane], None], trains: bool = False) -> None:
         super().__init__(trains)
+        self.marking: Marking | None = None
+        """What marks the datagrams; None: nothing does."""
         self._socket = sock
         self._on_full = on_full
         self._backlog = Backlog(self.counts.gave_way)
@@ -71,6 +74,8 @@ class PlainLane(Lane):
 
     def _send(self, payload: bytes, size: int, receivers: LaneReceivers, start: int, stop: int) -> None:
         """Send now; raises ``Full``."""
+        if self.marking is not None:
+            self.marking.mark(size)
         sendto = self._socket.sendto
         addresses = receivers.addresses
         for index in range(start, stop):

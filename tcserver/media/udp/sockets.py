@@ -18,6 +18,7 @@ from tcserver.media.plane.stats import LATENCY_BOUNDS, MediaStats, SocketState, 
 from tcserver.media.relay.wire import MAX_RELAYED
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.coalescing import Coalescer
+from tcserver.media.udp.marking import Marking
 from tcserver.media.udp.reader import BUFFER_SIZE, Reader, ReceiverName, make_reader
 from tcserver.media.udp.sendmmsg import SenderName, make_lanes
 from tcserver.media.udp.sendto import PlainLane
@@ -52,7 +53,8 @@ class MediaSockets:
 
     ``addresses`` are (numeric host, port), see ``bind``. ``sender`` and ``receiver`` choose the system calls: ``auto``
     takes the fastest that pass a self-test; with any other name ``open`` raises ``OSError`` where those calls fail.
-    ``on_events`` gets the events of the plane, in order, after what belongs to them was sent.
+    ``on_events`` gets the events of the plane, in order, after what belongs to them was sent. With ``dscp`` datagrams
+    are marked, see ``Marking``.
 
     Where the platform can steer datagrams, there are three sockets for each address (see ``SocketGroup``). Datagrams of
     suppressed seats come by the second, which is read in intervals.
@@ -67,6 +69,7 @@ class MediaSockets:
         receiver: ReceiverName = "auto",
         on_events: Callable[[list[Event]], None] = lambda events: None,
         buffer_bytes: int = BUFFER_BYTES,
+        dscp: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plane = plane
@@ -76,6 +79,7 @@ class MediaSockets:
         self._receiver_name: ReceiverName = receiver
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
+        self._dscp = dscp
         self._clock = clock
         self._group = SocketGroup()
         self._sockets: list[socket.socket] = []
@@ -122,7 +126,11 @@ class MediaSockets:
             self._sockets.append(relay)
             sending.append(relay)
         try:
-            self._lanes = [*make_lanes(self._sender_name, sending, self._wait_for_room)]
+            lanes = make_lanes(self._sender_name, sending, self._wait_for_room)
+            if self._dscp:
+                for made, sock in zip(lanes, sending, strict=True):
+                    made.marking = Marking(sock)
+            self._lanes = [*lanes]
             if streams is not None:
                 self._lanes.append(streams)
             self._sender = Sender(self._lanes)

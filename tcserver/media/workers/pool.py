@@ -76,6 +76,7 @@ class WorkerPool:
         on_events: Callable[[list[Event]], None] = lambda events: None,
         buffer_bytes: int = BUFFER_BYTES,
         ring_datagrams: int = RING_SIZE,
+        dscp: bool = False,
         log_level: str = "info",
         log_format: str = "text",
         handoff: Handoff,
@@ -86,6 +87,7 @@ class WorkerPool:
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
         self._ring_datagrams = ring_datagrams
+        self._dscp = dscp
         self._log_level = log_level
         self._log_format = log_format
         self._handoff = handoff
@@ -265,6 +267,7 @@ class WorkerPool:
                 sender=self._sender,
                 receiver=self._receiver,
                 ring_datagrams=self._ring_datagrams,
+                dscp=self._dscp,
                 log_level=self._log_level,
                 log_format=self._log_format,
             )

@@ -60,6 +60,7 @@ class Options:
     sender: str
     receiver: str
     ring_datagrams: int
+    dscp: bool
     log_level: str
     log_format: str
 
@@ -84,6 +85,7 @@ class Worker:
             sender=cast(SenderName, options.sender),
             receiver=cast(ReceiverName, options.receiver),
             on_events=self._send,
+            dscp=options.dscp,
         )
         self._meter = ProcessMeter()
         self._writer: asyncio.StreamWriter | None = None

@@ -17,11 +17,11 @@ PAGE = Path(__file__).parents[3] / "tcserver" / "web" / "page"
 FLAGS = [
     "--no-sandbox",
     "--disable-background-networking",
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=fps=5",
     "--use-fake-ui-for-media-stream",
     "--auto-select-desktop-capture-source=Entire screen",
 ]
-"""Chromium with devices that are made up, and without questions about them."""
+"""Chromium with devices that are made up, and without questions about them. Five pictures per second are enough."""
 
 
 @pytest.fixture(scope="session")

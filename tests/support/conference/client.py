@@ -11,6 +11,7 @@ from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.messages import State
 from tcproto.names import fold_room
+from tcproto.resumption import is_counted
 from tcserver.conference import Conference, Effect, Settings
 from tcserver.conference.login.authenticator import ANSWER_GRID
 from tcserver.conference.room.change_log import BATCH_INTERVAL
@@ -27,12 +28,25 @@ class Shell(Protocol):
     conference: Conference
     now: float
     numbers: Iterator[int]
+    clients: dict[int, Client | LostConnection]
 
     def receive(self, client: Client, message: object, request_id: int, size: int = ...) -> None: ...
 
     def apply(self, effects: list[Effect]) -> None: ...
 
     def advance(self, seconds: float) -> None: ...
+
+
+class LostConnection:
+    """The end of a connection that hears nothing any more."""
+
+    welcome = view = None
+
+    def __init__(self) -> None:
+        self.is_gone = False
+
+    def take(self, _message: object, _request_id: int) -> None:
+        """What is sent here is lost."""
 
 
 class Client:
@@ -53,7 +67,15 @@ class Client:
         self.inbox: list[object] = []
         self.closed: m.Close | None = None
         self.is_gone = False
+        self.is_logged_in = False
+        """Whether there is a session on this connection."""
         self.welcome: m.Welcome | None = None
+        self.resumed: m.Resumed | None = None
+        """The reply to the last resumption."""
+        self.last_event = 0
+        """Counted messages that came since the welcome."""
+        self.sent = 0
+        """Counted messages that were sent since then."""
         self.view: View | None = None
         self.numbers = 0
 
@@ -70,8 +92,12 @@ class Client:
         self.requests += 1
         self.open[self.requests] = message
         number = self.requests
+        self.count_sent(message)
         self.driver.receive(self, message, number)
         return number
+
+    def count_sent(self, message: object) -> None:
+        self.sent += self.is_logged_in and is_counted(message)
 
     def send_raw(self, message: object, size: int) -> object:
         """Send a request of so many bytes, of a kind that has no class. Return the reply, if there was one."""
@@ -81,6 +107,7 @@ class Client:
         return self.replies.get(self.requests)
 
     def tell(self, message: object) -> None:
+        self.count_sent(message)
         self.driver.receive(self, message, 0)
 
     def connect(self) -> Client:
@@ -92,6 +119,34 @@ class Client:
         """Break the connection."""
         self.is_gone = True
         self.driver.apply(self.driver.conference.disconnected(self.connection, self.driver.now))
+
+    def lose(self) -> None:
+        """Hear and say nothing more on this connection, which the server takes for alive."""
+        self.driver.clients[self.connection] = LostConnection()
+
+    def reconnect(self) -> Client:
+        """Connect again, without a login."""
+        driver = self.driver
+        self.lose()
+        self.connection = next(driver.numbers)
+        self.handshake_hash = self.connection.to_bytes(64, "big")
+        self.is_gone = self.is_logged_in = False
+        driver.clients[self.connection] = self
+        return self.connect()
+
+    @property
+    def token(self) -> bytes:
+        assert self.welcome is not None
+        return self.welcome.resume_token if self.resumed is None else self.resumed.resume_token
+
+    def resume_message(self, *, token: bytes = b"", device: SigningKey | None = None) -> m.Resume:
+        device = device or self.device
+        signature = sign_device_login(device, self.handshake_hash, self.account)
+        return m.Resume(token or self.token, device.public, signature, self.last_event)
+
+    def come_back(self) -> object:
+        """Resume the session on another connection. Return the reply."""
+        return self.reconnect().ask(self.resume_message())
 
     def login_message(self, *, key: SigningKey | None = None, account: str = "", name: str | None = None) -> m.Login:
         account = account or self.account
@@ -156,6 +211,7 @@ class Client:
 
     def take(self, message: object, request_id: int) -> None:
         row = m.row_of(type(message))
+        self.last_event += self.is_logged_in and is_counted(message)
         if row.reply:
             request = self.open.pop(request_id)
             assert isinstance(message, (m.Error, m.row_of(type(request)).answer))
@@ -185,7 +241,9 @@ class Client:
     def _take_reply(self, request: object, reply: object) -> None:
         match reply:
             case m.Welcome():
-                self.welcome = reply
+                self.welcome, self.is_logged_in = reply, True
+            case m.Resumed():
+                self.resumed, self.view.media_id, self.is_logged_in = reply, reply.media_id, True
             case m.Joined():
                 assert self.view is None
                 self.view = View(reply, reply.media_id, {key.sealer for key in reply.room_keys})

@@ -30,7 +30,7 @@ from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
 from tcserver.media import interface
 from tcserver.records import Account, RoomRecord, Standing
-from tests.support.conference.client import Client
+from tests.support.conference.client import Client, LostConnection
 from tests.support.conference.identities import SERVER, make_account
 from tests.support.conference.plane import Plane
 from tests.support.conference.settings import settings
@@ -62,7 +62,7 @@ class Driver:
         self.accounts = {account.name: account for account in accounts}
         self.devices: dict[str, set[bytes]] = {}
         self.conference = Conference(
-            settings(**{**UNHURRIED, **changes}),
+            settings(**{**UNHURRIED, "limits__resume_s": 0.0, **changes}),
             SERVER,
             self.random.randbytes,
             lambda: self.unix_ms,
@@ -71,7 +71,7 @@ class Driver:
             policies,
         )
         self.plane = Plane()
-        self.clients: dict[int, Client] = {}
+        self.clients: dict[int, Client | LostConnection] = {}
         self.numbers = iter(range(1, 1_000_000))
         self.devices_made = iter(range(1, 1_000_000))
         self.sessions: dict[int, SessionStarted] = {}
@@ -259,11 +259,12 @@ class Driver:
         assert len(conference.context.participant_ids) == len(self.plane.seats)
         assert conference.rooms == len(self.plane.rooms)
         assert sum(map(len, self.plane.sealers.values())) == len(conference.context.sealer_ids)
-        half_open = [client for client in self.clients.values() if not client.is_gone and client.welcome is None]
+        there = [c for c in self.clients.values() if not c.is_gone and isinstance(c, Client)]
+        half_open = [client for client in there if not client.is_logged_in]
         assert conference.half_open == len(half_open)
         rooms: dict[bytes, list[Client]] = {}
-        for client in self.clients.values():
-            if not client.is_gone and client.view is not None:
+        for client in there:
+            if client.is_logged_in and client.view is not None:
                 rooms.setdefault(client.view.info.life, []).append(client)
         for members in rooms.values():
             first = members[0].view

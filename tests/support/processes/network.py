@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, cast
@@ -22,6 +23,7 @@ class Network:
         self._inner: dict[Any, socket.socket] = {}
         """The sockets towards the server, by the address of the client."""
         self._pumps: set[asyncio.Task[None]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Link]:
@@ -52,6 +54,13 @@ class Network:
         """Let all pass."""
         self.up = self.down = True
 
+    def reset(self) -> None:
+        """Reset all TCP connections, at both ends."""
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+
     def _from_client(self, data: bytes, client: Any) -> None:
         if not self.up:
             return
@@ -71,6 +80,7 @@ class Network:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         near = await asyncio.open_connection(self.server.host, self.server.port)
+        self._writers += [writer, near[1]]
         self._pump(_copy(reader, near[1]))
         self._pump(_copy(near[0], writer))
 

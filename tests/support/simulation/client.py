@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tcclient.core import MediaPacket, PathState, Session, Settings, Way, control_connection, events
+from tcclient.core import MediaPacket, PathState, Phase, Session, Settings, Way, control_connection, events
 from tcproto.datagram import Kind as DatagramKind
 from tcproto.datagram import parse_header
+from tcproto.errors import Action
 from tcproto.identity import SigningKey
 from tcproto.messages import Kind, Source
 from tcproto.packet import Header
@@ -16,6 +17,8 @@ from tests.support.simulation.network import Conditions, Pipe, Stream
 from tests.support.simulation.server import ACCOUNT_KEY
 from tests.support.simulation.surroundings import Surroundings
 
+RETURN_WAIT = 0.2
+"""Seconds between a loss and the next attempt."""
 FRAME = 0.02
 """Seconds of sound in a packet."""
 
@@ -54,6 +57,7 @@ class Client:
         offset: float = 0.0,
         drift: float = 0.0,
         ways: tuple[Way, ...] = (Way.UDP,),
+        returns: bool = False,
     ) -> None:
         self.world = world
         self.name = name
@@ -79,6 +83,8 @@ class Client:
         """Bytes that the stream has not taken: 4,000 stop it."""
         self.room_losses: set[bytes] = set()
         """Room datagrams that the path down lost, once or more often."""
+        self.returns = returns
+        """Whether to connect again after a loss, until that succeeds."""
         self.session: Session
         self._settings = Settings(fingerprint=world.server.identity.fingerprint, sources=sources)
         self._tcp_delay = conditions.delay if tcp_delay is None else tcp_delay
@@ -94,17 +100,25 @@ class Client:
 
     def connect(self) -> Client:
         """Connect, log in and enter the room."""
-        world, clock, delay = self.world, self.world.clock, self._tcp_delay
+        world = self.world
         control = control_connection(world.rng.randbytes)
         self.session = session = Session(self._settings, self.device, control, world.rng.randbytes, self.clock.now)
         session.ways = self.ways
         if Way.STREAM in self.ways:
             self._connect_stream()
-        self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
-        accepted = world.server.accept(self.from_server, self.address[0])
+        self._connect_control()
+        return self
+
+    def _connect_control(self) -> None:
+        """Make a TCP connection, for the first or the next handshake of the session."""
+        world, clock, delay, session = self.world, self.world.clock, self._tcp_delay, self.session
+        if world.server.is_down:
+            self.clock.at(self.clock.now + delay, self._refused)
+            return
+        self.from_server = from_server = Stream(clock, lambda data: self._control(session, from_server, data), delay)
+        accepted = world.server.accept(from_server, self.address[0])
         self.to_server = Stream(clock, accepted.receive, delay)
         self.pump()
-        return self
 
     def enter(self) -> None:
         """Enter the room, again."""
@@ -136,6 +150,30 @@ class Client:
         self.to_server.stop()
         self.from_server.stop()
         self.block()
+
+    def reset(self) -> None:
+        """Lose the TCP connection with what is on the way; both ends see it at once."""
+        self.to_server.reset()
+        self.from_server.reset()
+        self.world.server.reset(self.from_server)
+        self.session.receive_eof()
+        self.pump()
+
+    def go_silent(self) -> None:
+        """Lose the TCP connection without a sign, as when the address changes."""
+        self.to_server.reset()
+        self.from_server.reset()
+
+    def reconnect(self) -> None:
+        """Connect again, to resume the seat or to enter anew."""
+        if self.session.phase not in (Phase.DETACHED, Phase.CLOSED):
+            return
+        self.session.reconnect(control_connection(self.world.rng.randbytes), self.clock.now)
+        self._connect_control()
+
+    def _refused(self) -> None:
+        self.session.receive_eof()
+        self.pump()
 
     def outage(self, seconds: float) -> None:
         """Stall TCP for a while."""
@@ -203,7 +241,7 @@ class Client:
         self._timer.arm(self.session.next_deadline())
 
     def _send(self) -> None:
-        if data := self.session.control_to_send():
+        if (data := self.session.control_to_send()) and not self.world.server.is_down:
             self.to_server.send(data)
         for datagram in self.session.datagrams_to_send(self.clock.now):
             self.up.send(datagram)
@@ -211,8 +249,8 @@ class Client:
             for datagram in self.session.stream_datagrams_to_send(self.stream_unsent, self.clock.now):
                 self.stream_up.send(datagram)
 
-    def _control(self, session: Session, data: bytes) -> None:
-        if session is not self.session:
+    def _control(self, session: Session, stream: Stream, data: bytes) -> None:
+        if session is not self.session or stream is not self.from_server:
             return
         if data:
             session.receive_control(data, self.clock.now)
@@ -230,7 +268,9 @@ class Client:
 
     def _react(self, event: events.Event) -> None:
         match event:
-            case events.ServerKey(trusted=True):
+            case events.ServerKey(trusted=True) if self.session.seated:
+                self.session.resume()
+            case events.ServerKey(trusted=True) | events.ResumeFailed():
                 self._log_in()
             case events.DeriveKey():
                 self.session.account_key_derived(ACCOUNT_KEY)
@@ -244,8 +284,13 @@ class Client:
                 self._again(self._log_in, wait)
             case events.JoinFailed(retry_after_ms=wait) if wait:
                 self._again(self.enter, wait)
-            case events.Closed():
+            case events.Detached() if self.returns:
                 self.to_server.close()
+                self.clock.at(self.clock.now + RETURN_WAIT, self.reconnect)
+            case events.Closed(action=action):
+                self.to_server.close()
+                if self.returns and action in (Action.RECONNECT, Action.RESUME):
+                    self.clock.at(self.clock.now + RETURN_WAIT, self.reconnect)
 
     def _log_in(self) -> None:
         if not self.session.closed:

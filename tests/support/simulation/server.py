@@ -35,8 +35,9 @@ class Server:
     def __init__(self, clock: Clock, rng: random.Random, settings: Settings) -> None:
         self.clock = HostClock(clock)
         self.identity = ServerIdentity(rng.randbytes(32))
-        self.conference = Conference(settings, self.identity, rng.randbytes, self.clock.unix_ms, now=self.clock.now)
-        self.planes = Planes(settings.media_workers, rng.randbytes)
+        self.is_down = False
+        """Whether nobody listens."""
+        self._settings = settings
         self.accounts: dict[str, Account] = {}
         self.routes: dict[tuple[str, int], Pipe | Stream] = {}
         self.bytes_in: Counter[Address] = Counter()
@@ -56,8 +57,34 @@ class Server:
         self._proven: set[Address] = set()
         self._busy = False
         self._numbers = 0
+        self._begin()
         self._conference_timer = Timer(self.clock, self._conference_due)
         self._plane_timer = Timer(self.clock, self._plane_due)
+
+    def _begin(self) -> None:
+        settings, randbytes = self._settings, self._rng.randbytes
+        self.conference = Conference(settings, self.identity, randbytes, self.clock.unix_ms, now=self.clock.now)
+        self.planes = Planes(settings.media_workers, randbytes)
+
+    def die(self) -> None:
+        """End at once, as a process that is killed."""
+        self.is_down = True
+        for connection in self._connections.values():
+            connection.reset()
+        self._connections.clear()
+        self.sessions.clear()
+        self._begin()
+
+    def start(self) -> None:
+        """Begin again, with the same identity and accounts."""
+        self.is_down = False
+
+    def reset(self, down: Stream) -> None:
+        """Lose the TCP connection that a stream is a half of."""
+        for connection in list(self._connections.values()):
+            if connection.down is down:
+                connection.reset()
+                self.disconnected(connection)
 
     @property
     def plane(self) -> MediaPlane:
@@ -92,6 +119,8 @@ class Server:
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
         """Take a datagram."""
+        if self.is_down:
+            return
         address = Address(0, *source)
         self.bytes_in[address] += len(data)
         self.planes.receive(data, address, self.clock.now)

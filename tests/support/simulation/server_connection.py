@@ -35,7 +35,7 @@ class ServerConnection:
         self.host = host
         self._control = control
         self._handler = handler
-        self._down = down
+        self.down = down
         self._closed = False
 
     def receive(self, data: bytes) -> None:
@@ -70,12 +70,17 @@ class ServerConnection:
         """Send what is queued."""
         data = self._control.data_to_send()
         if data and not self._closed:
-            self._down.send(data)
+            self.down.send(data)
+
+    def reset(self) -> None:
+        """Close at once, and tell nobody but the other end."""
+        self._closed = True
+        self.down.close()
 
     def close(self) -> None:
         """Close after what is queued is sent."""
         if not self._closed:
             self.flush()
             self._closed = True
-            self._down.close()
+            self.down.close()
             self._handler.disconnected(self)

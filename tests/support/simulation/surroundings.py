@@ -19,7 +19,8 @@ class Surroundings:
         self.seed = seed
         self.rng = random.Random(seed)
         self.clock = Clock()
-        self.server = Server(self.clock, self.rng, settings(**changes))
+        # A client that vanishes leaves at once, unless a test is about those who come back.
+        self.server = Server(self.clock, self.rng, settings(**{"limits__resume_s": 0.0, **changes}))
         self.names: dict[int, str] = {}
         """By participant, of all seats that there were."""
         self.spoken: dict[tuple[int, int, int, int], bytes | None] = {}

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcclient.errors import ConnectError, JoinRefused, LoginRefused, RoomClosed, UntrustedServer
-from tcclient.transport.retry import FIRST_WAIT, JITTER, MAX_WAIT, Backoff, may_retry
+from tcclient.transport.retry import (
+    FIRST_WAIT,
+    JITTER,
+    MAX_WAIT,
+    RETURN_WAITS,
+    STEADY_RETURNS,
+    Backoff,
+    ReturnBackoff,
+    may_retry,
+)
 from tcproto.errors import CODES, Action, ErrorCode
 
 BUSY = RoomClosed("too long", ErrorCode.LOGIN_TIMEOUT, Action.RECONNECT)
@@ -15,7 +24,8 @@ BUSY = RoomClosed("too long", ErrorCode.LOGIN_TIMEOUT, Action.RECONNECT)
 @pytest.mark.parametrize("error", [LoginRefused, JoinRefused, RoomClosed])
 def test_the_action_of_a_code_decides(error, code):
     action = CODES[code].action
-    assert may_retry(error("", code, action)) == (action in (Action.RECONNECT, Action.RESUME))
+    again = action in (Action.RECONNECT, Action.RESUME) or code is ErrorCode.ROOM_CHANGED
+    assert may_retry(error("", code, action)) == again
 
 
 @pytest.mark.parametrize(
@@ -69,3 +79,19 @@ def test_a_server_that_was_there_is_waited_for():
     assert Backoff(bytes).failed(refused) is None, "more often a wrong address than a server that starts again"
     known = Backoff(bytes, known=True)
     assert [known.failed(refused).wait for _ in range(3)] == [1, 2, 4]
+
+
+def test_a_client_that_had_a_seat_comes_back_soon_at_first():
+    backoff = ReturnBackoff(lambda n: bytes(n))
+    lost = ConnectError("refused")
+    waits = [backoff.failed(lost).wait for _ in range(len(RETURN_WAITS) + STEADY_RETURNS + 7)]
+    assert waits[:5] == [0.1, 0.5, 1.0, 2.0, 2.0]
+    assert sum(waits[:-7]) >= 60
+    assert waits[-7:] == [4.0, 8.0, 16.0, 30.0, 30.0, 30.0, 30.0]
+
+
+def test_a_client_that_had_a_seat_waits_as_long_as_it_is_told():
+    backoff = ReturnBackoff(lambda n: bytes(n))
+    assert backoff.failed(RoomClosed("", ErrorCode.SHUTDOWN, Action.RECONNECT, 5000)).wait == 5.0
+    assert backoff.failed(ConnectError("refused")).wait == 0.5
+    assert backoff.failed(RoomClosed("", ErrorCode.KICKED, Action.STOP)) is None

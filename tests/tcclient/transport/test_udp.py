@@ -258,3 +258,26 @@ def test_without_its_network_a_socket_is_renewed_with_the_next_datagram_that_has
             udp.close()
 
     asyncio.run(send())
+
+
+@linux
+def test_small_datagrams_are_marked_as_sound_and_large_ones_as_pictures():
+    async def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+            server.bind(("127.0.0.1", 0))
+            server.settimeout(5)
+            server.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+            udp = UdpSocket(asyncio.get_running_loop(), lambda batch: None, 0)
+            udp.open(socket.AF_INET, server.getsockname())
+            assert udp._socket is not None
+            assert udp._socket.getsockopt(socket.IPPROTO_IP, 10) == 0, "routers may cut them"
+            for sizes in ([100], [1200, 1200], [100, 1200]):
+                udp.send([bytes(size) for size in sizes])
+            found = []
+            for _ in range(5):
+                data, control, _, _ = server.recvmsg(2048, 64)
+                found.append((len(data), control[0][2][0] >> 2))
+            assert found == [(100, 46), (1200, 34), (1200, 34), (100, 46), (1200, 34)]
+            udp.close()
+
+    asyncio.run(send())

@@ -128,6 +128,18 @@ async def talk(client: ClientConnection, connection: ControlConnection) -> Any:
         connection.receive_data(message[1:])
 
 
+@pytest.mark.parametrize(("code", "leaves"), [(1000, True), (1001, True), (None, True), (1002, False), (3000, False)])
+def test_a_close_frame_of_a_browser_that_leaves_is_a_goodbye(code: int | None, leaves: bool) -> None:
+    async def main(server: Server) -> None:
+        _, writer = await server.raw()
+        writer.write(client_frame(b"" if code is None else code.to_bytes(2, "big"), first=0x88))
+        await server.wait(lambda: server.handler.told.count("disconnected") == 1)
+        assert server.handler.peers[0].has_left is leaves
+        writer.close()
+
+    run(main)
+
+
 @LOOPS
 def test_a_control_connection_and_datagrams_both_ways(loop: Any) -> None:
     async def main(server: Server) -> None:

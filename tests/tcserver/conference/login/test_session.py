@@ -2,64 +2,73 @@
 
 import pytest
 
-from tcproto.errors import CODES, ErrorCode
-from tcproto.messages import Ping
+from tcproto.errors import CODES, Action, ErrorCode
+from tcproto.messages import MuteAsked, Ok, Ping, Source
 from tcserver.conference.effects import Outbox, Send
-from tcserver.conference.login.session import FAREWELL, LOST, MAX_WAITING, Channel, Ending
+from tcserver.conference.login.session import FAREWELL, LOST, Channel, Ending
 
 
-def channel():
+def note(number):
+    return MuteAsked(number, Source.MICROPHONE, True)
+
+
+def channel(*, keeps=True):
     outbox = Outbox()
     for connection in (1, 2):
         outbox.open(connection)
-    return outbox, Channel(outbox, 1)
+    return outbox, Channel(outbox, 1, keeps=keeps)
 
 
 def sent(outbox):
-    return [(effect.connection, effect.message.time) for effect in outbox.take() if isinstance(effect, Send)]
+    return [(e.connection, e.message, e.request_id) for e in outbox.take() if isinstance(e, Send)]
 
 
-def test_messages_go_to_the_connection_wait_without_one_and_follow_to_the_next():
+def test_messages_go_to_the_connection_and_the_lost_ones_to_the_next():
     outbox, it = channel()
-    it.send(Ping(1))
-    assert sent(outbox) == [(1, 1)]
+    it.send(note(1))
+    it.send(Ping(1), 1)
+    assert sent(outbox) == [(1, note(1), 0), (1, Ping(1), 1)]
     it.detach()
-    it.send(Ping(2))
-    it.send(Ping(3))
+    it.send(Ok(), 7)
+    it.send(note(3))
     assert sent(outbox) == []
+    assert [it.can_attach(last) for last in range(5)] == [True, True, True, True, False]
     it.attach(2)
-    it.send(Ping(4))
-    assert sent(outbox) == [(2, 4)], "what repairs the state of the client goes first"
-    it.send_waiting()
-    assert sent(outbox) == [(2, 2), (2, 3)]
-    it.send_waiting()
-    assert sent(outbox) == []
+    it.send_again(1)
+    it.send(note(4))
+    assert sent(outbox) == [(2, Ok(), 7), (2, note(3), 0), (2, note(4), 0)]
 
 
-def test_beyond_the_bound_all_are_dropped_and_none_waits_any_more():
-    outbox, it = channel()
-    it.detach()
-    for number in range(MAX_WAITING):
-        it.send(Ping(number))
-    assert not it.has_lost
-    it.send(Ping(0))
-    assert it.has_lost
-    it.send(Ping(1))
-    it.attach(2)
-    it.send_waiting()
-    assert sent(outbox) == []
+def test_what_is_old_is_forgotten():
+    _, it = channel()
+    it.send(note(1))
+    it.forget_old(10.0, 75.0)
+    it.send(note(2))
+    it.forget_old(84.0, 75.0)
+    assert it.can_attach(0)
+    it.forget_old(85.0, 75.0)
+    assert not it.can_attach(0)
+    assert it.can_attach(1)
+
+
+def test_a_channel_that_keeps_nothing_cannot_be_attached_again():
+    outbox, it = channel(keeps=False)
+    it.send(note(1))
+    it.forget_old(0.0, 75.0)
+    assert sent(outbox) == [(1, note(1), 0)]
+    assert not it.can_attach(0)
 
 
 def test_a_connection_that_has_ended_gets_nothing():
     outbox, it = channel()
     outbox.forget(1)
-    it.send(Ping(1))
+    it.send(note(1))
     assert sent(outbox) == []
 
 
 @pytest.mark.parametrize("code", ErrorCode)
-def test_a_session_goes_on_after_silence_and_loss_only(code):
-    assert Ending(code, "").leaves_session is (code is ErrorCode.IDLE_TIMEOUT)
+def test_a_session_goes_on_after_a_loss_and_where_the_client_is_told_to_resume(code):
+    assert Ending(code, "").leaves_session is (CODES[code].action is Action.RESUME)
     assert LOST.leaves_session
     assert not FAREWELL.leaves_session
 

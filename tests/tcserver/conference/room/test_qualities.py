@@ -49,6 +49,17 @@ def test_who_is_silent_is_lost_until_it_is_heard_again():
     assert [news[first.participant] for news in told(second)] == [Quality.EXCELLENT, Quality.LOST, Quality.EXCELLENT]
 
 
+def test_who_moves_to_another_media_worker_is_not_silent_there():
+    driver = Driver()
+    first, second = driver.participant(), driver.participant()
+    first.tell(m.OwnQuality(Quality.EXCELLENT))
+    driver.advance(QUALITY_INTERVAL)
+    driver.event(SeatSilent(first.media_id, True))
+    driver.advance(QUALITY_INTERVAL)
+    driver.replace_worker()  # it takes for silent only those that it has heard
+    assert [news[first.participant] for news in told(second)] == [Quality.EXCELLENT, Quality.LOST, Quality.EXCELLENT]
+
+
 def test_who_has_left_meanwhile_is_not_named_and_a_closed_room_says_nothing():
     driver = Driver()
     first, second = driver.participant(), driver.participant()
@@ -66,3 +77,13 @@ def test_who_has_left_meanwhile_is_not_named_and_a_closed_room_says_nothing():
     driver.room_of(second).close(driver.now, "over")
     driver.advance(QUALITY_INTERVAL)
     assert told(second) == [{second.participant: Quality.GOOD}]
+
+
+def test_a_storm_of_reports_costs_an_account_what_the_messages_cost():
+    driver = Driver()
+    crowd = [driver.participant() for _ in range(30)]
+    room = driver.room_of(crowd[0])
+    driver.advance(10)
+    charged = sum(room.qualities.reported(seat, Quality.GOOD, driver.now) for seat in room.seats.values())
+    assert charged == 2, "one that is sent at once, and one for all who come within the second after"
+    assert not any(room.qualities.reported(seat, Quality.GOOD, driver.now) for seat in room.seats.values())
