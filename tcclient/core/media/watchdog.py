@@ -25,7 +25,7 @@ class SoundWatchdog:
     """
 
     def __init__(
-        self, path: MediaPath, media: MediaReceiver, room: RoomState, subscribe_again: Callable[[], None]
+        self, path: MediaPath, media: MediaReceiver, room: RoomState, subscribe_again: Callable[[], object]
     ) -> None:
         self.subscription = Subscribe(0, ())
         """What is wanted now."""
