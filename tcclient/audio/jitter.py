@@ -216,6 +216,8 @@ class JitterBuffer:
         """
         assert self._position is not None
         assert self._last is not None
+        if self._may_come(head, now):
+            return self._wait(now)
         # Sound that was invented while waiting has already filled the beginning of the gap.
         covered = min(self._stalled, head.timestamp - self._position)
         self._position += covered
@@ -244,6 +246,21 @@ class JitterBuffer:
         if self._last.ended or self._concealed >= _MAX_CONCEAL:
             self._playing = False
             return self._silence()
+        return self._wait(now)
+
+    def _may_come(self, head: _Packet, now: float) -> bool:
+        """Return whether the packet before ``head`` is missing, and the delay should be longer.
+
+        To wait makes up for that at once, and spares the packet if it comes.
+        """
+        assert self._last is not None
+        missing = head.sequence - self._last.sequence - 1
+        if missing <= 0 or self._last.ended or self._concealed >= _MAX_CONCEAL:
+            return False
+        return self._delay.choose(self._lag(now), _TICK_SECONDS).steps > 0
+
+    def _wait(self, now: float) -> Frame:
+        """Invent sound while media time does not move."""
         self._stalled += _TICK
         self._concealed += _TICK
         return Frame(FrameKind.LATE, None, None, _TICK, self._lag(now))

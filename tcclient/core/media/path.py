@@ -13,6 +13,7 @@ from tcclient.core.media.proof import IMPATIENT, PATIENT, LargeProof, PathState,
 from tcclient.core.media.statistics import PathStatistics
 from tcproto.datagram import KEY_OVERLAP, MAX_DATAGRAM, MIN_DATAGRAM, Header, Item, ItemType, open_datagram
 from tcproto.errors import CryptoFailure
+from tcproto.feedback import parse_resend_request
 from tcproto.path import PATH_TOKEN_SIZE, PING_NUMBER_BITS, PingItem, PongItem, parse_ping, parse_pong
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.serial import clock_us, wrapped
@@ -172,6 +173,8 @@ class MediaPath:
             highest = max(0, self._down[self._egress.epoch].window.highest)
             pong = PongItem(number, time, clock_us(now), highest, wrapped(self._down_count))
             self._egress.send(Item(ItemType.PONG, pong.pack()))
+        elif type_ == ItemType.RESEND_REQUEST:
+            self._egress.resend(parse_resend_request(value))
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
                 raise ValueError("path challenge of a wrong length")

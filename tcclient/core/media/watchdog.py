@@ -25,7 +25,7 @@ class SoundWatchdog:
     """
 
     def __init__(
-        self, path: MediaPath, media: MediaReceiver, room: RoomState, subscribe_again: Callable[[], None]
+        self, path: MediaPath, media: MediaReceiver, room: RoomState, subscribe_again: Callable[[], object]
     ) -> None:
         self.subscription = Subscribe(0, ())
         """What is wanted now."""
@@ -51,6 +51,11 @@ class SoundWatchdog:
         elif self._waits_since == NEVER:
             self._waits_since = now
         return bool(begin)
+
+    def forget_speakers(self) -> None:
+        """Wait for nobody: the server is about to tell anew who speaks."""
+        self._speakers.clear()
+        self._waits_since = NEVER
 
     def handle_timeout(self, now: float) -> None:
         """Repair, unless sound came or nobody who should be heard speaks any more."""

@@ -146,7 +146,7 @@ class MediaPlane:
         if not self.rooms and not self.tickets:
             return None
         deadline = min(self._next_sweep, self._next_decision)
-        for other in (self._replays.next_deadline(), self._relay.next_deadline()):
+        for other in (self._replays.next_deadline(), self._relay.next_deadline(), self._repair.next_deadline()):
             if other is not None and other < deadline:
                 deadline = other
         return deadline
@@ -168,6 +168,9 @@ class MediaPlane:
                 found = {media_id for room in self.rooms.values() for media_id in room.suppressed(since)}
                 self.suppressed.replace(found)
         self._replay(now)
+        for seat, request in self._repair.poll(self.seats, now):
+            if seat.path.address is not None:
+                self._answer(seat, [request], seat.path.address)
         self._relay.poll(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
@@ -239,6 +242,9 @@ class MediaPlane:
         if not proven and not cap.take(size, now):
             raise Dropped(Drop.SEAT_RATE)
         self.counters.accepted += 1
+        if up.gap:
+            self._repair.miss(seat, now)
+            self.sooner = True
         if address is path.address and plaintext and plaintext[0] == _ONLY_PACKET:
             path.heard_at = now
             self._take_packet(seat, plaintext[1:], now)
@@ -277,8 +283,7 @@ class MediaPlane:
                 self._take_path_response(seat, item.value, address, now)
             elif type_ == ItemType.KEYFRAME_REQUEST:
                 self._take_keyframe_request(seat, item.value, now)
-            elif type_ == ItemType.RETRANSMISSION_REQUEST:
-                self._repair.take_request(seat, item.value, now)
+            elif self._repair.take(seat, type_, item.value, now):
                 self._replay(now)
         if packets:
             self._take_packets(seat, packets, now)

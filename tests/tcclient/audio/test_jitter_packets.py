@@ -12,7 +12,7 @@ from tcclient.audio.jitter import (
     JitterBuffer,
     PutResult,
 )
-from tests.support.packets import put
+from tests.support.packets import put, sound_packet
 
 TICK = 0.02
 
@@ -220,3 +220,23 @@ def test_time_held_by_the_server_is_no_jitter():
         put(buffer, step, 960 * step, 960, b"", 10 + TICK * step)
         buffer.get(10 + TICK * step)
     assert buffer.statistics.target_ms <= 40
+
+
+def test_repaired_packets_raise_the_delay_at_once_and_no_further_ones_are_late():
+    """Each tenth packet is lost, and comes 0.1 s later. Waiting for the first ones makes up for the delay."""
+    buffer, arrivals = JitterBuffer(), []
+    for n in range(200):
+        late = 0.1 if n % 10 == 9 else 0.0
+        packet = sound_packet(n, 960 * n, b"%d" % n, 10 + TICK * n + late)._replace(repaired=late > 0)
+        arrivals.append(packet)
+    arrivals.sort(key=lambda packet: packet.received_at)
+    frames = []
+    for tick in range(190):
+        now = 10.001 + TICK * tick
+        while arrivals and arrivals[0].received_at <= now:
+            buffer.put(arrivals.pop(0), 960)
+        frames.append(buffer.get(now))
+    assert buffer.statistics.late <= 3
+    assert all(frame.kind is FrameKind.PACKET for frame in frames[60:])
+    assert 100 <= buffer.statistics.delay_ms <= 140
+    assert buffer.statistics.concealed_ms <= 140
