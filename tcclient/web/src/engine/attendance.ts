@@ -53,7 +53,6 @@ export class Attendance {
     this.opened = remember();
     this.opened.catch(() => undefined); // told when somebody enters
     void sodiumReady.then(warmUpDerivation);
-    this.stay.prepare();
   }
 
   /** Enter a room; the reports tell how it goes. */

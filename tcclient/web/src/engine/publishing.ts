@@ -5,13 +5,7 @@ import type { Seat } from "../core/session.js";
 import { OpusSender, SILENT_FRAME } from "../media/audio-codec.js";
 import type { CapturedSound } from "../media/sound-messages.js";
 import { audioLevel, MutedSpeech, VoiceDetector } from "../media/speech.js";
-import {
-  cameraCodec,
-  type EncodedPicture,
-  type PictureCodec,
-  type PictureQuality,
-  PictureSender,
-} from "../media/video-codec.js";
+import { type EncodedPicture, type PictureQuality, PictureSender } from "../media/video-codec.js";
 import { LEAST_BITRATE, MOST_BITRATE, START_BITRATE, UplinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Publishing, SoundSource } from "./commands.js";
 import { monotonic } from "./connection.js";
@@ -85,8 +79,6 @@ export class PublishingDesk {
   private readonly clocks = { microphone: new SampleClock(), screen_audio: new SampleClock() };
   /** Bits per second for all pictures; undefined while the way up carries none. */
   private rate: number | undefined = START_BITRATE;
-  /** Screens are sent in VP8: hardware makes letters less sharp. */
-  private cameraCodec: PictureCodec = "vp8";
   private cameraHeight = 360;
   private cameraRate = 25;
   private readonly sounds: Readonly<Record<SoundSource, OpusSender<SoundNote>>>;
@@ -104,14 +96,9 @@ export class PublishingDesk {
       new PictureSender(
         content,
         (picture) => this.sendPicture(source, picture),
-        () => this.cannotEncode(source),
+        () => owner.publishing(source, "refused"),
       );
     this.pictures = { camera: sender("camera", "motion"), screen: sender("screen", "text") };
-  }
-
-  /** Find out what this browser can do, before it is needed. */
-  async prepare(): Promise<void> {
-    this.cameraCodec = await cameraCodec((config) => VideoEncoder.isConfigSupported(config));
   }
 
   /** Publish, mute or unmute. Before the entry, it is done after it. */
@@ -255,23 +242,9 @@ export class PublishingDesk {
     const what =
       media === "microphone" || media === "screen_audio"
         ? ({ kind: "audio", source: media, codec: "opus" } as const)
-        : ({ kind: "video", source: media, codec: media === "camera" ? this.cameraCodec : "vp8" } as const);
-    if (media === "camera") this.pictures.camera.use(this.cameraCodec);
+        : ({ kind: "video", source: media, codec: "vp8" } as const);
     const number = seat.publish(what, monotonic());
     this.publications.set(media, { number, ready: false, held: false });
-  }
-
-  /** The browser cannot encode after all: hardware is replaced by software, in a new publication. */
-  private cannotEncode(source: PictureSource): void {
-    const publication = this.publications.get(source);
-    if (source !== "camera" || this.cameraCodec === "vp8" || this.seat === undefined || publication === undefined) {
-      this.tell(source, "refused");
-      return;
-    }
-    this.cameraCodec = "vp8";
-    this.seat.unpublish(publication.number);
-    this.publications.delete(source);
-    this.apply(this.seat, source);
   }
 
   private endTalk(seat: Seat, publication: Publication): void {

@@ -79,11 +79,6 @@ export class Stay {
     this.requests = new Requests((number, problem) => tell({ type: "answer", number, problem }), keyMade);
   }
 
-  /** Find out what this browser can do, before it is needed. */
-  prepare(): void {
-    void this.desk.prepare();
-  }
-
   /** A seat was taken, the first one or again. */
   entered(session: Session, connection: Connection, pins: DevicePins): void {
     const { seat } = session;

@@ -13,36 +13,6 @@ const KEYFRAME_INTERVAL = 1;
 /** Seconds after which the picture of a screen that does not move is sent again. */
 const REFRESH_INTERVAL = 1;
 
-export type PictureCodec = "vp8" | "h264";
-
-/** H.264 in its constrained baseline profile, level 3.1: 720 lines at 30 pictures a second, for every decoder. */
-const H264_BASELINE = "avc1.42e01f";
-/** Parameter sets in front of each keyframe, as in the packets of PROTOCOL.md section 7. */
-const ANNEX_B = { format: "annexb" } as const;
-
-/**
- * Return the codec for a camera: H.264 where this browser encodes it in hardware, else VP8. `supports` is
- * `VideoEncoder.isConfigSupported`.
- */
-export async function cameraCodec(supports: typeof VideoEncoder.isConfigSupported): Promise<PictureCodec> {
-  try {
-    const { supported, config } = await supports({
-      codec: H264_BASELINE,
-      width: 1280,
-      height: 720,
-      framerate: 25,
-      latencyMode: "realtime",
-      hardwareAcceleration: "prefer-hardware",
-      avc: ANNEX_B,
-    });
-    // A browser leaves out what it does not know of, and would do otherwise.
-    const isSame = config?.hardwareAcceleration === "prefer-hardware" && config.avc?.format === ANNEX_B.format;
-    return supported === true && isSame ? "h264" : "vp8";
-  } catch {
-    return "vp8";
-  }
-}
-
 export interface PictureQuality {
   /** Lines of the largest picture that is sent; smaller ones stay as they are. */
   readonly height: number;
@@ -85,7 +55,6 @@ export class PictureSender {
   private times: number[] = [];
   /** Of a screen, which may give no pictures for minutes: the last one, for those who come. */
   private last: VideoFrame | undefined;
-  private codec: PictureCodec = "vp8";
 
   /**
    * `content` is "text" for a screen, whose pictures shall be sharp before they are smooth. `failed` is called when the
@@ -94,15 +63,8 @@ export class PictureSender {
   constructor(
     private readonly content: "motion" | "text",
     private readonly output: (picture: EncodedPicture) => void,
-    private readonly failed: () => void,
+    private readonly failed: (error: DOMException) => void,
   ) {}
-
-  /** Encode what comes from now on with a codec. */
-  use(codec: PictureCodec): void {
-    if (codec === this.codec) return;
-    this.close();
-    this.codec = codec;
-  }
 
   /** Let the next picture be a keyframe. */
   wantKeyframe(): void {
@@ -163,9 +125,7 @@ export class PictureSender {
   private prepare(frame: VideoFrame, quality: PictureQuality): VideoEncoder {
     const { width, height } = fit(frame.displayWidth, frame.displayHeight, quality.height);
     const config: VideoEncoderConfig = {
-      ...(this.codec === "vp8"
-        ? { codec: "vp8" }
-        : { codec: H264_BASELINE, hardwareAcceleration: "prefer-hardware", avc: ANNEX_B }),
+      codec: "vp8",
       width,
       height,
       bitrate: quality.bitrate,
@@ -191,18 +151,13 @@ export class PictureSender {
         const data = new Uint8Array(chunk.byteLength);
         chunk.copyTo(data);
         const keyframe = chunk.type === "key";
-        if (keyframe && this.codec === "h264" && h264Codec(data) === undefined) {
-          this.close();
-          this.failed();
-          return;
-        }
         if (keyframe) this.keyframeAt = Math.max(this.keyframeAt, capturedAt);
         this.output({ data, keyframe, timestamp: Math.round(chunk.timestamp * 0.09), capturedAt });
       },
-      error: () => {
+      error: (error) => {
         if (encoder !== this.encoder) return;
         this.close();
-        this.failed();
+        this.failed(error);
       },
     });
     return encoder;
@@ -231,7 +186,7 @@ export class PictureReceiver {
 
   /** `output` gets each picture, which it closes, with its media timestamp; `ask` asks the sender for a keyframe. */
   constructor(
-    private readonly codec: PictureCodec,
+    private readonly codec: "vp8" | "h264",
     private readonly output: (frame: VideoFrame, timestamp: number) => void,
     private readonly ask: () => void,
   ) {}
@@ -297,26 +252,24 @@ export class PictureReceiver {
         if (decoder === this.decoder) this.fail();
       },
     });
-    // A keyframe without parameter sets is refused by the decoder.
-    const codec = this.codec === "vp8" ? "vp8" : (h264Codec(keyframe) ?? H264_BASELINE);
+    const codec = this.codec === "vp8" ? "vp8" : h264Codec(keyframe);
     decoder.configure({ codec, optimizeForLatency: true });
     this.decoder = decoder;
     return decoder;
   }
 }
 
+/** Baseline, level 3.1: for a keyframe without parameter sets, which its decoder will refuse. */
+const UNKNOWN_H264 = "avc1.42e01f";
 const SEQUENCE_PARAMETERS = 7;
 
-/**
- * Return the name of the profile and level that a keyframe in Annex B says in its sequence parameters (RFC 6381);
- * undefined where it has none.
- */
-export function h264Codec(keyframe: Uint8Array): string | undefined {
+/** Return the name of the profile and level that a keyframe in Annex B says in its sequence parameters (RFC 6381). */
+export function h264Codec(keyframe: Uint8Array): string {
   for (let i = 0; i + 6 < keyframe.length; i++) {
     const startCode = keyframe[i] === 0 && keyframe[i + 1] === 0 && keyframe[i + 2] === 1;
     if (startCode && ((keyframe[i + 3] ?? 0) & 31) === SEQUENCE_PARAMETERS) {
       return `avc1.${[...keyframe.subarray(i + 4, i + 7)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
     }
   }
-  return undefined;
+  return UNKNOWN_H264;
 }
