@@ -33,6 +33,7 @@ BENCHMARKS = {
     "client": "What does one client cost that hears voices and sees pictures?",
     "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",
     "speech": "How does speech sound after a bad line, and what does its repair cost in bytes?",
+    "jitter": "How does speech sound where datagrams come unevenly, and what delay does that cost?",
     "recovery": "How long is nothing heard after a fault of the line or of the server, and do others notice?",
     "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",
@@ -43,7 +44,7 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 """
 
 
-NOTHING_TO_DRAW = ("attack", "meeting", "page", "quality", "recovery", "speakers", "speech", "stream", "room")
+NOTHING_TO_DRAW = ("attack", "jitter", "meeting", "page", "quality", "recovery", "speakers", "speech", "stream", "room")
 """Benchmarks whose reports have no plots."""
 OURS = ("benchmarks", "tcclient", "tcproto", "tcserver")
 INSTALL = "pip install -e '.[bench]'"

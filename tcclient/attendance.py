@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,7 @@ from tcclient.core.phase import Phase
 from tcclient.errors import ClientError, DishonestServer, NoReply, closed_error
 from tcclient.events import Closed, Reconnected, Reconnecting
 from tcclient.transport.connection import Connection
-from tcclient.transport.retry import ReturnBackoff, may_retry
+from tcclient.transport.retry import RETURN_WAITS, ReturnBackoff, may_retry
 from tcproto.errors import CODES, Action
 
 ComeBack = Callable[[Connection], Awaitable[Joined | None]]
@@ -24,8 +24,8 @@ ComeBack = Callable[[Connection], Awaitable[Joined | None]]
 class Attendance:
     """Stays in a room: comes back after a loss, until that succeeds or makes no sense.
 
-    ``spawn`` runs a task for as long as the room is open, ``tell`` takes the
-    events, ``end`` the end, and ``go_on`` does in another seat what was done in the one that was lost.
+    ``spawn`` runs a task for as long as the room is open, ``tell`` takes the events, ``end`` the end, and ``go_on``
+    does in another seat what was done in the one that was lost. ``waits`` are the seconds before the first attempts.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Attendance:
         tell: Callable[[Reconnecting | Reconnected], None],
         end: Callable[[Closed], None],
         go_on: Callable[[], None],
+        waits: Sequence[float] = RETURN_WAITS,
     ) -> None:
         self.come_back: ComeBack | None = None
         """Connects again. Without it a loss is the end, as it is before the room was entered."""
@@ -43,6 +44,7 @@ class Attendance:
         self._tell = tell
         self._end = end
         self._go_on = go_on
+        self._waits = waits
         self._returning = False
         """Whether we are about to come back."""
         self._now = asyncio.Event()
@@ -74,7 +76,7 @@ class Attendance:
         self._connection.seat_lost(NoReply("the seat was lost before the server had answered"))
 
     async def _return(self, come_back: ComeBack, loss: ClientError) -> None:
-        session, backoff, error = self._connection.session, ReturnBackoff(os.urandom), loss
+        session, backoff, error = self._connection.session, ReturnBackoff(os.urandom, self._waits), loss
         joined: Joined | None = None
         while self._returning:
             retry = backoff.failed(error)

@@ -174,6 +174,7 @@ class _Entry:
         key = _step(connection, core.ServerKey, core.WrongServerKey)
         await connection.open(self._link)
         await self._check_server(connection, await self._answered(key))
+        connection.check_open()  # a server that is full says so right behind its key
         session = connection.session
         if session.seated:
             step = _step(connection, core.Resumed, core.ResumeFailed, core.Evicted)
@@ -194,6 +195,7 @@ class _Entry:
         if not key.trusted:
             if self._trust is None or not await self._trust(key.fingerprint):
                 raise UntrustedServer(host, key.fingerprint)
+            connection.check_open()
             connection.session.trust_server(time.monotonic())
             connection.pump()
         pinned = self._known.pin(host, port, key.fingerprint)
@@ -216,6 +218,7 @@ class _Entry:
             raise ConnectError(text, action=Action.RECONNECT) from None
 
     async def _log_in(self, connection: Connection) -> None:
+        connection.check_open()
         step = _step(connection, core.DeriveKey, core.LoginFailed)
         with _checked():
             connection.session.begin_login(self._user, self._name)
@@ -232,6 +235,7 @@ class _Entry:
             raise LoginRefused(answer.text, answer.code, answer.action, answer.retry_after_ms)
 
     async def _sit_down(self, connection: Connection) -> core.Joined:
+        connection.check_open()
         step = _step(connection, core.Joined, core.JoinFailed)
         try:
             with _checked():

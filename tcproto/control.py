@@ -97,7 +97,8 @@ class ControlConnection:
         self._last_request = 0
         self._requests: dict[int, Any] = {}
         self.received = 0
-        """Number of the newest counted message of the session that came (the client's end only)."""
+        """Number of the newest counted message that came: of the session (the client's end), of the connection (the
+        server's)."""
         self.sent = SentMessages()
         """Counted messages of the session that the server may not have (the client's end only)."""
         self._sent_at: dict[int, int] = {}
@@ -284,7 +285,7 @@ class ControlConnection:
         if not body or body[0] != FRAME_MESSAGE:
             raise ProtocolError(ErrorCode.BAD_FRAME, "a frame of an unknown type")
         message, request_id = decode(body[1:])
-        if self._authenticated and self._role is Sender.CLIENT and is_counted(message):
+        if self._authenticated and is_counted(message):
             self.received += 1
         if isinstance(message, Unknown):
             return Received(message, request_id)

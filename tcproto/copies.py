@@ -14,6 +14,8 @@ from tcproto.serial import wrapped
 
 MAX_COPY_DISTANCE = 15
 """The most packets that a copy reaches back: 0.9 s at 60 ms, and more is of no use to a play-out delay."""
+MAX_COPY_BODY = 255
+"""The most bytes of the body of a copy: its length has one byte."""
 _COPY = Struct(">BBB")
 
 
@@ -25,7 +27,7 @@ class Copy(NamedTuple):
     level: int
     voice: bool
     body: bytes
-    """1..255 bytes."""
+    """1..``MAX_COPY_BODY`` bytes."""
 
     def header(self, carrier: AudioHeader) -> AudioHeader:
         """Return the exact header of the copied packet. ``carrier`` is that of the packet item before the copies."""
@@ -43,7 +45,7 @@ def pack_copies(copies: Sequence[Copy]) -> bytes:
     """Return 3 bytes and the body for each copy. Raises ``ValueError`` for what does not fit them."""
     parts = []
     for distance, level, voice, body in copies:
-        if not (1 <= distance <= MAX_COPY_DISTANCE and 0 <= level <= 127 and 1 <= len(body) <= 255):
+        if not (1 <= distance <= MAX_COPY_DISTANCE and 0 <= level <= 127 and 1 <= len(body) <= MAX_COPY_BODY):
             raise ValueError("a copy out of range needs its full header")
         parts.append(_COPY.pack(distance, level | voice << 7, len(body)) + body)
     return b"".join(parts)

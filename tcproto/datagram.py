@@ -106,7 +106,7 @@ class ItemType(IntEnum):
     ARRIVAL_REPORT = 22
     """down. Reserved."""
     RECEIVER_REPORT = 23
-    """up. Reserved."""
+    """up: what was received of each series"""
     HEADS = 24
     """down. Reserved."""
     NOT_SENT = 25
@@ -114,7 +114,7 @@ class ItemType(IntEnum):
     RETRANSMISSION_REQUEST = 26
     """up: asks for packets of a series again"""
     RESEND_REQUEST = 27
-    """down: asks for packets of up datagrams again. Reserved."""
+    """down: asks for packets of up datagrams again"""
     PROBE = 28
     """up, down: id 2, padding. Reserved."""
     URGENT = 29

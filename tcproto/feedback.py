@@ -20,6 +20,8 @@ one in a hundred broken, and each costs everybody a keyframe.
 """
 MAX_TRIES = 10
 """Requests for one packet at most, as in libwebrtc."""
+REPORT_INTERVAL = 1.0
+"""Seconds between two reports of a receiver."""
 MAX_ARRIVALS = 256
 """The most datagrams in one arrival report."""
 DELTA_UNIT = 250

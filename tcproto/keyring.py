@@ -62,6 +62,10 @@ class _Held:
         self.advance(header.generation, now)
         return payload
 
+    def is_new(self, header: Header, publication: PublicationId) -> bool:
+        window = self._windows.get((publication.number, header.spatial if isinstance(header, VideoHeader) else 0))
+        return window is None or window.check(header.sequence) is Verdict.NEW
+
     def advance(self, generation: int, now: float) -> None:
         if generation > self._newest.generation:
             # In a row of joins the oldest stays until a pause, since the others can be derived from it.
@@ -145,6 +149,11 @@ class KeyRing:
         does not open; ``ValueError`` for bad padding.
         """
         return self._held(header.key_number, now).open(header, packet, publication, now)
+
+    def is_new(self, header: Header, publication: PublicationId) -> bool:
+        """Return whether a packet could count as not delivered yet, so that it is worth opening."""
+        held = [held for number, held in self._keys.items() if wrapped(number, KEY_NUMBER_BITS) == header.key_number]
+        return not held or held[-1].is_new(header, publication)
 
     @property
     def newest_number(self) -> int:

@@ -73,16 +73,6 @@ RESERVED = (
         _SKIPPED,
     ),
     Reserved(
-        "item RECEIVER_REPORT",
-        (
-            "datagram.ItemType.RECEIVER_REPORT",
-            "feedback.Reception",
-            "feedback.pack_receiver_report",
-            "feedback.parse_receiver_report",
-        ),
-        _SKIPPED,
-    ),
-    Reserved(
         "item HEADS",
         ("datagram.ItemType.HEADS", "feedback.Head", "feedback.pack_heads", "feedback.parse_heads"),
         _SKIPPED,
@@ -90,15 +80,6 @@ RESERVED = (
     Reserved(
         "item NOT_SENT",
         ("datagram.ItemType.NOT_SENT", "feedback.NotSent", "feedback.parse_not_sent"),
-        _SKIPPED,
-    ),
-    Reserved(
-        "item RESEND_REQUEST",
-        (
-            "datagram.ItemType.RESEND_REQUEST",
-            "feedback.pack_resend_request",
-            "feedback.parse_resend_request",
-        ),
         _SKIPPED,
     ),
     Reserved("item PROBE", ("datagram.ItemType.PROBE",), _SKIPPED),

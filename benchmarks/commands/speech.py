@@ -87,6 +87,15 @@ class Result(NamedTuple):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    add_sound_options(parser)
+    parser.add_argument(
+        "--rows", metavar="ROW", nargs="+", choices=ROWS, default=list(ROWS),
+        help=f"lines to measure (default: all): {', '.join(ROWS)}",
+    )  # fmt: skip
+
+
+def add_sound_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is said, and how often."""
     parser.add_argument(
         "--audio", metavar="FILE", type=Path, nargs="+",
         help="speech (default: recordings beside the checkout or, where there are none, the shipped synthetic voice)",
@@ -94,10 +103,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", metavar="S", type=positive, default=SECONDS, help="at most of each file (default: %(default)s)"
     )
-    parser.add_argument(
-        "--rows", metavar="ROW", nargs="+", choices=ROWS, default=list(ROWS),
-        help=f"lines to measure (default: all): {', '.join(ROWS)}",
-    )  # fmt: skip
     parser.add_argument(
         "--seeds", metavar="N", type=positive_whole, default=1, help="calls for each line (default: %(default)s)"
     )
@@ -111,11 +116,9 @@ def run(options: argparse.Namespace) -> Report:
             "speech needs pesq, which is not installed: pip install 'teleconference[bench]' (and a C compiler)"
         )
     seeds, seconds = (1, QUICK_SECONDS) if options.quick else (options.seeds, options.seconds)
-    sounds = _sounds(options.audio, seconds)
-    if options.quick:
-        del sounds[1:]
+    said = sounds(options.audio, seconds)[: 1 if options.quick else None]
     results = {
-        name: [_rated(pesq, ROWS[name], sound, seed) for sound in sounds for seed in range(1, seeds + 1)]
+        name: [rated(pesq, ROWS[name], sound, seed) for sound in said for seed in range(1, seeds + 1)]
         for name in options.rows
     }
     columns = (
@@ -123,30 +126,31 @@ def run(options: argparse.Namespace) -> Report:
         *("kbit/s up", "kbit/s down", "frames not sent"),
     )
     rows = [_row(name, found) for name, found in results.items()]
-    title = f"Speech over a line with a round trip of 80 ms, {len(sounds) * seeds} calls each"
+    title = f"Speech over a line with a round trip of 80 ms, {len(said) * seeds} calls each"
     return Report(
         [Table(title, columns, rows)],
-        _bars(results, _doubt(pesq, sounds)),
+        _bars(results, doubt(pesq, said)),
         figures={"rows": [dict(zip(columns, row, strict=True)) for row in rows]},
     )
 
 
-def _sounds(paths: Sequence[Path] | None, seconds: float) -> list[Sound]:
-    """Return what is said: so many seconds of each file, at most."""
+def sounds(paths: Sequence[Path] | None, seconds: float) -> list[Sound]:
+    """Return what is said: so many seconds of each file, at most; raises ``BenchmarkError``."""
     try:
         return [speech(path, seconds) for path in paths or sorted(RECORDINGS.glob("speech*.wav")) or [SPEECH]]
     except MediaError as error:
         raise BenchmarkError(f"--audio {error}") from None
 
 
-def _doubt(pesq: Pesq, sounds: Sequence[Sound]) -> str:
+def doubt(pesq: Pesq, said: Sequence[Sound]) -> str:
     """Return why the bars say nothing here: a voice that no codec at the rate leaves as good as the first bar asks."""
     plain = ROWS[PLAIN]
-    alone = mean(score(pesq, sound, direct_sound(sound, plain.bitrate)).mean for sound in sounds)
+    alone = mean(score(pesq, sound, direct_sound(sound, plain.bitrate)).mean for sound in said)
     return f"libopus alone has {alone:.2f} with this voice" if alone < plain.least else ""
 
 
-def _rated(pesq: Pesq, row: Row, source: Sound, seed: int) -> Result:
+def rated(pesq: Pesq, row: Row, source: Sound, seed: int) -> Result:
+    """Let somebody say this over a line, and rate what is heard."""
     held = call(source, row.frame_ms, row.bitrate, row.talker, row.listener, seed)
     mix = score(pesq, source, held.mix).mean if held.mix.any() else NOTHING
     recording = NOTHING if held.recording is None else score(pesq, source, held.recording).mean

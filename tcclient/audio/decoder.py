@@ -11,7 +11,8 @@ from tcclient.audio.frame import Frame, FrameKind
 from tcclient.audio.jitter import JitterBuffer, PutResult
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import OpusDecoder, OpusError, Pcm, packet_duration, packet_has_fec
-from tcclient.audio.stretch import lengthen, shorten
+from tcclient.audio.speech import QuietDetector
+from tcclient.audio.stretch import lengthen, resize, shorten
 from tcclient.core.media.packet import AudioPacket
 from tcproto.serial import wrapped
 
@@ -51,6 +52,7 @@ class SpeakerDecoder:
         self._decoder = OpusDecoder()
         self._chunks: deque[_Chunk] = deque()
         """Samples that are decoded and not yet requested: less than one packet."""
+        self._pauses = QuietDetector()
         self._previous = FrameKind.SILENCE
 
     @property
@@ -78,7 +80,7 @@ class SpeakerDecoder:
         wanted = samples
         while wanted:
             if not self._chunks:
-                self._chunks.append(self._render(self._buffer.get(now), wanted))
+                self._chunks.append(self._render(self._buffer.get(now, samples - wanted), wanted))
             chunk = self._chunks.popleft()
             piece, rest = chunk.pcm[:wanted], chunk.pcm[wanted:]
             if not pieces:
@@ -114,7 +116,11 @@ class SpeakerDecoder:
                 return self._decoder.decode_fec(frame.payload, frame.duration)
             if frame.payload is not None:
                 pcm = self._decoder.decode(frame.payload)
-                return shorten(pcm, -frame.adjust) if frame.adjust <= 0 else lengthen(pcm, frame.adjust)
+                if self._pauses.detect(pcm):
+                    return resize(pcm, frame.adjust)
+                if frame.audible:
+                    return shorten(pcm, -frame.adjust) if frame.adjust <= 0 else lengthen(pcm, frame.adjust)
+                return pcm
         except OpusError:
             self.corrupt += 1
         return self._decoder.conceal(frame.duration)

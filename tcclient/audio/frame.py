@@ -34,6 +34,8 @@ class Frame(NamedTuple):
     duration: int
     """Samples before adjustment."""
     delay: float
-    """Seconds between its earliest possible arrival and the time it leaves the buffer."""
+    """Seconds between its earliest possible arrival and its play-out."""
     adjust: int = 0
-    """Samples by which the decoder may shorten it (below zero) or lengthen it, at most; only for PACKET."""
+    """Samples by which the decoder shortens it (below zero) or lengthens it, at most; only for PACKET."""
+    audible: bool = False
+    """Whether the decoder does that to sound that is not quiet, too."""

@@ -2,8 +2,11 @@
 
 Packets go in as they arrive, with ``JitterBuffer.put``. ``JitterBuffer.get`` returns the next stretch of sound to play,
 labelled with its origin. A late packet waits its turn and is played late, so the speaker lags behind. The lag is made
-up in pauses: silent packets are dropped, and the decoder is asked to shorten frames a little. So a stall of the network
-costs a pause and not a word.
+up in pauses: silent packets are dropped, and the decoder is asked to shorten quiet frames, and others a little. So a
+stall of the network costs a pause and not a word.
+
+The play-out asks in ticks, and a packet has to be there at the tick in which its play-out begins. So delays are chosen
+that are whole ticks apart.
 """
 
 from __future__ import annotations
@@ -40,10 +43,13 @@ MAX_SPEED_CHANGE: Final = 0.05
 
 _TICK: Final = 960
 """20 ms, the tick of the play-out: the default length of a stretch."""
+_TICK_SECONDS: Final = _TICK / SAMPLE_RATE
 _MAX_ADJUST: Final = 480
 """10 ms: the longest pitch period, which the decoder cuts out or repeats."""
-_BAND: Final = 0.020
-"""Seconds above the target that are tolerated: the play-out asks in ticks, so the delay cannot be set more exactly."""
+_WORTH_CHANGING: Final = 0.002
+"""Seconds of delay, or as much in late packets, that a change of the delay in quiet sound has to save."""
+_WORTH_HEARING: Final = 0.020
+"""The same where the change may be heard."""
 
 
 class PutResult(Enum):
@@ -149,7 +155,8 @@ class JitterBuffer:
             return PutResult.DUPLICATE
         base = self._delay.base
         if base is None or abs(transit - base) <= RESYNC_JUMP:
-            self._delay.update(transit, now, repaired=packet.repaired)
+            in_order = not packet.repaired and (newest is None or sequence > newest)
+            self._delay.update(transit, now, in_order=in_order)
             if fec and newest is not None and sequence == newest + 2:
                 # The frame between arrives now, with this packet, and its lateness counts like any other.
                 self._delay.update(transit + duration / SAMPLE_RATE, now)
@@ -163,12 +170,14 @@ class JitterBuffer:
             self._skip()
         return result
 
-    def get(self, now: float) -> Frame:
+    def get(self, now: float, ahead: int = 0) -> Frame:
         """Return the next frame, as of ``now``. Call it when the frames before, as adjusted, do not fill the tick.
 
+        ``ahead``: the samples of the tick that they fill, so that this frame is played so much later than ``now``.
         ``now`` is best the time at which the tick was due: then a late tick does not change the delay.
         """
-        frame = self._next(now)
+        frame = self._next(now, ahead)
+        frame = frame._replace(delay=frame.delay + ahead / SAMPLE_RATE)
         statistics, milliseconds = self._statistics, frame.duration / _SAMPLES_PER_MS
         statistics.delay_ms = 1e3 * frame.delay
         match frame.kind:
@@ -184,19 +193,21 @@ class JitterBuffer:
                 statistics.silence_ms += milliseconds
         return frame
 
-    def _next(self, now: float) -> Frame:
+    def _next(self, now: float, ahead: int) -> Frame:
         head = self._head(now)
         if self._playing and head is not None:
             frame = self._bridge(head, now)
             if frame is not None:
                 return frame
         if not self._playing:
-            if head is None or self._lag(now, head.timestamp) < self._delay.target:
+            if head is None:
+                return self._silence()
+            if self._delay.choose(self._lag(now, head.timestamp), _TICK_SECONDS).steps > 0:
                 return self._silence()
             self._playing = True
         if head is None:
             return self._starve(now)
-        return self._play(head, now)
+        return self._play(head, now, ahead)
 
     def _bridge(self, head: _Packet, now: float) -> Frame | None:
         """Fill the gap before ``head``.
@@ -205,6 +216,8 @@ class JitterBuffer:
         """
         assert self._position is not None
         assert self._last is not None
+        if self._may_come(head, now):
+            return self._wait(now)
         # Sound that was invented while waiting has already filled the beginning of the gap.
         covered = min(self._stalled, head.timestamp - self._position)
         self._position += covered
@@ -233,6 +246,21 @@ class JitterBuffer:
         if self._last.ended or self._concealed >= _MAX_CONCEAL:
             self._playing = False
             return self._silence()
+        return self._wait(now)
+
+    def _may_come(self, head: _Packet, now: float) -> bool:
+        """Return whether the packet before ``head`` is missing, and the delay should be longer.
+
+        To wait makes up for that at once, and spares the packet if it comes.
+        """
+        assert self._last is not None
+        missing = head.sequence - self._last.sequence - 1
+        if missing <= 0 or self._last.ended or self._concealed >= _MAX_CONCEAL:
+            return False
+        return self._delay.choose(self._lag(now), _TICK_SECONDS).steps > 0
+
+    def _wait(self, now: float) -> Frame:
+        """Invent sound while media time does not move."""
         self._stalled += _TICK
         self._concealed += _TICK
         return Frame(FrameKind.LATE, None, None, _TICK, self._lag(now))
@@ -240,7 +268,7 @@ class JitterBuffer:
     def _silence(self) -> Frame:
         return Frame(FrameKind.SILENCE, None, None, _TICK, self._delay.target)
 
-    def _play(self, head: _Packet, now: float) -> Frame:
+    def _play(self, head: _Packet, now: float, ahead: int) -> Frame:
         del self._packets[head.sequence]
         if self._last is not None and self._position is not None and not self._last.ended:
             gone = head.timestamp - self._last.timestamp - self._last.duration
@@ -253,27 +281,28 @@ class JitterBuffer:
             wrapped(head.timestamp),
             head.duration,
             self._lag(now),
-            self._adjustment(head, now),
+            *self._adjustment(head, now, ahead),
         )
         self._position += head.duration
         self._last = head
         self._stalled = self._concealed = 0
         return frame
 
-    def _adjustment(self, head: _Packet, now: float) -> int:
-        """Return how much to change the length of this frame, so that the delay approaches its target by 5 % at most.
+    def _adjustment(self, head: _Packet, now: float, ahead: int) -> tuple[int, bool]:
+        """Return how much to change the length of this frame, and whether that may be heard.
 
-        A frame is shortened only if more media wait. Otherwise the saved time would be spent on waiting for the next
-        frame.
+        What may be heard changes the speed by 5 % at most, and has to save more. A frame is shortened for a shorter
+        delay only if more media wait: otherwise the saved time would be spent on waiting for the next frame. Where the
+        delay stays, quiet frames are shortened until the next one begins with a tick.
         """
-        if head.timestamp < self._adjust_from:
-            return 0
-        excess = min(self._lag(now) - self._delay.target, self._waiting)
-        if 0 <= excess <= _BAND:
-            return 0
-        samples = min(int(abs(excess) * SAMPLE_RATE), _MAX_ADJUST, head.duration // 2)
-        self._adjust_from = head.timestamp + round(samples / MAX_SPEED_CHANGE)
-        return -samples if excess > 0 else samples
+        steps, gain = self._delay.choose(self._lag(now), _TICK_SECONDS)
+        most = min(_MAX_ADJUST, head.duration // 2)
+        if gain < _WORTH_CHANGING or (steps < 0 and self._waiting < _TICK_SECONDS):
+            return -min(ahead, head.duration // 2), False
+        audible = gain >= _WORTH_HEARING and head.timestamp >= self._adjust_from
+        if audible:
+            self._adjust_from = head.timestamp + round(most / MAX_SPEED_CHANGE)
+        return (most if steps > 0 else -most), audible
 
     def _head(self, now: float) -> _Packet | None:
         """Return the packet to play next, after dropping those that cannot or need not be played."""

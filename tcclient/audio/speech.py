@@ -26,6 +26,13 @@ raised."""
 _FLOOR_FALL: Final = 0.5
 """Part of the difference, per frame: two frames of a gap are enough to find the floor."""
 
+_USUAL_VOICE: Final = -40.0
+"""dBov of loud frames that are assumed before any was heard."""
+_LOUDEST_FALL: Final = 5.0
+"""dB per second by which the loudest frame is forgotten: pauses are found again soon after a speaker became quieter."""
+_QUIET_BELOW: Final = 25.0
+"""dB below the loudest frames: the ends of words are louder, and so are most consonants."""
+
 
 def audio_level(pcm: Pcm) -> int:
     """Return the level of a frame as -dBov of its RMS, from 0 (loudest) to 127 (silence), as RFC 6464 defines it."""
@@ -56,6 +63,19 @@ class VoiceDetector:
             return True
         self._hangover -= seconds
         return self._hangover > 0
+
+
+class QuietDetector:
+    """Tells frames that are so much quieter than the speech around them that nobody hears how long they are."""
+
+    def __init__(self) -> None:
+        self._loudest = _USUAL_VOICE
+
+    def detect(self, pcm: Pcm) -> bool:
+        """Return whether this frame, int16 of shape (n,), is quiet. Give all frames, in order."""
+        level = _dbov(pcm)
+        self._loudest = max(level, self._loudest - _LOUDEST_FALL * len(pcm) / SAMPLE_RATE)
+        return level < self._loudest - _QUIET_BELOW
 
 
 def _dbov(pcm: Pcm) -> float:

@@ -1,4 +1,6 @@
-"""Changes the length of a frame by one pitch period, so that the pitch stays: a small form of WSOLA.
+"""Changes the length of a frame: of speech by one pitch period, so that the pitch stays, of quiet sound exactly.
+
+The first is a small form of WSOLA.
 
 Verhelst and Roelands, "An overlap-add technique based on waveform similarity", ICASSP 1993.
 """
@@ -37,6 +39,18 @@ def lengthen(pcm: Pcm, maximum: int) -> Pcm:
     if lag == 0:
         return pcm
     return np.concatenate((pcm[:lag], _cross_fade(pcm[lag : lag + overlap], pcm[:overlap]), pcm[overlap:]))
+
+
+def resize(pcm: Pcm, change: int) -> Pcm:
+    """Make quiet sound longer or, below zero, shorter by exactly so many samples, at most half of them."""
+    if change == 0:
+        return pcm
+    lag = abs(change)
+    overlap = min(_OVERLAP, len(pcm) - lag)
+    beginning, later = pcm[:overlap], pcm[lag : lag + overlap]
+    if change < 0:
+        return np.concatenate((_cross_fade(beginning, later), pcm[lag + overlap :]))
+    return np.concatenate((pcm[:lag], _cross_fade(later, beginning), pcm[overlap:]))
 
 
 def _best_lag(pcm: Pcm, maximum: int) -> tuple[int, int]:

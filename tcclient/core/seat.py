@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 from tcclient.core import events
@@ -19,6 +18,7 @@ from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.connections import PICTURES, Connections
 from tcclient.core.media.egress import Egress
+from tcclient.core.media.feedback import Feedback
 from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.packet import MediaPacket
@@ -42,6 +42,8 @@ from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader, Header
 from tcproto.sender_key import Party
 
+SOUND = (Source.MICROPHONE, Source.SCREEN_AUDIO)
+"""Sources whose packets have copies in the redundant variant."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
 
@@ -82,7 +84,12 @@ class Seat:
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._opened, drops)
+        self.feedback = Feedback(
+            lambda: self.media.loss(), lambda: self.media.statistics(), self.path.send, self._subscribe_again
+        )
+        self.media = MediaReceiver(
+            self.path, self.opener, self.room, self.member_keys, self._opened, drops, self.feedback.missed
+        )
         recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
@@ -116,7 +123,6 @@ class Seat:
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
         self._purge_at = NEVER
         self._generation = 0
-        self._wants_media = False
         self._keyframe_spacing = KeyframeSpacing()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
@@ -140,6 +146,7 @@ class Seat:
             ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
+            ("feedback", lambda: self.feedback.next_deadline, self.feedback.handle_timeout),
             ("repair", lambda: self.media.repair.next_deadline, self.media.repair.handle_timeout),
             ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
             ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
@@ -153,7 +160,8 @@ class Seat:
             self.timers.follow(name, deadline, action)
 
     def resumed(self, resumed: messages.Resumed, now: float) -> None:
-        """Go on under the keys of a resumed session."""
+        """Go on under the keys of a resumed session. Who stopped speaking meanwhile will not be told."""
+        self.watchdog.forget_speakers()
         same = resumed.media_id == self.path.media_id
         use = self.path.rekey if same else self.path.move
         use(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)
@@ -221,9 +229,8 @@ class Seat:
         """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
         self._generation += 1
         self.media.wants_changed()
-        wanted = messages.Subscribe(self._generation, sources, choices)
+        wanted = messages.Subscribe(self._generation, sources, choices, SOUND if self.feedback.redundant else ())
         self.watchdog.subscription = wanted
-        self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
         self.connections.gets_pictures = bool(PICTURES.intersection(sources) or choices)
         return self._control.request(wanted)
 
@@ -384,17 +391,23 @@ class Seat:
         if self.watchdog.speaking(message.started, message.stopped, now):
             self.path.expect(speech=True)
 
-    def _subscribe_again(self) -> None:
+    def _subscribe_again(self) -> bool:
+        """Ask for the same, in the variant that is wanted now; return False where too much is unanswered."""
         wanted = self.watchdog.subscription
-        with suppress(Refusal):  # too much is unanswered: the connection is what has to be repaired
-            self.subscribe(wanted.defaults, wanted.choices)
+        try:
+            return not wanted.generation or bool(self.subscribe(wanted.defaults, wanted.choices))
+        except Refusal:  # the connection is what has to be repaired
+            return False
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:
             self._emit(events.MuteAsked(message.participant, message.source, message.muted))
 
     def _path_due(self, now: float) -> None:
-        self.path.on_call = bool(self.publications.live) or self._wants_media
+        wanted = self.watchdog.subscription
+        subscribed = bool(wanted.defaults) or any(choice.wanted for choice in wanted.choices)
+        self.path.on_call = bool(self.publications.live) or subscribed
+        self.path.needs_large = self.connections.are_pictures_used
         self.path.handle_timeout(now)
 
     def _purge(self, now: float) -> None:

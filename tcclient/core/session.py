@@ -227,7 +227,7 @@ class Session:
         self.phase = Phase.LOGGING_IN
 
     def resume(self) -> None:
-        """Take up the seat again; ``Resumed``, ``ResumeFailed`` or ``Evicted`` follows."""
+        """Take up the seat again; ``Resumed``, ``ResumeFailed``, ``Evicted`` or ``Detached`` follows."""
         self.phase.require(Phase.TRUSTED)
         if self._held is None:
             raise Refusal(ErrorCode.CANNOT_RESUME)
@@ -381,6 +381,9 @@ class Session:
         self._events.append(events.Resumed())
 
     def _resume_refused(self, error: messages.Error) -> None:
+        if error.code is ErrorCode.RATE_LIMITED:  # the seat is kept: come back later
+            self._end(error.code, error.text, Action.RECONNECT, error.retry_after_ms)
+            return
         self._give_up()
         if error.code is not ErrorCode.CANNOT_RESUME and CODES[error.code].action is Action.STOP:
             self._events.append(events.Evicted(error.code, error.text))

@@ -14,7 +14,7 @@ from tcclient.core.events import Closed, Detached, Event, PathChanged
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.session import Session
-from tcclient.errors import ConnectError, closed_error
+from tcclient.errors import ConnectError, closed_error, lost_error
 from tcclient.transport.loop import shut_down
 from tcclient.transport.replies import Replies, Wanted
 from tcclient.transport.udp import UdpSocket
@@ -55,6 +55,8 @@ class Connection:
     ) -> None:
         self.session = session
         self.closed: Closed | None = None
+        self._lost: Detached | None = None
+        """Why the present connection was lost, of a seat that goes on."""
         self.given_up = False
         """Whether the seat has ended for good."""
         self._on_event = on_event
@@ -100,7 +102,7 @@ class Connection:
         self.pump()
         if self._wire is not None:
             self._wire.abort()
-        self._stream, self.closed, self._replies = None, None, self._replies.next()
+        self._stream, self.closed, self._lost, self._replies = None, None, None, self._replies.next()
         self.session.reconnect(control_connection(os.urandom), time.monotonic())
 
     async def _connect(self, link: Link, wire: _Wire) -> asyncio.Transport | WebSocket:
@@ -234,17 +236,21 @@ class Connection:
     def _deliver(self, event: Event) -> None:
         if isinstance(event, Closed):
             self.closed = event
-        elif isinstance(event, Detached) and self._wire is not None:
-            self._wire.abort()
+        elif isinstance(event, Detached):
+            self._lost = event
+            if self._wire is not None:
+                self._wire.abort()
         elif isinstance(event, PathChanged) and (event.state is PathState.LOST or event.way is Way.STREAM):
             self._udp.renew()  # the machine may be in another network
         self._on_event(event)
         self._replies.deliver(event)
 
     def check_open(self) -> None:
-        """Raise ``RoomClosed`` if the session has ended."""
+        """Raise ``RoomClosed`` if the session has ended, or this connection was lost."""
         if self.closed is not None:
             raise closed_error(self.closed)
+        if self._lost is not None:
+            raise lost_error(self._lost)
 
 
 class _Wire(asyncio.Protocol):
@@ -254,17 +260,18 @@ class _Wire(asyncio.Protocol):
         self.opened = False
         """Whether the connection was made. If it was not, the loop need not call ``connection_lost``."""
         self._owner = owner
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
+        """None until the connection is made."""
         self._gone = asyncio.Event()
 
     @property
     def made(self) -> bool:
         """Whether there is a transport. What is said before that has to wait, such as the first handshake message."""
-        return self._transport is not None
+        return self.transport is not None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
         self._owner.connection_made()
 
     def data_received(self, data: bytes) -> None:
@@ -282,25 +289,25 @@ class _Wire(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes of the control connection, unless it is closing."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(data)
 
     def abort(self) -> None:
         """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self.transport is not None:
+            self.transport.abort()
 
     async def close(self) -> None:
         """Close when what was written has left, or after ``FAREWELL_LIMIT``."""
-        if self._transport is None:
+        if self.transport is None:
             return
         try:
             if self.opened:
-                self._transport.close()
+                self.transport.close()
                 async with asyncio.timeout(FAREWELL_LIMIT):
                     await self._gone.wait()
         except TimeoutError:
             pass
         finally:
-            self._transport.abort()
+            self.transport.abort()
         await asyncio.sleep(0)  # for the loop to close the socket

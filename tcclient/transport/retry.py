@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
@@ -75,10 +75,10 @@ class Backoff:
 class ReturnBackoff(Backoff):
     """The waits of a client that comes back: short while its seat may be kept, longer after that."""
 
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes], waits: Sequence[float] = RETURN_WAITS) -> None:
         super().__init__(random_bytes, known=True)
         self._wait = 2 * RETURN_WAIT
-        self._waits = chain(RETURN_WAITS, repeat(RETURN_WAIT, STEADY_RETURNS))
+        self._waits = chain(waits, repeat(RETURN_WAIT, STEADY_RETURNS))
 
     def _base(self, told: float) -> float:
         wait = next(self._waits, None)
@@ -89,8 +89,11 @@ def may_retry(error: ClientError) -> bool:
     """Tell whether the same attempt may succeed later without a decision of the user.
 
     It may if the server says so, by the action of its code or by a time; if the connection was lost; and if the server
-    did not answer in time. An address without a server is more often wrong than too early, and is not tried again.
+    did not answer in time. An address without a server is more often wrong than too early, and is not tried again. Who
+    was sent out of a room is told a time too, and yet does not come back by itself.
     """
+    if error.code is ErrorCode.KICKED:
+        return False
     if isinstance(error, ConnectError):
         return error.action is not Action.STOP
     if isinstance(error, LoginRefused | JoinRefused | RoomClosed):

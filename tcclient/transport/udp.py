@@ -20,7 +20,7 @@ BUFFER_BYTES = 1 << 20
 """Bytes of both socket buffers: half a second of a large conference, in case the loop is late."""
 MAX_TRAIN = 48
 """Datagrams of a train. A kernel takes 64, and an IP packet has room for 54 of the largest."""
-_SOL_UDP, _UDP_SEGMENT = 17, 103
+_SOL_UDP, _UDP_SEGMENT, _IP_MTU_DISCOVER = 17, 103, 10
 """Constants of Linux that the socket module does not have."""
 _NO_TRAINS = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP))
 """Errors of a kernel that cannot cut trains apart: an old kernel, a small MTU, or no checksum offload."""
@@ -69,6 +69,9 @@ class UdpSocket:
             sock.setblocking(False)
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+            if sys.platform == "linux":
+                # Routers may cut what is too long for a way: the default of Linux forbids it.
+                sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, 0)
             sock.connect(address)
             if self._interval:
                 self._later = self._loop.call_later(self._interval, self._look)

@@ -96,6 +96,8 @@ class Subscribe:
     defaults: Annotated[tuple[Source, ...], Items(8)]
     """Sources that are wanted of everybody, newcomers included."""
     choices: Annotated[tuple[StreamChoice, ...], Items(1024)] = ()
+    redundant_sources: Annotated[tuple[Source, ...], Items(8)] = ()
+    """Sources whose streams are wanted in the redundant variant, beside those of the choices."""
 
 
 @message("keyframe_request", Sender.BOTH, states=State.ROOM)

@@ -56,7 +56,7 @@ def _resume(services: Services, request: Request[m.Resume]) -> None:
     session, connection, context = services.authenticator.resume(request), request.connection, services.context
     connection.budget = context.budget(session.account, request.now)
     seat = context.seat_of[session.number]
-    request.cost(PAGE_COST * services.rooms.of(seat).resume(seat, request))
+    services.rooms.of(seat).resume(seat, request)
 
 
 def _leave(_: Services, request: RoomRequest[m.Leave]) -> None:

@@ -166,6 +166,7 @@ def _media() -> list[_Row]:
         ("pings out of turn, for a datagram above the ceiling, at most every", _seconds(client_path.POSITION_INTERVAL)),
         ("a packet is sent again at most every", _seconds(feedback.REPEAT_INTERVAL)),
         ("requests for a packet, at most", _number(feedback.MAX_TRIES)),
+        ("a receiver reports every", _seconds(feedback.REPORT_INTERVAL)),
     ]
 
 

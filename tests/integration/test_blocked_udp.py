@@ -16,6 +16,7 @@ from tests.support.processes.network import Network
 from tests.support.processes.world import Run, Running, World, until, watching
 
 pytestmark = pytest.mark.usefixtures("measured")
+
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
 SLACK = 1.0
 """Seconds beyond what is promised: the machine may be busy."""

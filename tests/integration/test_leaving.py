@@ -143,7 +143,7 @@ def test_a_script_is_told_the_end_that_came_before_it_listened(
         async with contextlib.AsyncExitStack() as ends:
             async with world.serving() as server:
                 link = server.room("Hall")
-                room = await ends.enter_async_context(world.client(link))
+                room = await ends.enter_async_context(world.client(link, reconnect=False))
             await until(lambda: room.closed is not None)
             wishes = Wishes(
                 link=link, user="kantor-1", password=AccountSecret("x"), name="Sri", data=None, trust=None,

@@ -339,7 +339,7 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
             deaf_client = world.client(link, "kantor-2", path="udp", reconnect=False)  # its transport can be paused
             async with world.client(link) as a, deaf_client as deaf, watching(a) as told:
                 await until(lambda: len(a.participants) == 1)
-                deaf.connection._wire._transport.pause_reading()
+                deaf.connection._wire.transport.pause_reading()
                 text = "x" * 2000
                 for _ in range(5000):
                     await a.chat(text)
@@ -350,7 +350,7 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
                 assert code is ErrorCode.SLOW_CONSUMER
                 assert server.daemon.conference.counters["closed_slow_consumer"] == 1
                 assert a.closed is None
-                deaf.connection._wire._transport.resume_reading()
+                deaf.connection._wire.transport.resume_reading()
                 await until(lambda: deaf.closed is not None)
                 assert deaf.closed.code is ErrorCode.SLOW_CONSUMER
 

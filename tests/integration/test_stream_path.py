@@ -24,7 +24,6 @@ from tcserver.media.forwarding.path import CHALLENGE_INTERVAL
 from tcserver.media.interface import WORKER_MASK
 from tests.support.processes.world import LOOPS, World, until
 
-pytestmark = pytest.mark.usefixtures("measured")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
 WORKERS = pytest.mark.parametrize("workers", [0, pytest.param(2, marks=linux)])
 SPOKEN = 40

@@ -1,9 +1,14 @@
 """A client that has the stream beside UDP: when it changes the way, and how long sound is missing."""
 
+from dataclasses import replace
+
 import pytest
 
 from tcclient.core import Drop, PathState, Way, events
-from tcclient.core.media.probation import MAX_STEADY, STEADY
+from tcclient.core.media.probation import DOUBTED_STEADY, MAX_STEADY, STEADY
+from tcproto.datagram import MAX_DATAGRAM
+from tcproto.messages import Kind, Source
+from tcproto.packet import VideoHeader
 from tcserver.media.interface import Address
 from tests.support.simulation.client import Client
 from tests.support.simulation.network import LAN, SATELLITE
@@ -192,3 +197,43 @@ def test_who_has_the_stream_on_a_good_network_sees_no_difference() -> None:
         times.append([heard.at for heard in ben.heard])
     assert times[0] == times[1]
     assert len(times[0]) > 200
+
+
+def test_where_large_datagrams_are_dropped_pictures_come_by_the_stream(world: World) -> None:
+    """Sound alone would go on by UDP. With pictures the stream is used, until pings of the greatest size pass."""
+    ada, ben = talking(world, down=replace(LAN, mtu=1000))
+    world.run(20)
+    assert on(ben, Way.UDP)
+    camera = ada.publish(Kind.VIDEO, Source.CAMERA, "vp8")
+    world.until(lambda: ada.session.seat.publications.can_send(camera))
+    world.until(lambda: on(ben, Way.STREAM), limit=2)
+    start = world.now
+    ada.show(camera, bytes(5000), 0, keyframe=True)
+    world.run(1)
+    assert len([heard for heard in ben.heard if heard.at > start and isinstance(heard.packet.header, VideoHeader)]) == 5
+    world.run(2 * DOUBTED_STEADY)
+    assert on(ben, Way.STREAM)
+    ben.down.change(mtu=65_507)
+    assert world.until(lambda: ben.way is Way.UDP, limit=DOUBTED_STEADY + 3) >= DOUBTED_STEADY
+
+
+def test_a_way_that_takes_large_datagrams_is_asked_once(world: World) -> None:
+    _, ben = talking(world, conditions=replace(LAN, loss=0.1))
+    world.run(60)
+    large = [size for size in sizes_sent(world, ben, 30) if size == MAX_DATAGRAM]
+    assert on(ben, Way.UDP)
+    assert not large
+
+
+def sizes_sent(world: World, client: Client, seconds: float) -> list[int]:
+    """Let time pass; return the sizes of the datagrams that come to the server from a client by UDP."""
+    sizes: list[int] = []
+    receive = world.server.receive
+
+    def note(data: bytes, source: tuple[str, int]) -> None:
+        sizes.extend([len(data)] * (source == client.address))
+        receive(data, source)
+
+    world.server.receive = note  # type: ignore[method-assign]
+    world.run(seconds)
+    return sizes

@@ -37,7 +37,7 @@ def test_ten_minutes_of_speech_over_it_leave_no_frame_unsent(world):
     ada.hush()
     world.run(1)
     assert (ada.unsent, states(ada), states(ben)) == (0, [PathState.OK], [PathState.OK])
-    assert len(ben.heard_from(ada)) == pytest.approx(0.64 * len(ada.spoken), rel=0.05)
+    assert len(ben.heard_from(ada)) > 0.61 * len(ada.spoken), "64 % get through at once, more when sent again"
     assert ada.session.seat.path.statistics.up_lost > 0
 
 

@@ -120,7 +120,7 @@ def test_beyond_the_hold_the_client_enters_again_and_others_saw_a_leave():
     anna.reset()
     world.run(HOLD + 1)
     assert [event.participant.id for event in budi.told(events.ParticipantLeft)] == [before]
-    anna._reconnect()
+    anna.reconnect()
     world.run(3)
     assert [event.code for event in anna.told(events.ResumeFailed)] == [ErrorCode.CANNOT_RESUME]
     assert anna.session.phase is Phase.ROOM
@@ -139,7 +139,7 @@ def test_who_was_kicked_meanwhile_is_told_so_and_stays_out():
     world.server.do(lambda now: operator.kick("room", str(anna.participant), "enough", now)[1])
     world.run(0.2)
     assert len(budi.told(events.ParticipantLeft)) == 1
-    anna._reconnect()
+    anna.reconnect()
     world.run(1)
     assert anna.told(events.Evicted) == [events.Evicted(ErrorCode.KICKED, "enough")]
     assert not anna.session.seated

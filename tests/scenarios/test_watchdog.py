@@ -38,7 +38,7 @@ def test_where_only_small_datagrams_pass_the_stream_is_used_and_kept(world: Worl
     world.run(DOUBTED_STEADY - 5)
     assert len(ben.heard_from(ada, since=since)) == pytest.approx(50 * (DOUBTED_STEADY - 5), abs=2)
     ben.down.change(mtu=65_507)
-    world.until(lambda: ben.way is Way.UDP, limit=10)
+    world.until(lambda: ben.way is Way.UDP, limit=DOUBTED_STEADY + 3)
     assert subscriptions(tap) == 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +23,7 @@ JOINED: Any = object()
 class World:
     """A room that was lost; ``outcomes`` are those of the attempts to come back, the last for all that follow."""
 
-    def __init__(self, *outcomes: Any) -> None:
+    def __init__(self, *outcomes: Any, waits: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
         self.outcomes = list(outcomes)
         self.told: list[Any] = []
         self.unanswered: list[Exception] = []
@@ -31,7 +31,7 @@ class World:
         session = SimpleNamespace(phase=Phase.DETACHED)
         self.connection: Any = SimpleNamespace(session=session, seat_lost=self.unanswered.append)
         self.tasks: list[asyncio.Task[None]] = []
-        self.it = Attendance(self.connection, self._spawn, self.told.append, self.told.append, self._go_on)
+        self.it = Attendance(self.connection, self._spawn, self.told.append, self.told.append, self._go_on, waits)
         if outcomes:
             self.it.come_back = self._come_back
 
@@ -55,11 +55,6 @@ class World:
 
 def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test())
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.transport.retry.RETURN_WAITS", (0.0, 0.0, 0.0))
 
 
 def attempts(told: list[Any]) -> list[int]:
@@ -148,11 +143,9 @@ def test_an_error_after_which_nothing_helps_is_the_end(error: Any, dishonest: bo
     run(test)
 
 
-def test_a_network_that_is_back_shortens_a_wait_but_none_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.transport.retry.RETURN_WAITS", (30.0,))
-
+def test_a_network_that_is_back_shortens_a_wait_but_none_that_was_named() -> None:
     async def test() -> None:
-        world = World(None)
+        world = World(None, waits=(30.0,))
         world.it.lost(LOST)
         await asyncio.sleep(0)
         world.it.hurry()

@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from tcclient import connector
-from tcclient.errors import ConnectError, LinkContradictsPin, WrongValue
+from tcclient.errors import ConnectError, LinkContradictsPin, RoomClosed, WrongValue
 from tcclient.transport.retry import Retry
 from tcclient.trust.identity import KnownServers
-from tcproto.errors import Action
+from tcproto.control import ControlConnection
+from tcproto.errors import Action, ErrorCode
 from tcproto.identity import format_fingerprint
+from tests.support.scripted_client import STATIC
+from tests.support.scripted_server import FINGERPRINT
 
 PINNED, OTHER = bytes(20), bytes(range(20))
 
@@ -70,6 +73,25 @@ def test_a_server_that_never_answers_is_given_up(tmp_path: Path, monkeypatch: py
         with pytest.raises(ConnectError, match=r"not answered within 0.05 s") as late:
             asyncio.run(enter(link, tmp_path))
     assert late.value.action is Action.RECONNECT
+
+
+def test_a_server_that_closes_right_behind_its_key_is_heard(tmp_path: Path) -> None:
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        control = ControlConnection.server(STATIC)
+        control.receive_data(await reader.read(4096))
+        control.next_event()
+        control.close(ErrorCode.SERVER_FULL, "no", 1500)
+        writer.write(control.data_to_send())
+        writer.close()
+
+    async def test() -> None:
+        async with await asyncio.start_server(close, "127.0.0.1", 0) as server:
+            where = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            with pytest.raises(RoomClosed) as full:
+                await enter(f"tc://{where}/room?fp={format_fingerprint(FINGERPRINT)}", tmp_path, path="udp")
+        assert (full.value.code, full.value.retry_after_ms) == (ErrorCode.SERVER_FULL, 1500)
+
+    asyncio.run(test())
 
 
 def test_a_known_server_that_is_away_is_tried_again_until_the_caller_gives_up(

@@ -23,6 +23,7 @@ class Seat:
 
     def __init__(self) -> None:
         self.gone = False
+        self.connection: Any = None
         self.muted: list[tuple[int, bool]] = []
         self.ended: list[int] = []
 
@@ -44,6 +45,7 @@ def made(source: AnySource, gate: GateMode = GateMode.OPEN) -> tuple[Publication
         session=SimpleNamespace(seat=seat, seated=True), pump=lambda: None, given_up=False
     )
     publication = Publication(source, connection, gate, told.append, lambda _, error: told.append(error))
+    seat.connection = connection
     publication.announced(4, seat)  # type: ignore[arg-type]
     return publication, seat, told
 
@@ -101,7 +103,7 @@ def test_muting_is_told_and_holds_also_when_the_seat_is_gone() -> None:
 def test_while_the_seat_is_lost_muting_is_for_the_next_one_and_stopping_for_none() -> None:
     async def test() -> None:
         publication, seat, _ = made(VideoSource((), 64, 64))
-        connection: Any = publication._connection
+        connection = seat.connection
         connection.session.seated = False
         publication.mute()
         assert publication.muted

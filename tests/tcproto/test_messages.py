@@ -72,7 +72,14 @@ CASES: list[tuple[object, int, dict[str, object]]] = [
     (
         Subscribe(5, (Source.MICROPHONE, Source.CAMERA)),
         3,
-        {"t": "subscribe", "id": 3, "generation": 5, "defaults": ["microphone", "camera"], "choices": []},
+        {
+            "t": "subscribe",
+            "id": 3,
+            "generation": 5,
+            "defaults": ["microphone", "camera"],
+            "choices": [],
+            "redundant_sources": [],
+        },
     ),
 ]
 

@@ -31,13 +31,11 @@ NAMED: dict[str, set[str]] = {
     "datagram.Kind.RELAY": {"tcserver/media/relay/wire.py"},  # between the media processes of one server
     "datagram.ItemType.KEYFRAME_REQUEST": {"tcserver/media/plane/plane.py"},  # taken for the message
     "feedback.ArrivalReport": {"tcproto/feedback.py"},  # made by their parsers
-    "feedback.Reception": {"tcproto/feedback.py"},
     "feedback.Head": {"tcproto/feedback.py"},
     "feedback.NotSent": {"tcproto/feedback.py"},
 }
 # In use on the wire, though none of the two programs here calls or reads it.
 FOR_OTHERS = {
-    "copies.pack_copies": "copies are the publisher's choice, and this client sends none",
     "keyring.KeyRing.knows": "tells tests what was forgotten",
     "messages.login.ProbeTicket.lifetime_ms": "the probe here takes less time than any ticket lives",
     "messages.types.ClassRate.per_minute": "this client sends less, and heeds retry_after_ms",

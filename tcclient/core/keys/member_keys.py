@@ -43,6 +43,11 @@ class BareRing:
         window.commit(header.sequence)
         return payload
 
+    def is_new(self, header: Header, publication: PublicationId) -> bool:
+        """Return whether a packet has not been delivered yet."""
+        window = self._windows.get((publication.number, header.spatial if isinstance(header, VideoHeader) else 0))
+        return window is None or window.check(header.sequence) is Verdict.NEW
+
 
 class MemberKeys:
     """The keys of a verified member other than ourselves, and what its beacons say of them.

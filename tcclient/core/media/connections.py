@@ -52,7 +52,7 @@ class Connections:
         self.next_deadline = now + LOOK_INTERVAL
         path, meter, own = self._path, self.meter, self._room.own
         figures = Figures(path.state, path.statistics.rtt, path.statistics.up, self._media.direction())
-        meter.look(figures, Use(self._sends_pictures, self.gets_pictures and self._are_pictures_there), now)
+        meter.look(figures, Use(self._sends_pictures, self._gets_pictures), now)
         self._told = {i: quality for i, quality in self._told.items() if i in self._room.members}
         if own in self._room.members and meter.quality is not self._told.get(own, Quality.UNKNOWN):
             self._told[own] = meter.quality
@@ -71,10 +71,15 @@ class Connections:
                 self._emit(events.ConnectionQuality(entry.participant, entry.quality))
 
     @property
+    def are_pictures_used(self) -> bool:
+        """Whether pictures are sent, or come as we wish."""
+        return self._sends_pictures or self._gets_pictures
+
+    @property
     def _sends_pictures(self) -> bool:
         return any(own.kind is Kind.VIDEO and not own.muted for own in self._publications.live.values())
 
     @property
-    def _are_pictures_there(self) -> bool:
+    def _gets_pictures(self) -> bool:
         others = (info for info in self._room.publications.values() if info.participant != self._room.own)
-        return any(info.kind is Kind.VIDEO and not info.muted for info in others)
+        return self.gets_pictures and any(info.kind is Kind.VIDEO and not info.muted for info in others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
 from tcclient.core.drops import Drop
 from tcclient.core.timers import NEVER
@@ -16,14 +17,16 @@ PACED_INTERVAL = 0.004
 """Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
 MAX_PACED = 1024
 """Datagrams that wait for their burst: a third of a second. A source that sends more loses the rest."""
+MAX_HISTORY = 256
+"""Datagrams with packets that are kept, to be sent again: over a second of sound and pictures, 0.3 MB at most."""
 _PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
 
 
 class Egress:
     """Seals datagrams under the up key, and queues them in the order in which they are to leave.
 
-    Each packet of media has a datagram of its own, and passes ``send_packet`` once. Whatever needs the packets that
-    were sent, such as retransmission, finds them there. A large picture leaves in bursts, so that small buffers on the
+    Each packet of media has a datagram of its own, and passes ``send_packet`` once. It is kept for a while, to be sent
+    again. A large picture leaves in bursts, so that small buffers on the
     way do not overflow; a single datagram, such as one of sound, does not wait for the bursts.
     """
 
@@ -40,10 +43,13 @@ class Egress:
         self._paced: list[bytes] = []
         """Waits for its burst."""
         self._probe = b""
+        self._history: dict[int, bytes] = {}
+        """The plaintext of the last datagrams with packets, by counter."""
 
     def rekey(self, media_id: int, epoch: int, key: bytes) -> None:
         """Seal under another key from now on."""
         self.media_id, self.epoch, self._key, self.counter = media_id, epoch, key, 0
+        self._history.clear()
 
     def send(self, *items: Item) -> None:
         """Queue a datagram with these items."""
@@ -51,11 +57,21 @@ class Egress:
 
     def send_packet(self, packet: bytes) -> None:
         """Queue a datagram with a packet of media or a beacon."""
-        self._send(_PACKET_ITEM + packet)
+        self._send_kept(_PACKET_ITEM + packet)
 
-    def probe(self, item: Item) -> None:
+    def resend(self, counters: Iterable[int]) -> None:
+        """Queue the packets of datagrams again, in new ones; each once, and as far as they are kept.
+
+        If one is lost again, the server misses that.
+        """
+        for counter in counters:
+            plaintext = self._history.pop(counter, b"")
+            if plaintext:
+                self._send_kept(plaintext)
+
+    def probe(self, *items: Item) -> None:
         """Make a datagram for the way that is not in use. One that nobody has taken before is forgotten."""
-        self._probe = self._sealed(pack_items([item]))
+        self._probe = self._sealed(pack_items(list(items)))
 
     def take_probe(self) -> list[bytes]:
         """Return the datagram of ``probe``, once."""
@@ -80,6 +96,12 @@ class Egress:
         if len(self._queue) > MAX_QUEUED:
             del self._queue[0]
             self._drops[Drop.QUEUE_FULL] += 1
+
+    def _send_kept(self, plaintext: bytes) -> None:
+        self._history[self.counter] = plaintext
+        if len(self._history) > MAX_HISTORY:
+            del self._history[next(iter(self._history))]
+        self._send(plaintext)
 
     def _sealed(self, plaintext: bytes) -> bytes:
         """Return the datagram; nothing once the counter is at its end: nothing more is sent under this key."""

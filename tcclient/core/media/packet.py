@@ -56,7 +56,7 @@ class MediaPacket(NamedTuple, Generic[HeaderT_co]):
     lost: int = 0
     """Packets of the stream that were lost on the way from the relay, as far as known; may fall when one comes late."""
     repaired: bool = False
-    """Whether it was lost at first, and came when it was asked for: its lateness says nothing about the way."""
+    """Whether it was lost at first, on either way: its lateness says nothing about the way."""
 
 
 AudioPacket = MediaPacket[AudioHeader]

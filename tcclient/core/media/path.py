@@ -9,10 +9,11 @@ from typing import NamedTuple
 from tcclient.core.drops import Drop
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.probation import Probation
-from tcclient.core.media.proof import IMPATIENT, PATIENT, PathState, Proof, Way
+from tcclient.core.media.proof import IMPATIENT, PATIENT, LargeProof, PathState, Proof, Way
 from tcclient.core.media.statistics import PathStatistics
-from tcproto.datagram import KEY_OVERLAP, Header, Item, ItemType, open_datagram
+from tcproto.datagram import KEY_OVERLAP, MAX_DATAGRAM, MIN_DATAGRAM, Header, Item, ItemType, open_datagram
 from tcproto.errors import CryptoFailure
+from tcproto.feedback import parse_resend_request
 from tcproto.path import PATH_TOKEN_SIZE, PING_NUMBER_BITS, PingItem, PongItem, parse_ping, parse_pong
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.serial import clock_us, wrapped
@@ -30,6 +31,10 @@ class _DownKey:
         self.until = float("inf")
 
 
+PING_PADDING = MAX_DATAGRAM - MIN_DATAGRAM - 10
+"""Bytes that make a ping a datagram of the greatest size: a ping is an item of 9 bytes, the padding has a head of 1."""
+
+
 class _Ping(NamedTuple):
     """A ping without a pong."""
 
@@ -37,6 +42,7 @@ class _Ping(NamedTuple):
     sent_at: float
     epoch: int
     counter: int
+    large: bool
 
 
 class MediaPath:
@@ -54,6 +60,8 @@ class MediaPath:
         self.way = Way.UDP if Way.UDP in ways else Way.STREAM
         self.statistics = PathStatistics()
         self.on_call = True
+        self.needs_large = False
+        """Whether pictures are sent or wanted."""
         self._drops = drops
         self._egress = egress
         self._down = {egress.epoch: _DownKey(down_key)}
@@ -66,6 +74,8 @@ class MediaPath:
         """That with UDP, where it is a way."""
         self._proof = Proof(self._patience, 0.0)
         """Of the way in use."""
+        self._large = LargeProof()
+        """Of UDP as it is now."""
         self._probation = Probation()
         self._covered = (egress.epoch, 0, 0)
         """Epoch, highest counter and count of the pong before, which give the loss since."""
@@ -163,6 +173,8 @@ class MediaPath:
             highest = max(0, self._down[self._egress.epoch].window.highest)
             pong = PongItem(number, time, clock_us(now), highest, wrapped(self._down_count))
             self._egress.send(Item(ItemType.PONG, pong.pack()))
+        elif type_ == ItemType.RESEND_REQUEST:
+            self._egress.resend(parse_resend_request(value))
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
                 raise ValueError("path challenge of a wrong length")
@@ -180,10 +192,12 @@ class MediaPath:
             if self.state is PathState.LOST and self._patience is IMPATIENT and self.way is Way.UDP:
                 self._take(Way.STREAM, now)
                 self._probation.begin(now)
-            self._ping(self.way, now)
+            self._ping(self.way, now, self.way is Way.UDP and self.state is PathState.OK and self._large.take())
             self._proof.pinged(self.on_call, now)
+            if self.needs_large and self._large.is_stopped:
+                self.doubt(now)
         if now >= self._probation.next_deadline:
-            self._ping(Way.UDP, now)
+            self._ping(Way.UDP, now, self._probation.is_doubted)
             self._probation.pinged(now)
 
     def ask_position(self, now: float) -> None:
@@ -195,15 +209,18 @@ class MediaPath:
             self._position_asked_at = now
             self._egress.send(self._ping_item(now))
 
-    def _ping(self, way: Way, now: float) -> None:
+    def _ping(self, way: Way, now: float, large: bool) -> None:
         self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
-        self._pings[self._number] = _Ping(way, now, self._egress.epoch, self._egress.counter)
+        self._pings[self._number] = _Ping(way, now, self._egress.epoch, self._egress.counter, large)
         if len(self._pings) > MAX_UNANSWERED:
             del self._pings[next(iter(self._pings))]
+        items = [self._ping_item(now)]
+        if large:
+            items.append(Item(ItemType.PADDING, bytes(PING_PADDING)))
         if way is self.way:
-            self._egress.send(self._ping_item(now))
+            self._egress.send(*items)
         else:
-            self._egress.probe(self._ping_item(now))
+            self._egress.probe(*items)
 
     def _ping_item(self, now: float) -> Item:
         return Item(ItemType.PING, PingItem(self._number, clock_us(now)).pack())
@@ -218,6 +235,7 @@ class MediaPath:
             if other.way is not way or other.sent_at > ping.sent_at
         }
         if way is self.way:
+            self._large.answered(ping.large)
             self._measure(ping, pong, now)
             self._proof.prove(now)
         elif way is Way.UDP and (self._probation.answered(now) or self.state is not PathState.OK):
@@ -243,4 +261,5 @@ class MediaPath:
         """Send by another way from now on, and ping it at once."""
         self.way = way
         self._proof = Proof(self._patience if way is Way.UDP else PATIENT, now)
+        self._large = LargeProof()
         self.statistics.rtt = None

@@ -21,6 +21,8 @@ class Probation:
     def __init__(self) -> None:
         self.next_deadline = NEVER
         """When the next ping is due; ``NEVER`` while UDP is in use."""
+        self.is_doubted = False
+        """Whether pings have to be as large as a datagram may be: small ones prove little."""
         self._steady = STEADY
         self._ended_at = float("-inf")
         self._answered_since: float | None = None
@@ -32,6 +34,7 @@ class Probation:
         """UDP has failed, or is ``doubted``: it is answered, and carries nothing else."""
         relapsed = now < self._ended_at + RELAPSE
         self._steady = min(2 * self._steady, MAX_STEADY) if relapsed else STEADY
+        self.is_doubted = doubted
         if doubted:
             self._steady = DOUBTED_STEADY
         self._answered_since, self._waits_for_pong, self._challenge = None, False, b""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from tcclient.core.drops import Drop
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
+from tcclient.core.media.copies import COPY_ITEMS, copied_packets, last_copy_after
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
-from tcclient.core.media.repair import VIDEO_PATIENCE, Repair, Slot
+from tcclient.core.media.repair import AUDIO_PATIENCE, VIDEO_PATIENCE, Repair, Slot
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcproto.beacon import Beacon, BeaconContext, open_beacon
@@ -55,7 +56,7 @@ _PACKET_ITEMS = {
 class MediaReceiver:
     """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason.
 
-    ``heard`` is called with each packet that opened, and ``now``.
+    ``heard`` is called with each packet that opened, and ``now``, ``missed`` where sound was lost, with ``now``.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class MediaReceiver:
         senders: Mapping[int, MemberKeys],
         heard: Callable[[MediaPacket[Header], float], None],
         drops: Counter[Drop],
+        missed: Callable[[float], None],
     ) -> None:
         self.beacons: list[tuple[MemberKeys, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
@@ -78,6 +80,7 @@ class MediaReceiver:
         self._senders = senders
         self._heard = heard
         self._drops = drops
+        self._missed = missed
         self._queue: list[MediaPacket[Header]] = []
         self._streams = room.streams
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
@@ -104,6 +107,13 @@ class MediaReceiver:
         jitter = max((counts.jitter_ms for counts in self._series.values()), default=0.0)
         recent = self._loss.recent(self._expected, lost + self._repaired)
         return DirectionStatistics(self._expected, lost, recent, jitter, self._reordered, self._late, self._repaired)
+
+    def loss(self) -> tuple[float, int]:
+        """Return the share that was lost of late on UDP, before anything was repaired, and of how many packets."""
+        if self._path.way is not Way.UDP:
+            return 0.0, 0
+        lost = max(0, self._expected - self._received) + self._repaired
+        return self._loss.recent(self._expected, lost), self._loss.sent(self._expected)
 
     def wants_changed(self) -> None:
         """Something else is wanted from now on: what was forwarded of a series meanwhile was not for us."""
@@ -178,10 +188,14 @@ class MediaReceiver:
         transit, delay = None, 0.0
         if not opened.reordered:
             transit, delay = opened.sealer.clock.transit(relay_time, now)
+        carrier: SealedPacket | None = None
         for type_, value in items:
             kind = _PACKET_ITEMS.get(type_)
             if kind is None:
+                if carrier is not None and type_ in COPY_ITEMS:
+                    self._copies(carrier, type_, value, now)
                 continue
+            carrier = None
             start, redundant = kind
             packet = value[start:]
             try:
@@ -202,6 +216,35 @@ class MediaReceiver:
                 now,
             )
             self._packet(sealed, now)
+            carrier = sealed
+
+    def _copies(self, carrier: SealedPacket, type_: int, value: bytes, now: float) -> None:
+        """Deliver the copies behind a packet whose originals have not come."""
+        stream = self._room.streams.get(carrier.header.stream)
+        sender = None if stream is None else self._senders.get(stream.participant)
+        if stream is None or sender is None or sender.lacks_key(carrier.header.key_number):
+            return
+        try:
+            copies = copied_packets(carrier, type_, value)
+        except ValueError:
+            self._drops[Drop.PACKET_MALFORMED] += 1
+            return
+        slot = _slot(carrier)
+        counts = self._series.get(slot)
+        if counts is not None and copies:
+            counts.last_copy_after = last_copy_after(carrier, copies)
+        for copy in copies:
+            if sender.ring.is_new(copy.header, stream.publication):
+                if counts is not None and self.repair.recovered(slot, copy.forward):
+                    self._count_repaired(copy, counts)
+                self._open(sender, copy, stream.publication, now)
+
+    def _count_repaired(self, copy: SealedPacket, counts: StreamStatistics) -> None:
+        counts.received += 1
+        counts.repaired += 1
+        self._received += 1
+        self._repaired += 1
+        self._lost[copy.header.stream] = self._lost.get(copy.header.stream, 0) - 1
 
     def _packet(self, sealed: SealedPacket, now: float) -> None:
         stream = self._room.streams.get(sealed.header.stream)
@@ -228,12 +271,10 @@ class MediaReceiver:
             self._drops[Drop.UNKNOWN_STREAM] += 1
 
     def _count(self, sealed: SealedPacket) -> bool:
-        """Count a packet, and look for lost ones before it; return whether it was lost itself, and is repaired."""
-        header = sealed.header
+        """Count a packet, and look for lost ones before it; return whether it was lost itself, on either way."""
+        header, slot = sealed.header, _slot(sealed)
         if isinstance(header, AudioHeader):
             self.sound_at = sealed.received_at
-        layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
-        slot = (sealed.sealer, header.stream, sealed.redundant << 7 | layer)
         counts = self._series.get(slot)
         if counts is None:
             if len(self._series) >= MAX_SERIES:
@@ -243,8 +284,11 @@ class MediaReceiver:
         more = counts.count(sealed.forward, sealed.transit, sealed.delay)
         if counts.reordered != reordered:
             repaired = self._came_late(slot, sealed, counts)
-        elif more > 1:
-            self._miss(slot, sealed, more - 1)
+        else:
+            repaired = header.sequence < counts.sequence  # forwarded late: it was lost on its way to the server
+            counts.sequence = max(header.sequence, counts.sequence)
+            if more > 1:
+                self._miss(slot, sealed, more - 1, counts.last_copy_after)
         self._loss.mark(sealed.received_at, self._expected, max(0, self._expected - self._received) + self._repaired)
         self._expected += more
         self._received += 1
@@ -262,15 +306,18 @@ class MediaReceiver:
             self._repaired += 1
         return repaired
 
-    def _miss(self, slot: Slot, sealed: SealedPacket, count: int) -> None:
-        """Have the ``count`` packets before this one repaired. A stream loses only what is too much for it."""
+    def _miss(self, slot: Slot, sealed: SealedPacket, count: int, wait: float) -> None:
+        """Have the ``count`` packets before this one repaired, if they do not come as copies within ``wait`` seconds.
+
+        A stream loses only what is too much for it.
+        """
         header, now = sealed.header, sealed.received_at
         if self._path.way is not Way.UDP:
             return
         if isinstance(header, AudioHeader):
-            patience = self.repair.patience
-            count = min(count, int(patience * 1000 / header.duration_ms))
-            self.repair.lost(slot, sealed.forward, count, patience, 0.0, now)
+            self._missed(now)
+            count = min(count, int(AUDIO_PATIENCE * 1000 / header.duration_ms))
+            self.repair.lost(slot, sealed.forward, count, AUDIO_PATIENCE, wait, now)
         elif isinstance(header, VideoHeader):
             self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, 0.0, now)
 
@@ -321,3 +368,9 @@ class MediaReceiver:
             first = sender.claims.sequence < 0
             sender.claims.sequence = sequence
             self.beacons.append((sender, beacon, first))
+
+
+def _slot(sealed: SealedPacket) -> Slot:
+    header = sealed.header
+    layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
+    return sealed.sealer, header.stream, sealed.redundant << 7 | layer

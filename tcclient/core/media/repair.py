@@ -18,8 +18,6 @@ AUDIO_PATIENCE = 0.4
 """Seconds after which lost sound is of no use: a jitter buffer holds packets back for so long at most."""
 VIDEO_PATIENCE = 0.5
 """Seconds after which a lost piece of a picture is of no use: pieces are collected for so long."""
-RECORDING_PATIENCE = 2.0
-"""Seconds for which a recording waits for what was lost. The server keeps about as much."""
 REORDER_WAIT = 0.02
 """Seconds for which a missing packet may just have been overtaken, where that happens."""
 REORDER_MEMORY = 10.0
@@ -63,18 +61,11 @@ class Repair:
     ) -> None:
         self.next_deadline = NEVER
         """When ``handle_timeout`` is due."""
-        self.recording = False
-        """Whether sound is waited for as long as a recording does."""
         self._send = send
         self._round_trip = round_trip
         self._missing: dict[Slot, dict[int, _Missing]] = {}
         self._count = 0
         self._overtaken_at = float("-inf")
-
-    @property
-    def patience(self) -> float:
-        """Seconds for which lost sound is waited for."""
-        return RECORDING_PATIENCE if self.recording else AUDIO_PATIENCE
 
     def lost(self, slot: Slot, forward: int, count: int, patience: float, wait: float, now: float) -> None:
         """Note that the ``count`` packets before the forward number are missing.
@@ -88,8 +79,9 @@ class Repair:
             wait = 0.0  # there is no time for both
         missing = self._missing.setdefault(slot, {})
         for back in range(min(count, MAX_GAP), 0, -1):
-            missing[wrapped(forward - back, FORWARD_BITS)] = _Missing(now + wait, now + patience)
-        self._count += min(count, MAX_GAP)
+            number = wrapped(forward - back, FORWARD_BITS)
+            self._count += number not in missing  # a server may count in circles
+            missing[number] = _Missing(now + wait, now + patience)
         while self._count > MAX_MISSING:
             self._give_up_oldest()
         self.next_deadline = min(self.next_deadline, now + wait)

@@ -31,11 +31,20 @@ class StreamStatistics:
     expected: int = 0
     """Forwarded to this receiver, as far as known."""
     repaired: int = 0
-    """Of the received ones, those that were lost and came when they were asked for again."""
+    """Of the received ones, those that were lost and came when they were asked for again, or as copies."""
+    sequence: int = -1
+    """The highest sequence number that has come."""
+    last_copy_after: float = 0.0
+    """Seconds from the packet behind a lost one to the last copy of that; 0 where there are no copies."""
     _first: int = -1
     """Lowest forward number since the series began for us, unwrapped."""
     _highest: int = -1
     _transit: float | None = None
+
+    @property
+    def highest(self) -> int:
+        """The highest forward number, unwrapped; -1 before the first."""
+        return self._highest
 
     @property
     def lost(self) -> int:
@@ -92,6 +101,10 @@ class LossMeter:
             marks.append((now, sent, lost))
         while len(marks) > 1 and marks[1][0] <= now - RECENT:
             marks.popleft()
+
+    def sent(self, sent: int) -> int:
+        """Return how many packets ``recent`` is a share of."""
+        return sent - self._marks[0][1]
 
     def recent(self, sent: int, lost: int) -> float:
         """Return the share, 0 to 1, that was lost of what was sent since ``RECENT`` before the last mark."""

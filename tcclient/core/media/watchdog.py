@@ -25,7 +25,7 @@ class SoundWatchdog:
     """
 
     def __init__(
-        self, path: MediaPath, media: MediaReceiver, room: RoomState, subscribe_again: Callable[[], None]
+        self, path: MediaPath, media: MediaReceiver, room: RoomState, subscribe_again: Callable[[], object]
     ) -> None:
         self.subscription = Subscribe(0, ())
         """What is wanted now."""
@@ -49,8 +49,13 @@ class SoundWatchdog:
         if not self._speakers:
             self._waits_since = NEVER
         elif self._waits_since == NEVER:
-            self._waits_since, self._repairs = now, 0
+            self._waits_since = now
         return bool(begin)
+
+    def forget_speakers(self) -> None:
+        """Wait for nobody: the server is about to tell anew who speaks."""
+        self._speakers.clear()
+        self._waits_since = NEVER
 
     def handle_timeout(self, now: float) -> None:
         """Repair, unless sound came or nobody who should be heard speaks any more."""

@@ -94,7 +94,8 @@ def subscribe(_: Services, request: RoomRequest[Subscribe]) -> None:
     if message.generation >= seat.subscription.generation:
         streams = forwarding.streams
         choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
-        seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices)
+        redundant = frozenset(message.redundant_sources)
+        seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices, redundant)
         request.cost(STREAM_COST * len(streams))
         forwarding.update(seat)
     request.reply(Ok())

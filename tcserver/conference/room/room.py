@@ -28,6 +28,7 @@ from tcproto.messages.types import MAX_JOINED_KEYS
 from tcproto.secretbox import KEY_SIZE
 from tcserver import records
 from tcserver.conference.context import Context
+from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
 from tcserver.conference.room.change_log import ChangeLog, snapshot
@@ -248,16 +249,16 @@ class Room:
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
         seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
-    def resume(self, seat: Seat, request: Request[Resume]) -> int:
+    def resume(self, seat: Seat, request: Request[Resume]) -> None:
         """Go on with a seat on the connection of a request: with new keys, and with the messages that were lost.
 
-        A snapshot follows, as the last word. Return the number of its pages.
+        A snapshot follows, as the last word.
         """
         seat.renew_keys(self.context.random_bytes, request.now)
         self.context.outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
         request.reply(seat.resumed())
-        seat.channel.send_again(request.message.last_event)
-        return self.send_snapshot(seat)
+        request.cost(DELIVERY_COST * seat.channel.send_again(request.message.last_event))
+        request.cost(PAGE_COST * self.send_snapshot(seat))
 
     def restart(self, worker: int, now: float) -> int:
         """Go on after a media worker was replaced: its seats and streams stay, with new ids and keys.
@@ -286,6 +287,7 @@ class Room:
         seat.media_id = context.media_ids.take(now, seat.worker)
         seat.renew_keys(context.random_bytes, now)
         self._open(seat)
+        self.qualities.silent(seat, False, now)  # its new worker tells only what changes
         if seat.is_open:
             move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
             seat.channel.send(move)

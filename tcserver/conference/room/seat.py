@@ -66,6 +66,8 @@ class Subscription:
     generation: int = 0
     defaults: frozenset[Source] = frozenset()
     choices: dict[int, StreamChoice] = field(default_factory=dict)
+    redundant: frozenset[Source] = frozenset()
+    """Sources that are wanted in the redundant variant."""
 
 
 @dataclass(slots=True, eq=False)
@@ -216,10 +218,11 @@ class Seat:
             return Receiver(self.media_id)
         if not self.may_subscribe:
             return None
+        redundant = info.source in self.subscription.redundant
         choice = self.subscription.choices.get(stream.number)
         if choice is None:
             wanted = info.source in self.subscription.defaults and not stream.beyond_last_n
-            return Receiver(self.media_id) if wanted else None
+            return Receiver(self.media_id, redundant) if wanted else None
         if not choice.wanted:
             return None
-        return Receiver(self.media_id, choice.redundant, choice.max_spatial, choice.max_temporal)
+        return Receiver(self.media_id, redundant or choice.redundant, choice.max_spatial, choice.max_temporal)

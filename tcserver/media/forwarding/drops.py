@@ -72,6 +72,8 @@ class Drop(StrEnum):
     """request: for a packet that is not kept, or not for the asker"""
     REPEAT_RATE = "repeat_rate"
     """request, or the datagram it is for: asked for a moment ago, or more than the share of one receiver"""
+    REPORT_RATE = "report_rate"
+    """report: more often than reports are looked at"""
     PROBE_SPENT = "probe_spent"
     """probe: the ticket is over, in time or in datagrams"""
     PROBE_SHORT = "probe_short"

@@ -78,7 +78,7 @@ class _Candidate:
 class Path:
     """The proven address of a seat, and at most one candidate to replace it."""
 
-    __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "is_silent", "state")
+    __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "is_silent", "rtt", "state")
 
     def __init__(self) -> None:
         self.state = PathState.UNKNOWN
@@ -88,6 +88,8 @@ class Path:
         """When the last datagram came from the proven address."""
         self.is_silent = False
         """Whether nothing came from there for ``SILENCE``, as of the last look."""
+        self.rtt: float | None = None
+        """Seconds of a round trip when an address was proved last; None: not known."""
         self._candidate: _Candidate | None = None
         self._next_challenge = 0.0
 
@@ -131,7 +133,9 @@ class Path:
         if change is PathChange.MOVED:
             self._next_challenge = now + MOVE_INTERVAL
         # The answer does not tell which of several challenges it is for.
-        return Proof(change, now - candidate.challenged if candidate.challenges == 1 else None)
+        rtt = now - candidate.challenged if candidate.challenges == 1 else None
+        self.rtt = self.rtt if rtt is None else rtt
+        return Proof(change, rtt)
 
     def spend(self, address: Address, size: int) -> bool:
         """Return whether ``size`` bytes may be sent to an address, and if so count them."""

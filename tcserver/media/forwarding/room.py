@@ -96,6 +96,12 @@ class MediaRoom:
         counters = dict.fromkeys(c for c in stream.counters(series, numbers, receiver) if c >= began)
         return [datagram for c in counters if (datagram := self.sealer.recent(c)) is not None]
 
+    def need_copies(self, ident: int, media_id: int, copies: int) -> None:
+        """Note how many copies a receiver of a stream's redundant variant needs."""
+        stream = self.streams.get(ident)
+        if stream is not None and stream.redundancy is not None:
+            stream.redundancy.need(media_id, copies)
+
     def close_stream(self, stream: MediaStream) -> None:
         """Forget a stream."""
         stream.flush_counters(self._counters)
@@ -274,9 +280,19 @@ class MediaRoom:
                 log.gap()
             else:
                 log.note(header, self.sealer, self.sealer.counter + index, now)
+        return self._forward_redundant(stream, header, packet, bundle, held_ms) or index >= 0
+
+    def _forward_redundant(
+        self, stream: MediaStream, header: Header, packet: bytes, bundle: Bundle, held_ms: int
+    ) -> bool:
+        """Add a packet in the redundant variant to the bundle, with copies; return whether anybody gets it."""
         if not stream.redundancy_wanted:
-            return index >= 0
-        return self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms) >= 0 or index >= 0
+            return False
+        behind: list[Item] = []
+        if stream.redundancy is not None and type(header) is AudioHeader:
+            behind = stream.redundancy.behind(header)
+            stream.redundancy.note(header, packet)
+        return self._forward(stream, stream.series(header, True), packet, behind, bundle, held_ms) >= 0
 
     def _forward(
         self, stream: MediaStream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
@@ -339,15 +355,11 @@ class MediaRoom:
     def _recover(
         self, stream: MediaStream, carrier: Header, copies: list[Item], bundle: Bundle, now: float, held_ms: int
     ) -> None:
-        """Forward the packets that had not arrived before these copies of them, in the plain variant.
-
-        The redundant variant carries the copies anyway. Malformed copies are taken out, so that no receiver meets them.
-        """
-        for item in list(copies):
+        """Forward the packets that had not arrived before these copies of them. Malformed copies are dropped."""
+        for item in copies:
             try:
                 packets = self._copied_packets(carrier, item)
             except ValueError:
-                copies.remove(item)
                 self._counters.drops[Drop.COPY] += 1
                 continue
             for header, packet in packets:
@@ -356,6 +368,7 @@ class MediaRoom:
                 except Dropped:
                     continue
                 self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
+                self._forward_redundant(stream, header, packet, bundle, held_ms)
 
     def _copied_packets(self, carrier: Header, item: Item) -> list[tuple[Header, bytes]]:
         """Return the packets in an item of copies; raises ``ValueError`` where it is malformed."""

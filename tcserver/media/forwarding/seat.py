@@ -31,6 +31,7 @@ from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
 from tcserver.media.forwarding.path import Path
+from tcserver.media.forwarding.redundancy import ReportedLoss
 from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.stream import MediaStream
 
@@ -43,6 +44,7 @@ seconds; one that missed the position of a sealer sends five in one."""
 MAX_GAP = SESSION_WINDOW
 """The largest gap between the counters of two datagrams that counts as loss. In a larger one the client has skipped
 counters, or nothing came for very long: one datagram must not change a metric by millions."""
+NO_GAP = range(0)
 TICKET_WINDOW = 64
 """Size of the replay window of a ticket, which is good for few datagrams."""
 PADDED_PONG = MIN_DATAGRAM + 3 + 20 + 1
@@ -54,7 +56,7 @@ _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdi
 class UpKey:
     """A key for datagrams that come in, and the counts of those."""
 
-    __slots__ = ("_flushed", "_key", "_skipped", "epoch", "received", "reordered", "window")
+    __slots__ = ("_flushed", "_key", "_skipped", "epoch", "gap", "received", "reordered", "window")
 
     def __init__(self, epoch: int, key: bytes, window: int = SESSION_WINDOW) -> None:
         self.epoch = wrapped(epoch, EPOCH_BITS)
@@ -64,6 +66,8 @@ class UpKey:
         """Datagrams that opened."""
         self.reordered = 0
         """Datagrams that opened, and that a later one had overtaken."""
+        self.gap = NO_GAP
+        """Counters that are missing before the newest datagram, until ``take_gap``."""
         self._flushed = (0, 0, 0)
         self._skipped = 0
         """Counters that were not used, as far as can be told."""
@@ -87,13 +91,25 @@ class UpKey:
             plaintext = unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + NONCE_PADDING, self._key)
         except CryptoFailure:
             raise Dropped(Drop.BOX) from None
-        if counter < window.highest:
-            self.reordered += 1
-        elif counter > window.highest + MAX_GAP:
-            self._skipped += counter - window.highest - 1
+        ahead = counter - window.highest
+        if ahead != 1:
+            self._note_gap(counter, ahead)
         window.commit(counter)
         self.received += 1
         return plaintext
+
+    def _note_gap(self, counter: int, ahead: int) -> None:
+        if ahead < 0:
+            self.reordered += 1
+        elif ahead > MAX_GAP:
+            self._skipped += ahead - 1
+        else:
+            self.gap = range(counter - ahead + 1, counter)
+
+    def take_gap(self) -> range:
+        """Return the counters between the two newest datagrams, once."""
+        gap, self.gap = self.gap, NO_GAP
+        return gap
 
     def flush_counters(self, counters: Counters) -> None:
         """Add what was sent and what arrived since the last call to the totals."""
@@ -144,6 +160,7 @@ class MediaSeat:
         "cap",
         "clock",
         "down",
+        "loss",
         "media_id",
         "opened_at",
         "participant",
@@ -183,6 +200,8 @@ class MediaSeat:
         self._previous_until = now
         self._born = now
         self._reported = False
+        self.loss: ReportedLoss | None = None
+        """What it loses of what it is sent; None: it has never reported."""
         self.repeats: Repeats | None = None
         """What it was sent again; None: it has never asked for anything."""
         self._asks = RateCap(KEYFRAME_ASKS, now)

@@ -15,6 +15,7 @@ from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, PacketKind
 from tcserver.media.forwarding.keyframes import KEYFRAME_EVENT_INTERVAL, KeyframeLog
 from tcserver.media.forwarding.receivers import Audience
+from tcserver.media.forwarding.redundancy import Redundancy
 from tcserver.media.interface import Receiver
 from tcserver.media.speakers.preroll import Preroll
 
@@ -23,8 +24,8 @@ KEPT_BACK = 4
 KEPT_NUMBERS = {None: 16, Kind.AUDIO: 128, Kind.VIDEO: 512}
 """By kind: packets of a series that can be found again by their forward numbers. Each is a power of two.
 
-128 packets are 2.5 s of sound in packets of 20 ms, and 512 are over 2 s of pictures at 2 Mbit/s. After 2 s not even a
-recorder waits for a packet.
+128 packets are 2.5 s of sound in packets of 20 ms, and 512 are over 2 s of pictures at 2 Mbit/s. After 2 s nobody
+waits for a packet any more.
 """
 _COMFORT_TICKS = round(COMFORT_INTERVAL * AUDIO_CLOCK)
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
@@ -121,6 +122,7 @@ class MediaStream:
         "publisher",
         "received",
         "receivers",
+        "redundancy",
         "redundancy_wanted",
         "waiting",
     )
@@ -136,6 +138,8 @@ class MediaStream:
         """By media id."""
         self.redundancy_wanted = 0
         """Receivers that want the redundant variant."""
+        self.redundancy: Redundancy | None = None
+        """For copies; None where nobody wants any, or the stream is not sound."""
         self.received = 0
         """Packets that arrived since ``flush_counters``, dropped ones included."""
         self.forwarded = 0
@@ -267,6 +271,7 @@ class MediaStream:
             before = self.receivers.get(receiver.media_id)
             self.redundancy_wanted += receiver.redundant - (before is not None and before.redundant)
             self.receivers[receiver.media_id] = receiver
+            self._follow_redundancy(receiver.media_id, receiver.redundant)
             for spatial, waiting in self.waiting.items():
                 if spatial > receiver.max_spatial:
                     waiting.discard(receiver.media_id)
@@ -277,9 +282,20 @@ class MediaStream:
         receiver = self.receivers.pop(media_id, None)
         if receiver is not None:
             self.redundancy_wanted -= receiver.redundant
+            self._follow_redundancy(media_id, False)
             for waiting in self.waiting.values():
                 waiting.discard(media_id)
             self._forget_audiences()
+
+    def _follow_redundancy(self, media_id: int, wanted: bool) -> None:
+        if wanted and self._kind is PacketKind.AUDIO:
+            if self.redundancy is None:
+                self.redundancy = Redundancy()
+            self.redundancy.add(media_id)
+        elif self.redundancy is not None:
+            self.redundancy.remove(media_id)
+            if not len(self.redundancy):
+                self.redundancy = None
 
     def ask_keyframe(self, media_id: int, now: float) -> bool:
         """Return whether the request of a receiver for a keyframe is to be passed on."""

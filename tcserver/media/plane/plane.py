@@ -146,7 +146,7 @@ class MediaPlane:
         if not self.rooms and not self.tickets:
             return None
         deadline = min(self._next_sweep, self._next_decision)
-        for other in (self._replays.next_deadline(), self._relay.next_deadline()):
+        for other in (self._replays.next_deadline(), self._relay.next_deadline(), self._repair.next_deadline()):
             if other is not None and other < deadline:
                 deadline = other
         return deadline
@@ -168,6 +168,9 @@ class MediaPlane:
                 found = {media_id for room in self.rooms.values() for media_id in room.suppressed(since)}
                 self.suppressed.replace(found)
         self._replay(now)
+        for seat, request in self._repair.poll(self.seats, now):
+            if seat.path.address is not None:
+                self._answer(seat, [request], seat.path.address)
         self._relay.poll(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
@@ -239,6 +242,9 @@ class MediaPlane:
         if not proven and not cap.take(size, now):
             raise Dropped(Drop.SEAT_RATE)
         self.counters.accepted += 1
+        if up.gap:
+            self._repair.miss(seat, now)
+            self.sooner = True
         if address is path.address and plaintext and plaintext[0] == _ONLY_PACKET:
             path.heard_at = now
             self._take_packet(seat, plaintext[1:], now)
@@ -255,6 +261,8 @@ class MediaPlane:
             raise Dropped(Drop.ITEMS) from None
         packets: list[tuple[bytes, list[Item]]] = []
         pinged = False
+        # Padding means that the ping measures a size: the answer has the same.
+        size = len(plaintext) if items and items[-1].type == ItemType.PADDING else 0
         for item in items:
             type_ = item.type
             if type_ == _PACKET:
@@ -270,13 +278,12 @@ class MediaPlane:
                     self._drop(Drop.ITEM)
                 else:
                     pinged = True
-                    self._take_ping(seat, up, item.value, address, now)
+                    self._take_ping(seat, up, item.value, address, size, now)
             elif type_ == ItemType.PATH_RESPONSE:
                 self._take_path_response(seat, item.value, address, now)
             elif type_ == ItemType.KEYFRAME_REQUEST:
                 self._take_keyframe_request(seat, item.value, now)
-            elif type_ == ItemType.RETRANSMISSION_REQUEST:
-                self._repair.take_request(seat, item.value, now)
+            elif self._repair.take(seat, type_, item.value, now):
                 self._replay(now)
         if packets:
             self._take_packets(seat, packets, now)
@@ -314,7 +321,8 @@ class MediaPlane:
                 self._drop(drop.reason)
         self._send_bundle(bundle, room.sealer, now)
 
-    def _take_ping(self, seat: MediaSeat, up: UpKey, value: bytes, address: Address, now: float) -> None:
+    def _take_ping(self, seat: MediaSeat, up: UpKey, value: bytes, address: Address, size: int, now: float) -> None:
+        """Answer a ping, with as many bytes as ``size`` if that is more."""
         try:
             ping = parse_ping(value)
         except ValueError:
@@ -331,7 +339,10 @@ class MediaPlane:
         if address != seat.path.address:
             del positions[1:]  # an address that has proved nothing is sent as little as possible
         pong = Item(ItemType.PONG, up.pong(ping, now).pack())
-        self._answer(seat, [pong, Item(ItemType.POSITIONS, pack_positions(positions))], address)
+        answer = [pong, Item(ItemType.POSITIONS, pack_positions(positions))]
+        if (room := size - 2 * ITEM_HEAD - sum(len(item.value) for item in answer) - 1) >= 0:
+            answer.append(Item(ItemType.PADDING, bytes(room)))
+        self._answer(seat, answer, address)
 
     def _take_path_response(self, seat: MediaSeat, token: bytes, address: Address, now: float) -> None:
         proof = seat.path.respond(address, token, now)

@@ -1,15 +1,17 @@
-"""Repair of what was lost on the way down: what was sealed is sent again, to the one who asks."""
+"""Repair of what is lost: on the way down it is sent again, or copies are; on the way up it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from tcproto.datagram import LARGE
-from tcproto.feedback import parse_retransmission_request
+from tcproto.datagram import LARGE, Item, ItemType
+from tcproto.feedback import pack_resend_request, parse_receiver_report, parse_retransmission_request
 from tcserver.media.forwarding.drops import Counters, Drop
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
+from tcserver.media.forwarding.redundancy import MAX_COPIES, MAX_RECEPTIONS, ReportedLoss, copies_needed
 from tcserver.media.forwarding.repeats import Repeats
+from tcserver.media.forwarding.resends import Resends
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.seat import MediaSeat
 from tcserver.media.relay import wire
@@ -18,7 +20,7 @@ from tcserver.media.relay.wire import Message
 
 
 class Repair:
-    """Answers requests for retransmission.
+    """Answers requests for retransmission, and shapes the redundant variant of streams by receivers' reports.
 
     What another worker has sealed is asked for there. The worker of the seat keeps the share of the receiver, and the
     worker that has sealed a datagram decides whether the receiver may have it.
@@ -37,10 +39,45 @@ class Repair:
         self._replays = replays
         self._counters = counters
         self._transmit = transmit
+        self._resends: dict[int, Resends] = {}
+        """By media id of the seats of which something is missing."""
         relay.follow(Message.REPEAT, self._take_repeat)
         relay.follow(Message.REPEATED, self._take_repeated)
+        relay.follow(Message.NEED, self._take_need)
 
-    def take_request(self, seat: MediaSeat, value: bytes, now: float) -> None:
+    def miss(self, seat: MediaSeat, now: float) -> None:
+        """Note a gap in the datagrams of a seat, which are asked for soon."""
+        resends = self._resends.get(seat.media_id)
+        if resends is None or resends.up is not seat.up:
+            resends = self._resends[seat.media_id] = Resends(seat.up)
+        resends.miss(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when ``poll`` is due; None: nothing is missing."""
+        return min((due for each in self._resends.values() if (due := each.next_deadline) is not None), default=None)
+
+    def poll(self, seats: Mapping[int, MediaSeat], now: float) -> Iterator[tuple[MediaSeat, Item]]:
+        """Yield what clients are asked to send again now, each with its seat."""
+        for media_id, resends in list(self._resends.items()):
+            seat = seats.get(media_id)
+            counters = []
+            if seat is not None and seat.up is resends.up:
+                counters = resends.due(seat.path.rtt, now)
+            if seat is not None and counters:
+                yield seat, Item(ItemType.RESEND_REQUEST, pack_resend_request(counters))
+            elif not counters and (seat is None or resends.next_deadline is None or seat.up is not resends.up):
+                del self._resends[media_id]
+
+    def take(self, seat: MediaSeat, type_: int, value: bytes, now: float) -> bool:
+        """Take an item of a seat; return whether something may be due for it."""
+        if type_ == ItemType.RETRANSMISSION_REQUEST:
+            self._take_request(seat, value, now)
+            return True
+        if type_ == ItemType.RECEIVER_REPORT:
+            self._take_report(seat, value, now)
+        return False
+
+    def _take_request(self, seat: MediaSeat, value: bytes, now: float) -> None:
         """Take a request of a seat."""
         try:
             sealer, series, base, bitmap = parse_retransmission_request(value)
@@ -68,6 +105,28 @@ class Repair:
             self._drop(Drop.NOT_KEPT)
         else:
             self._relay.send(wire.pack_repeat(room.number, seat.media_id, series, numbers), (worker,))
+
+    def _take_report(self, seat: MediaSeat, value: bytes, now: float) -> None:
+        """Take a receiver report of a seat: it says how many copies the seat needs in the redundant variant."""
+        try:
+            report = parse_receiver_report(value)
+        except ValueError:
+            self._drop(Drop.ITEM)
+            return
+        if seat.loss is None:
+            seat.loss = ReportedLoss()
+        if not seat.loss.update(report, now):
+            self._drop(Drop.REPORT_RATE)
+            return
+        room, copies = self._rooms[seat.room], copies_needed(seat.loss.share, seat.path.rtt)
+        for reception in report[:MAX_RECEPTIONS]:
+            ident = reception.series.stream
+            if not reception.series.redundant:
+                continue
+            if reception.sealer == room.sealer.ident:
+                room.need_copies(ident, seat.media_id, copies)
+            elif room.share is not None and (worker := room.share.worker_of(reception.sealer)) is not None:
+                self._relay.send(wire.pack_need(room.number, seat.media_id, ident, copies), (worker,))
 
     def _send_again(self, seat: MediaSeat, datagram: bytes, now: float) -> None:
         """Send a datagram to a seat: a small one at once, since sound is in a hurry, and pictures paced."""
@@ -97,6 +156,12 @@ class Repair:
         seat = self._room(number).seats.get(media_id)
         if seat is not None:
             self._send_again(seat, datagram, now)
+
+    def _take_need(self, worker: int, number: int, data: bytes, now: float) -> None:
+        media_id, stream, copies = wire.parse_need(data)
+        if copies > MAX_COPIES:
+            raise ValueError("more copies than there are")
+        self._room(number).need_copies(stream, media_id, copies)
 
     def _room(self, number: int) -> MediaRoom:
         room = self._rooms.get(number)

@@ -53,6 +53,9 @@ class Message(IntEnum):
     REPEATED = 7
     """To the worker of a seat: its media id (4), and a room datagram that it has lost, as it was sealed."""
 
+    NEED = 8
+    """To the worker of a sealer, of a seat that gets the redundant variant: media id (4), stream (2), copies (1)."""
+
 
 def parse_head(data: bytes) -> tuple[int, int]:
     """Return type and number; raises ``ValueError``."""
@@ -157,6 +160,20 @@ def parse_repeated(data: bytes) -> tuple[int, bytes]:
     if len(data) < start + MIN_DATAGRAM:
         raise ValueError("no datagram that was asked for")
     return int.from_bytes(data[HEAD_SIZE:start], "big"), data[start:]
+
+
+def pack_need(room: int, media_id: int, stream: int, copies: int) -> bytes:
+    """Return a message that tells how many copies a seat needs."""
+    return pack_head(Message.NEED, room) + _REPEAT.pack(media_id, stream, copies)
+
+
+def parse_need(data: bytes) -> tuple[int, int, int]:
+    """Return media id, stream and copies; raises ``ValueError``."""
+    try:
+        media_id, stream, copies = _REPEAT.unpack(data[HEAD_SIZE:])
+    except error as wrong:
+        raise ValueError(f"no need: {wrong}") from None
+    return media_id, stream, copies
 
 
 def parse_holders(data: bytes) -> frozenset[int]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable, Sequence
+
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _DONT = 10, 23, 0
+"""Constants of Linux that the socket module does not have."""
 
 
 def bind(
@@ -41,6 +45,12 @@ def _bind(
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_ipv6)
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, buffer_bytes)
+        if sys.platform == "linux":
+            # Routers may cut what is too long for a way. The default of Linux forbids it, and waits for a message that
+            # many networks drop.
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _DONT)
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _DONT)
         prepare(sock)
         sock.bind(address)
     except OSError:

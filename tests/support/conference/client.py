@@ -92,11 +92,11 @@ class Client:
         self.requests += 1
         self.open[self.requests] = message
         number = self.requests
-        self._count_sent(message)
+        self.count_sent(message)
         self.driver.receive(self, message, number)
         return number
 
-    def _count_sent(self, message: object) -> None:
+    def count_sent(self, message: object) -> None:
         self.sent += self.is_logged_in and is_counted(message)
 
     def send_raw(self, message: object, size: int) -> object:
@@ -107,7 +107,7 @@ class Client:
         return self.replies.get(self.requests)
 
     def tell(self, message: object) -> None:
-        self._count_sent(message)
+        self.count_sent(message)
         self.driver.receive(self, message, 0)
 
     def connect(self) -> Client:

@@ -164,7 +164,8 @@ class Client:
         self.to_server.reset()
         self.from_server.reset()
 
-    def _reconnect(self) -> None:
+    def reconnect(self) -> None:
+        """Connect again, to resume the seat or to enter anew."""
         if self.session.phase not in (Phase.DETACHED, Phase.CLOSED):
             return
         self.session.reconnect(control_connection(self.world.rng.randbytes), self.clock.now)
@@ -285,11 +286,11 @@ class Client:
                 self._again(self.enter, wait)
             case events.Detached() if self.returns:
                 self.to_server.close()
-                self.clock.at(self.clock.now + RETURN_WAIT, self._reconnect)
+                self.clock.at(self.clock.now + RETURN_WAIT, self.reconnect)
             case events.Closed(action=action):
                 self.to_server.close()
                 if self.returns and action in (Action.RECONNECT, Action.RESUME):
-                    self.clock.at(self.clock.now + RETURN_WAIT, self._reconnect)
+                    self.clock.at(self.clock.now + RETURN_WAIT, self.reconnect)
 
     def _log_in(self) -> None:
         if not self.session.closed:

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tcclient.audio.delay import MIN_TARGET
 from tcclient.audio.frame import FrameKind
 from tcclient.audio.jitter import MAX_CONCEAL_MS, MAX_SPEED_CHANGE, JitterBuffer
 from tests.support.packets import put
@@ -12,11 +13,23 @@ from tests.support.packets import put
 TICK = 0.02
 
 
+def quiet(frame):
+    """Whether the frame is in a gap between words: 200 ms in each second."""
+    return (frame.timestamp // 960) % 50 >= 40
+
+
+def change(frame):
+    """Samples by which the decoder changes a frame, at most."""
+    if frame.kind is not FrameKind.PACKET:
+        return 0
+    return frame.adjust if frame.audible or quiet(frame) else 0
+
+
 def play(arrivals, *, timestamps=None, options=None, extra=0.3):
     """Play packets of 20 ms that arrive at these seconds (nan: never); return the buffer and each (time, frame)."""
     buffer, played = JitterBuffer(), []
     order = [int(index) for index in np.argsort(arrivals, kind="stable") if not np.isnan(arrivals[index])]
-    now, end, backlog = arrivals[order[0]], arrivals[order[-1]] + extra, 0
+    now, end, backlog = arrivals[order[0]] + 1e-9, arrivals[order[-1]] + extra, 0
     waiting = iter(order)
     index = next(waiting, None)
     while now < end:
@@ -25,9 +38,9 @@ def play(arrivals, *, timestamps=None, options=None, extra=0.3):
             put(buffer, index, timestamp, 960, b"%d" % index, float(arrivals[index]), **(options or {}).get(index, {}))
             index = next(waiting, None)
         while backlog < 960:
-            frame = buffer.get(now)
-            played.append((now, frame._replace(delay=frame.delay + backlog / 48_000)))
-            backlog = 960 if frame.kind is FrameKind.SILENCE else backlog + frame.duration + frame.adjust
+            frame = buffer.get(now, backlog)
+            played.append((now, frame))
+            backlog = 960 if frame.kind is FrameKind.SILENCE else backlog + frame.duration + change(frame)
         backlog -= 960
         now += TICK
     return buffer, played
@@ -64,7 +77,7 @@ def loss(pattern, packets):
 def test_clean_network_has_little_delay():
     buffer, played = play(punctual(1_500))
     assert delays(played).mean() < 45
-    assert buffer.statistics.target_ms == 20
+    assert buffer.statistics.target_ms == 1e3 * MIN_TARGET
     assert buffer.statistics.late == 0
     assert kinds(played)[FrameKind.PACKET] == 1_500
 
@@ -72,14 +85,14 @@ def test_clean_network_has_little_delay():
 def test_half_gaussian_jitter_up_to_30_ms():
     jitter = np.minimum(np.abs(np.random.default_rng(3).normal(0, 0.015, 5_000)), 0.030)
     buffer, played = play(5 + TICK * np.arange(5_000) + jitter)
-    assert delays(played).mean() <= 60
-    assert buffer.statistics.late < 0.005 * 5_000
+    assert delays(played).mean() <= 50
+    assert buffer.statistics.late < 0.001 * 5_000
 
 
 def test_exponential_jitter_of_20_ms():
     jitter = np.random.default_rng(3).exponential(0.020, 5_000)
     buffer, played = play(5 + TICK * np.arange(5_000) + jitter)
-    assert delays(played).mean() <= 110
+    assert delays(played).mean() <= 120
     assert buffer.statistics.late < 0.02 * 5_000
 
 
@@ -92,7 +105,7 @@ def test_stalls_cost_pauses_and_no_words():
         np.maximum(stalled, arrivals[start] + stall, out=stalled)
     buffer, played = play(np.maximum.accumulate(arrivals))
     assert kinds(played)[FrameKind.PACKET] == 3_000
-    assert delays(played).mean() < 200
+    assert delays(played).mean() < 215
     # Only the first stalls are heard in full: then the buffer expects them.
     assert buffer.statistics.concealed_ms < 14 * 200 / 2
     assert buffer.statistics.late < 0.01 * 3_000
@@ -125,16 +138,16 @@ def test_clock_drift_over_ten_minutes(ppm):
     jitter = np.random.default_rng(5).uniform(0, 0.004, packets)
     buffer, played = play(5 + TICK * (1 + ppm * 1e-6) * np.arange(packets) + jitter)
     assert kinds(played)[FrameKind.PACKET] == packets
-    assert buffer.statistics.late <= 2
-    assert buffer.statistics.concealed_ms <= MAX_CONCEAL_MS + 40
-    assert delays(played)[100:].max() <= 60
+    assert buffer.statistics.late < 0.001 * packets
+    assert buffer.statistics.concealed_ms <= MAX_CONCEAL_MS + 20 * buffer.statistics.late + 100
+    assert delays(played)[300:].max() <= 60
 
 
 def test_speed_changes_by_no_more_than_five_per_cent():
     arrivals = punctual(1_000)
     arrivals[100:113] = np.maximum(arrivals[100:113], arrivals[100] + 0.25)
     _, played = play(np.maximum.accumulate(arrivals))
-    adjustments = [frame.adjust for _, frame in played if frame.kind is FrameKind.PACKET]
+    adjustments = [frame.adjust for _, frame in played if frame.kind is FrameKind.PACKET and frame.audible]
     window = int(1 / MAX_SPEED_CHANGE)
     changed = np.convolve(np.abs(adjustments), np.ones(window))
     assert 0 < changed.max() <= MAX_SPEED_CHANGE * 960 * window + 480

@@ -12,7 +12,7 @@ from tcclient.audio.jitter import (
     JitterBuffer,
     PutResult,
 )
-from tests.support.packets import put
+from tests.support.packets import put, sound_packet
 
 TICK = 0.02
 
@@ -21,7 +21,7 @@ def filled(*sequences, **options):
     """A buffer whose packets, 960 samples each, arrived on time, and that has been played up to the first of them."""
     buffer = JitterBuffer()
     for sequence in sequences:
-        put(buffer, sequence, 960 * sequence, 960, b"%d" % sequence, 10 + TICK * sequence, **options)
+        put(buffer, sequence, 960 * sequence, 960, b"%d" % sequence, 9.98 + TICK * sequence, **options)
     return buffer
 
 
@@ -39,9 +39,8 @@ def test_empty_buffer_gives_silence():
 def test_first_packet_waits_for_the_start_target():
     buffer = JitterBuffer()
     put(buffer, 7, 70_000, 960, b"first", 1.0)
-    assert [buffer.get(1.0 + wait).kind for wait in (0, 0.02, 0.0401)] == [
-        FrameKind.SILENCE,
-        FrameKind.SILENCE,
+    assert [buffer.get(1.0 + wait).kind for wait in (0, 0.02, 0.04, 0.0601)] == [
+        *[FrameKind.SILENCE] * 3,
         FrameKind.PACKET,
     ]
 
@@ -87,7 +86,7 @@ def test_late_packet_is_waited_for_and_played():
     assert put(buffer, 1, 960, 960, b"1", 10.105) is PutResult.QUEUED
     frame = buffer.get(10.11)
     assert (frame.kind, frame.payload) == (FrameKind.PACKET, b"1")
-    assert frame.delay == pytest.approx(0.09)
+    assert frame.delay == pytest.approx(0.11)
     assert (buffer.statistics.late, buffer.statistics.lost) == (1, 0)
 
 
@@ -113,7 +112,7 @@ def test_nothing_is_concealed_after_the_end(flag):
     buffer = filled(0, **{flag: True})
     assert [frame.kind for frame in drain(buffer, 10.05, 3)] == [FrameKind.PACKET, FrameKind.SILENCE, FrameKind.SILENCE]
     put(buffer, 4, 19_200, 960, b"4", 10.4)
-    assert [frame.kind for frame in drain(buffer, 10.41, 3)] == [FrameKind.SILENCE, FrameKind.SILENCE, FrameKind.PACKET]
+    assert [frame.kind for frame in drain(buffer, 10.41, 3)] == [FrameKind.SILENCE] * 2 + [FrameKind.PACKET]
     assert (buffer.statistics.lost, buffer.statistics.concealed_ms) == (0, 0)
 
 
@@ -139,7 +138,7 @@ def test_numbers_wrap():
     for step in range(200):
         number, timestamp = (2**32 - 100 + step) % 2**32, (2**32 - 96_000 + 960 * step) % 2**32
         assert put(buffer, number, timestamp, 960, b"%d" % step, 10 + TICK * step) is PutResult.QUEUED
-        frame = buffer.get(10.041 + TICK * step)
+        frame = buffer.get(10.061 + TICK * step)
         assert (frame.payload, frame.timestamp) == ((b"%d" % step, timestamp) if frame.payload else (None, None))
     assert buffer.statistics.played > 190
     assert buffer.statistics.resyncs == 0
@@ -174,7 +173,7 @@ def test_overlapping_packets_are_dropped():
     buffer = JitterBuffer()
     for step in range(3):
         put(buffer, step, 100 * step, 960, b"%d" % step, 10.0)
-    assert [frame.payload for frame in drain(buffer, 10.05, 2)] == [b"0", None]
+    assert [frame.payload for frame in drain(buffer, 10.07, 2)] == [b"0", None]
     assert buffer.statistics.late == 2
 
 
@@ -194,7 +193,7 @@ def test_memory_is_bounded_in_packets():
 
 def test_delay_has_a_ceiling():
     buffer = filled(*range(45))
-    frame = buffer.get(10.9)
+    frame = buffer.get(10.88)
     assert frame.delay <= MAX_DELAY
     assert buffer.statistics.discarded > 0
 
@@ -221,3 +220,23 @@ def test_time_held_by_the_server_is_no_jitter():
         put(buffer, step, 960 * step, 960, b"", 10 + TICK * step)
         buffer.get(10 + TICK * step)
     assert buffer.statistics.target_ms <= 40
+
+
+def test_repaired_packets_raise_the_delay_at_once_and_no_further_ones_are_late():
+    """Each tenth packet is lost, and comes 0.1 s later. Waiting for the first ones makes up for the delay."""
+    buffer, arrivals = JitterBuffer(), []
+    for n in range(200):
+        late = 0.1 if n % 10 == 9 else 0.0
+        packet = sound_packet(n, 960 * n, b"%d" % n, 10 + TICK * n + late)._replace(repaired=late > 0)
+        arrivals.append(packet)
+    arrivals.sort(key=lambda packet: packet.received_at)
+    frames = []
+    for tick in range(190):
+        now = 10.001 + TICK * tick
+        while arrivals and arrivals[0].received_at <= now:
+            buffer.put(arrivals.pop(0), 960)
+        frames.append(buffer.get(now))
+    assert buffer.statistics.late <= 3
+    assert all(frame.kind is FrameKind.PACKET for frame in frames[60:])
+    assert 100 <= buffer.statistics.delay_ms <= 140
+    assert buffer.statistics.concealed_ms <= 140

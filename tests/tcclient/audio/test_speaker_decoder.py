@@ -145,7 +145,7 @@ def test_end_of_talk_stops_at_once():
 
 @pytest.mark.parametrize("frame_ms", [20, 60])
 def test_delay_is_won_back_without_losing_packets(frame_ms):
-    packets = encode(speech_like(48_000 * 12, seed=9), frame_ms)
+    packets = encode(speech_like(48_000 * 16, seed=9), frame_ms)
     stalled = {index: 0.3 - (index - 20) * frame_ms / 1_000 for index in range(20, 20 + 300 // frame_ms)}
     decoder, _, _ = play(packets, frame_ms=frame_ms, delays=stalled)
     assert decoder.statistics.played == len(packets)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tcclient.audio.speech import HANGOVER, SILENCE_LEVEL, VoiceDetector, audio_level
+from tcclient.audio.speech import HANGOVER, SILENCE_LEVEL, QuietDetector, VoiceDetector, audio_level
 from tcclient.audio.tone import sine, speech_like
 
 
@@ -78,3 +78,21 @@ def test_long_tone_stays_voice():
 
 def test_faint_sounds_are_no_voice():
     assert not detections(sine(440, 48_000, level=-60)).any()
+
+
+def test_frames_far_below_the_loudest_are_quiet():
+    loud, soft, pause = sine(300, 48_000, level=-20), sine(300, 9_600, level=-40), sine(300, 9_600, level=-50)
+    found = detections(np.concatenate((loud, soft, pause, loud)), QuietDetector())
+    assert list(found) == [False] * 60 + [True] * 10 + [False] * 50
+
+
+def test_a_speaker_who_became_quieter_has_pauses_again():
+    loud, quieter, pause = noise(48_000, -10), noise(240_000, -40), noise(9_600, -70)
+    found = detections(np.concatenate((loud, quieter, pause)), QuietDetector())
+    assert found[50:60].all()
+    assert not found[200:300].any()
+    assert found[300:].all()
+
+
+def test_digital_silence_is_quiet_before_anything_was_said():
+    assert QuietDetector().detect(np.zeros(960, np.int16))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tcclient.audio.stretch import MIN_LAG, lengthen, shorten
+from tcclient.audio.stretch import MIN_LAG, lengthen, resize, shorten
 from tcclient.audio.tone import sine, speech_like
 
 
@@ -36,3 +36,13 @@ def test_silence_and_full_scale(change):
     assert not change(np.zeros(960, np.int16), 480).any()
     loud = np.full(960, -32_768, np.int16)
     assert set(change(loud, 480)) == {-32_768}
+
+
+@pytest.mark.parametrize("samples", [120, 960, 2_880])
+@pytest.mark.parametrize("part", [-0.5, -0.1, 0.0, 0.1, 0.5])
+def test_quiet_sound_gets_exactly_the_length_that_was_asked_for(samples, part):
+    pcm = speech_like(samples, seed=1)
+    changed = resize(pcm, int(part * samples))
+    assert len(changed) == samples + int(part * samples)
+    assert changed.dtype == np.int16
+    assert (changed[0], changed[-1]) == (pcm[0], pcm[-1])

@@ -3,8 +3,9 @@
 import pytest
 
 from tcclient.core import Phase, Settings, control_connection, events
+from tcclient.core.media.watchdog import SOUND_PATIENCE
 from tcproto import messages as m
-from tcproto.account import verify_device_login
+from tcproto.account import Challenge, verify_account_change, verify_device_login
 from tcproto.control import ControlConnection
 from tcproto.errors import CODES, Action, ErrorCode, Refusal
 from tests.support.scripted_client import STATIC
@@ -21,9 +22,14 @@ def reconnect(server, client):
 def lost(server):
     """Return a seated client whose connection was lost, and another one."""
     client, other = server.seated(2)
+    lose(client)
+    return client, other
+
+
+def lose(client):
+    client.had = client.connection.received
     client.session.receive_eof()
     client.collect()
-    return client, other
 
 
 def resumed(server, client, **values):
@@ -35,7 +41,7 @@ def resumed(server, client, **values):
         "up_key": bytes(32),
         "down_key": bytes(32),
         "resume_token": b"n" * 32,
-        "number": client.session._held.sent.number,
+        "number": client.had,
     }
     reconnect(server, client)
     server.pump()
@@ -67,42 +73,60 @@ def test_a_session_is_given_another_connection_after_the_first_was_lost():
 
 def test_a_resume_is_signed_for_this_connection_and_says_what_came():
     server = Server()
-    client, other = server.seated(2)
-    other.publish()
-    before = client.session._control.received
-    assert before >= 3
-    client.session.receive_eof()
+    client, other = lost(server)
     resumed(server, client)
     (resume,) = client.of(m.Resume)
-    assert (resume.token, resume.device_key, resume.last_event) == (b"t" * 32, client.device.public, before)
+    assert (resume.token, resume.device_key) == (b"t" * 32, client.device.public)
     assert verify_device_login(client.device.public, resume.device_signature, client.handshake_hash, "agency")
     assert client.session.phase is Phase.ROOM
     assert client.told(events.Resumed)
-    client.session.receive_eof()
+    client.notify(m.MuteAsked(other.participant, m.Source.MICROPHONE, True))
+    client.notify(m.Speakers())
+    server.pump()
+    lose(client)
     resumed(server, client)
-    assert client.of(m.Resume)[-1].token == b"n" * 32
+    again = client.of(m.Resume)[-1]
+    assert (again.token, again.last_event) == (b"n" * 32, resume.last_event + 1)
 
 
 def test_the_password_can_be_changed_on_the_connection_that_resumed():
     server = Server()
     client, _ = lost(server)
+    login = client.handshake_hash
     resumed(server, client)
     salt, present, new = client.session.password_keys()
     assert present.account == new.account == "agency"
     client.session.change_password(client.device, client.device, salt)
     server.pump()
-    assert client.of(m.ChangePassword)
+    (change,) = client.of(m.ChangePassword)
+    challenge = Challenge(salt, change.memory_kib * 1024, change.passes)
+    proof = change.signature, login, "agency", client.device.public, challenge
+    assert verify_account_change(client.device.public, *proof), "it is signed for the connection of the login"
+
+
+def test_who_stopped_speaking_during_an_outage_is_not_waited_for():
+    server = Server()
+    client, other = server.seated(2)
+    other.publish()
+    client.notify(m.Speakers((other.participant,)))
+    server.pump()
+    lose(client)
+    client.up_keys[2] = bytes(32)
+    resumed(server, client)
+    client.received.clear()
+    server.advance(2 * SOUND_PATIENCE)
+    assert not client.of(m.Subscribe), "there is nothing to repair"
+    client.notify(m.Speakers((other.participant,)))
+    server.advance(2 * SOUND_PATIENCE)
+    assert client.of(m.Subscribe), "now there is"
 
 
 def test_what_the_server_did_not_get_is_sent_again_before_anything_new():
     server = Server()
-    client, _ = server.seated(2)
-    server.pump()
-    had = client.session._control.sent.number
-    client.session.receive_eof()
+    client, _ = lost(server)
     asked = [client.session.seat.request(m.RaiseHand()), client.session.seat.request(m.LowerHand())]
     client.received.clear()
-    resumed(server, client, number=had + 1)
+    resumed(server, client, number=client.had + 1)
     assert [type(message) for message in client.received] == [m.Resume, m.LowerHand]
     assert events.RequestDone(asked[1]) in client.events
 
@@ -123,10 +147,10 @@ def test_a_server_that_resumes_something_else_is_not_believed(values, text):
 
 def test_a_server_that_shows_the_room_as_it_was_before_is_not_believed():
     server = Server()
-    client, other = lost(server)
+    client, other = server.seated(2)
     old = server.number
     other.publish()
-    client.session._seat.room.number = server.number
+    lose(client)
     resumed(server, client)
     page = m.Snapshot(old, server.info, tuple(server.members.values()), (), True)
     client.notify(page)
@@ -137,15 +161,13 @@ def test_a_server_that_shows_the_room_as_it_was_before_is_not_believed():
 def test_a_client_that_has_forgotten_what_the_server_lacks_begins_anew():
     server = Server()
     client, _ = lost(server)
-    held = client.session._held
-    held.sent.forget(held.sent.number)
-    resumed(server, client, number=0)
+    resumed(server, client, number=0)  # replies have shown that it had more
     (closed,) = client.told(events.Closed)
     assert (closed.action, closed.dishonest) == (Action.RECONNECT, False)
     assert not client.session.seated
 
 
-@pytest.mark.parametrize("code", [ErrorCode.CANNOT_RESUME, ErrorCode.RATE_LIMITED, ErrorCode.KICKED])
+@pytest.mark.parametrize("code", [ErrorCode.CANNOT_RESUME, ErrorCode.INTERNAL, ErrorCode.KICKED])
 def test_a_refused_resume_ends_the_seat(code):
     server = Server()
     client, _ = lost(server)
@@ -163,6 +185,20 @@ def test_a_refused_resume_ends_the_seat(code):
         client.media_id += 100
         client.login()
         assert client.session.phase is Phase.ROOM
+
+
+def test_who_resumes_too_often_keeps_the_seat_and_tries_later():
+    server = Server()
+    client, _ = lost(server)
+    reconnect(server, client)
+    server.pump()
+    server.answers[m.Resume] = m.Error(ErrorCode.RATE_LIMITED, "no", Action.NONE, 1500)
+    client.session.resume()
+    server.pump()
+    assert client.told(events.Detached)[-1] == events.Detached(ErrorCode.RATE_LIMITED, "no", 1500)
+    assert client.session.seated
+    resumed(server, client)
+    assert client.session.phase is Phase.ROOM
 
 
 def test_without_a_lost_seat_nothing_is_resumed():
@@ -189,7 +225,7 @@ def test_another_server_in_the_same_place_is_noticed_though_none_was_expected_at
     server.pump()
     client.session.trust_server(server.now)
     client.login()
-    client.session.receive_eof()
+    lose(client)
     client.connection = ControlConnection.server(bytes(reversed(STATIC)))
     client.session.reconnect(control_connection(client.random.randbytes), server.now)
     server.pump()

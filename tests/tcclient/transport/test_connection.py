@@ -6,11 +6,12 @@ import pytest
 
 from tcclient.core import Settings
 from tcclient.core.control import control_connection
-from tcclient.core.events import PathChanged, PathState, Way
+from tcclient.core.events import Detached, PathChanged, PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import RoomClosed
 from tcclient.transport.connection import Connection
 from tcproto.account import MEMORY_FLOOR, PASSES_FLOOR, SALT_SIZE
+from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
 
 
@@ -57,3 +58,17 @@ def test_a_session_that_ends_while_the_key_is_derived_is_a_typed_error() -> None
 
     with pytest.raises(RoomClosed):
         asyncio.run(derive())
+
+
+def test_a_connection_that_is_lost_while_the_seat_goes_on_is_a_typed_error_until_the_next_one() -> None:
+    async def lose() -> None:
+        connection = made()
+        connection._deliver(Detached(ErrorCode.RATE_LIMITED, "later", 1500))
+        with pytest.raises(RoomClosed, match="later") as lost:
+            connection.check_open()
+        assert (lost.value.action, lost.value.retry_after_ms) == (Action.RECONNECT, 1500)
+        connection.begin_again()
+        connection.check_open()
+        await connection.close()
+
+    asyncio.run(lose())

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from tcclient.core import Drop
-from tcclient.core.media.egress import MAX_PACED, PACED_BURST, PACED_INTERVAL, Egress
+from tcclient.core.media.egress import MAX_HISTORY, MAX_PACED, PACED_BURST, PACED_INTERVAL, Egress
 from tcclient.core.timers import NEVER
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, Kind, open_datagram, parse_header, parse_items
@@ -128,3 +128,31 @@ def test_a_large_picture_is_spread_by_the_deadlines_of_the_session():
     assert len(b.take_media()) == PACED_BURST
     server.advance(1)
     assert len(b.take_media()) == count - 2 * PACED_BURST
+
+
+def test_packets_are_sent_again_once_each_in_new_datagrams():
+    queue = egress()
+    queue.send_packet(b"first")
+    queue.send(Item(ItemType.PING, bytes(6)))
+    queue.send_packet(b"second")
+    queue.take(0.0)
+    queue.resend([0, 1, 2, 2, 7])
+    again = queue.take(0.0)
+    assert [parse_header(data).counter for data in again] == [3, 4]
+    assert [open_datagram(data, KEY)[1:] for data in again] == [b"first", b"second"]
+    queue.resend([0, 3])
+    assert [parse_header(data).counter for data in queue.take(0.0)] == [5], "one that was lost again is missed itself"
+    queue.rekey(1, 1, KEY)
+    queue.resend([4, 5])
+    assert queue.take(0.0) == []
+
+
+def test_packets_that_are_kept_are_bounded():
+    queue = egress()
+    for _ in range(MAX_HISTORY + 1):
+        queue.send_packet(b"x")
+    queue.take(0.0)
+    queue.resend([0])
+    assert queue.take(0.0) == []
+    queue.resend([1])
+    assert len(queue.take(0.0)) == 1

@@ -1,7 +1,7 @@
 import pytest
 
 from tcclient.core import PathState
-from tcclient.core.media.proof import IMPATIENT, PATIENT, Proof
+from tcclient.core.media.proof import IMPATIENT, LARGE_TRIES, PATIENT, LargeProof, Proof
 from tcproto.path import SPEECH_PATIENCE
 
 
@@ -98,3 +98,25 @@ def test_nothing_is_missing_after_the_end_of_talk_or_on_a_way_that_is_not_proved
     fresh = Proof(PATIENT, 0.0)
     fresh.expect(speech=True)
     assert pings(fresh, 0.0, 0.6) == pytest.approx([0.0, 0.2, 0.5])
+
+
+def test_every_other_ping_is_large_until_one_is_answered():
+    large = LargeProof()
+    assert [large.take() for _ in range(4)] == [True, False, True, False]
+    large.answered(True)
+    assert [large.take() for _ in range(4)] == [False] * 4
+    assert not large.is_stopped
+
+
+def test_large_datagrams_are_stopped_if_only_small_ones_are_answered():
+    large, unanswered = LargeProof(), LargeProof()
+    for _ in range(LARGE_TRIES):
+        assert not large.is_stopped
+        assert large.take()
+        assert not large.take()
+        large.answered(False)
+        unanswered.take()
+        unanswered.take()
+    assert large.is_stopped
+    assert not large.take(), "it is known now"
+    assert not unanswered.is_stopped, "nothing at all is answered: that is another fault"

@@ -2,8 +2,9 @@ import pytest
 
 from tcclient.core import events
 from tcproto import messages as m
+from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
 from tcproto.packet import Series
-from tests.support.scripted_media import give, payloads, spend_beacons, undelivered
+from tests.support.scripted_media import give, packet_in, payloads, spend_beacons, undelivered
 
 
 def test_loss_reordering_and_jitter_per_series(server, pair):
@@ -61,3 +62,16 @@ def test_series_are_bounded(server, pair):
     a.speak()
     assert len(b.seat.media._series) == 4096
     assert payloads(b) == [b"voice"]
+
+
+def test_what_the_server_forwards_late_was_lost_on_the_way_up(server, pair):
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    packets = [packet_in(server, data) for data in undelivered(server, a, 3)]
+    for forward, n in enumerate((0, 2, 1)):
+        items = pack_items([Item(ItemType.PACKET, (100 + forward).to_bytes(2, "big") + packets[n])])
+        b.session.receive_datagram(server.seal_room(pack_relay_time(int(server.now * 1e6)) + items), server.now)
+    b.collect()
+    assert [packet.repaired for packet in b.take_media()] == [False, False, True]
+    assert b.session.network_statistics().down.repaired == 0

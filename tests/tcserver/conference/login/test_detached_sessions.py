@@ -8,6 +8,7 @@ from tcproto.identity import SigningKey
 from tcproto.resumption import MAX_KEPT_BYTES
 from tcserver.conference import Disconnect
 from tcserver.media.interface import RekeySeat
+from tests.support.conference.client import LostConnection
 from tests.support.conference.driver import Driver, error_code
 
 LIFETIME = 60.0
@@ -41,7 +42,7 @@ def test_the_seat_is_kept_until_its_deadline_and_nobody_sees_a_leave():
     client, other = driver.participant(), driver.participant()
     client.drop()
     driver.advance(LIFETIME - 0.1)
-    assert driver.conference.sessions == 2
+    assert (driver.conference.sessions, driver.conference.detached) == (2, 1)
     assert other.view.members.keys() == {client.participant, other.participant}
     driver.advance(0.2)
     assert driver.conference.sessions == 1
@@ -120,7 +121,7 @@ def test_a_reply_that_was_lost_comes_again_and_a_request_that_was_lost_is_known_
     client, _ = driver.participant(), driver.participant()
     client.lose()
     came = client.send(m.RaiseHand())
-    client._count_sent(m.LowerHand())  # it never left
+    client.count_sent(m.LowerHand())  # it never left
     resumed = client.come_back()
     assert isinstance(client.replies[came], m.Ok)
     assert resumed.number == client.sent - 1
@@ -198,9 +199,36 @@ def test_a_token_is_good_once_and_for_its_device_on_its_connection_only():
     assert error_code(client.ask(forged)) is ErrorCode.CANNOT_RESUME
     assert isinstance(client.ask(client.resume_message()), m.Resumed)
     assert client.token != token
+    client.ask(m.RaiseHand())
     client.reconnect()
     assert error_code(client.ask(client.resume_message(token=token))) is ErrorCode.CANNOT_RESUME
     assert isinstance(client.ask(client.resume_message()), m.Resumed)
+
+
+def test_a_client_that_lost_the_reply_to_its_resume_has_a_token_still():
+    driver = waiting_driver()
+    client, other = driver.participant(), driver.participant()
+    tokens = [client.token]
+    for _ in range(3):
+        client.reconnect()
+        driver.clients[client.connection] = LostConnection()
+        client.ask(client.resume_message())
+    other.tell(box(client))
+    client.inbox.clear()
+    assert isinstance(client.come_back(), m.Resumed)
+    assert client.got(m.KeyBoxes)
+    assert driver.conference.connections == 2
+    tokens.append(client.token)
+    assert isinstance(client.come_back(), m.Resumed)
+    tokens.append(client.token)
+    client.tell(m.OwnQuality(m.Quality.GOOD))
+    client.reconnect()
+    for token in tokens[:2]:
+        assert error_code(client.ask(client.resume_message(token=token))) is ErrorCode.CANNOT_RESUME
+    assert isinstance(client.ask(client.resume_message()), m.Resumed)
+    client.tell(m.Close(ErrorCode.LEAVING, "bye", Action.NONE, 0))
+    assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
+    driver.check()
 
 
 @pytest.mark.parametrize("last", [-1, 1, 2**60])
@@ -288,7 +316,7 @@ def test_a_detached_session_ends_as_others_do(why):
     assert [event.fields["reason"] for event in ended] == [reason[why]]
 
 
-@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("noticed", ["before", "after", "never"])
 @pytest.mark.parametrize(
     ("send_out", "code"),
     [
@@ -301,15 +329,17 @@ def test_who_was_sent_out_while_away_is_out_at_once_and_is_told_once(send_out, c
     client, chair = driver.participant(), driver.participant(account="ketua")
     driver.room_of(chair).give_role(driver.room_of(chair).seats[chair.participant], m.Role.CHAIR, 3, driver.now)
     client.lose()
-    if noticed:
+    if noticed == "before":
         client.drop()
     assert isinstance(chair.ask(send_out(client)), m.Ok)
     assert client.media_id not in driver.conference.context.seats
-    if not noticed:
+    if noticed == "after":
         client.drop()
     assert client.come_back().code is code
+    assert driver.conference.connections == 2, "no connection goes on without its session"
     assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
     assert driver.conference.sessions == 1
+    driver.advance(LIFETIME + 1)
 
 
 def test_who_is_away_counts_in_the_room_but_gives_way_to_the_account_itself():
@@ -322,4 +352,24 @@ def test_who_is_away_counts_in_the_room_but_gives_way_to_the_account_itself():
     colleague = driver.user("dinkes")
     assert isinstance(colleague.enter(), m.Joined)
     assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
+    driver.check()
+
+
+def test_who_resumes_again_and_again_pays_for_it_and_keeps_the_seat():
+    driver = waiting_driver(limits__account_ms_per_s=30.0, limits__account_burst_ms=100.0)
+    client, other = driver.participant(), driver.participant(account="dinas")
+    first = client.last_event
+    other.tell(box(client))
+    replies = []
+    for _ in range(100):
+        client.last_event = first
+        replies.append(client.come_back())
+        if not isinstance(replies[-1], m.Resumed):
+            break
+    refused = replies[-1]
+    assert error_code(refused) is ErrorCode.RATE_LIMITED
+    assert 40 < len(replies) < 70, "a page of a snapshot is 1.5 ms of 100"
+    assert driver.conference.sessions == 2
+    driver.advance(refused.retry_after_ms / 1000)
+    assert isinstance(client.ask(client.resume_message()), m.Resumed)
     driver.check()

@@ -49,6 +49,17 @@ def test_who_is_silent_is_lost_until_it_is_heard_again():
     assert [news[first.participant] for news in told(second)] == [Quality.EXCELLENT, Quality.LOST, Quality.EXCELLENT]
 
 
+def test_who_moves_to_another_media_worker_is_not_silent_there():
+    driver = Driver()
+    first, second = driver.participant(), driver.participant()
+    first.tell(m.OwnQuality(Quality.EXCELLENT))
+    driver.advance(QUALITY_INTERVAL)
+    driver.event(SeatSilent(first.media_id, True))
+    driver.advance(QUALITY_INTERVAL)
+    driver.replace_worker()  # it takes for silent only those that it has heard
+    assert [news[first.participant] for news in told(second)] == [Quality.EXCELLENT, Quality.LOST, Quality.EXCELLENT]
+
+
 def test_who_has_left_meanwhile_is_not_named_and_a_closed_room_says_nothing():
     driver = Driver()
     first, second = driver.participant(), driver.participant()

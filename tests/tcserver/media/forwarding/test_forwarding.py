@@ -173,18 +173,21 @@ def copies_of(*packets: tuple[int, bytes]) -> Item:
 
 
 def test_redundant_and_plain_variants():
+    """The copies of the publisher bring what had not arrived, to all. The copies of the variant are the server's."""
     world = World(3)
     a, b, c = world.clients
     world.publish(a, 7, to=[Receiver(b.media_id), Receiver(c.media_id, redundant=True)])
-    for number, n in enumerate((1, 2)):
-        copies = copies_of((1, b"body"))
-        sent = dict(send(world, a, audio(7, n, level=40, voice=True), copies))
-        packet = audio(7, n, level=40, voice=True)
-        expected = [Item(ItemType.REDUNDANT_PACKET, number.to_bytes(2, "big") + packet), copies]
-        assert open_room(sent[c.address]) == expected
-        plain = [value[2:] for _, value in open_room(sent[b.address])]
-        # Number 0 had not arrived. The first datagram brings it, by its copy, to receivers without redundancy.
-        assert plain == ([audio(7, 0, level=40, voice=True), packet] if n == 1 else [packet])
+
+    def sound(n: int) -> bytes:
+        return audio(7, n, level=40, voice=True)
+
+    sent = dict(send(world, a, sound(1), copies_of((1, b"body"))))
+    for address, type_ in ((b.address, ItemType.PACKET), (c.address, ItemType.REDUNDANT_PACKET)):
+        expected = [Item(type_, n.to_bytes(2, "big") + sound(n)) for n in range(2)]
+        assert open_room(sent[address]) == expected
+    sent = dict(send(world, a, sound(2), copies_of((1, b"body"))))
+    assert open_room(sent[b.address]) == [Item(ItemType.PACKET, b"\0\2" + sound(2))]
+    assert open_room(sent[c.address]) == [Item(ItemType.REDUNDANT_PACKET, b"\0\2" + sound(2)), copies_of((2, b"body"))]
     assert world.drops() == {}
 
 
@@ -199,7 +202,7 @@ def test_full_copies_bring_what_had_not_arrived():
     assert world.drops() == {Drop.PACKET_DUPLICATE: 1}
 
 
-def test_copies_that_are_malformed_are_taken_out():
+def test_copies_that_are_malformed_are_dropped():
     world = World(3)
     a, b, c = world.clients
     world.publish(a, 7, to=[Receiver(b.media_id), Receiver(c.media_id, redundant=True)])
@@ -207,7 +210,7 @@ def test_copies_that_are_malformed_are_taken_out():
     good = copies_of((1, b"x"))
     bad = [Item(ItemType.COPIES, b"\x01"), Item(ItemType.FULL_COPY, audio(9)), Item(ItemType.FULL_COPY, b"short")]
     sent = dict(send(world, a, audio(7, 5), *bad, good))
-    assert [item.type for item in open_room(sent[c.address])] == [ItemType.REDUNDANT_PACKET, ItemType.COPIES]
+    assert [item.type for item in open_room(sent[c.address])] == 2 * [ItemType.REDUNDANT_PACKET]
     assert world.drops() == {Drop.COPY: 3}
     send(world, a, keyframe(8, 5), good)
     world.receive(a, a.up(good))
@@ -218,8 +221,8 @@ def test_copies_that_do_not_fit_on_the_way_out_stay_behind():
     world = World(2)
     a, b = world.clients
     world.publish(a, 7, to=[Receiver(b.media_id, redundant=True)])
-    packet = audio(7, 5).ljust(MAX_PLAINTEXT - 3 - 1 - 104, b"x")
-    ((_, datagram),) = send(world, a, packet, copies_of((1, bytes(101))))
+    send(world, a, audio(7, 3, bytes(101)))
+    ((_, datagram),) = send(world, a, audio(7, 5).ljust(MAX_PACKET, b"x"))
     assert [item.type for item in open_room(datagram)] == [ItemType.REDUNDANT_PACKET]
     assert world.drops() == {Drop.COPY: 1}
 

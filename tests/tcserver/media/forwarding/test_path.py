@@ -304,6 +304,16 @@ def test_a_pong_tells_what_came_and_where_the_sealer_stands():
     assert parse_positions(positions.value) == [Position(SEALER, 1)]
 
 
+def test_a_padded_ping_is_answered_by_as_many_bytes():
+    world = World(1)
+    (a,) = world.clients
+    for padding in (0, 22, 23, 40, MAX_DATAGRAM - MIN_DATAGRAM - 10):
+        world.now += 1
+        request = a.up(Item(ItemType.PING, PingItem(1, 2).pack()), Item(ItemType.PADDING, bytes(padding)))
+        ((_, answer),) = world.receive(a, request)
+        assert len(answer) == max(len(request), len(world.receive(a, a.ping())[0][1]))
+
+
 def test_one_ping_of_a_datagram_is_answered_and_malformed_ones_are_dropped():
     world = World(1)
     (a,) = world.clients

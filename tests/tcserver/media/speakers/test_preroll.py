@@ -101,8 +101,9 @@ def test_copies_are_held_with_their_packet_and_mend_what_was_lost_before_it():
     got = talk(world, 2, 2)
     assert [item[:3] for item in got] == [
         (ItemType.HELD_REDUNDANT_PACKET, 0, 150),
-        (ItemType.COPIES, int.from_bytes(copy.value[:2], "big"), 0),
-        (ItemType.REDUNDANT_PACKET, 1, 0),
+        (ItemType.HELD_REDUNDANT_PACKET, 1, 150),
+        (ItemType.REDUNDANT_PACKET, 2, 0),
+        (ItemType.COPIES, 0x0280 | TALK, 0),
     ]
     plain = [
         parse_header(item.value[4 if item.type == ItemType.HELD_PACKET else 2 :]).sequence

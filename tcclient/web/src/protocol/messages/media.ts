@@ -95,6 +95,8 @@ export const Subscribe = row(
     /** Sources that are wanted of everybody, newcomers included. */
     defaults: array(SOURCE, 8),
     choices: withDefault(array(StreamChoice, 1024), []),
+    /** Sources whose streams are wanted in the redundant variant, beside those of the choices. */
+    redundant_sources: withDefault(array(SOURCE, 8), []),
   },
   { states: SEATED, answer: "ok" },
 );

@@ -1,0 +1,95 @@
+"""Feedback: tells the server what is lost on the way down, and chooses the variant with copies where it pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tcclient.core.media.statistics import StreamStatistics
+from tcproto.datagram import FORWARD_BITS, Item, ItemType
+from tcproto.feedback import REPORT_INTERVAL, Reception, pack_receiver_report
+from tcproto.packet import Series
+from tcproto.serial import wrapped
+
+COPIES_FROM = 0.05
+"""Share of packets lost from which copies are worth their bytes."""
+COPIES_UNTIL = 0.02
+"""Share of packets lost below which they are not any more."""
+ENOUGH = 20
+"""Packets from which a share of them is believed: 0.4 s of a talker. To begin too early costs little."""
+HURRY = 0.1
+"""Seconds after a loss in which the choice is made again."""
+MAX_REPORTED = 40
+"""Series in one report, so that it fits a datagram; those of sound, and more than a room forwards."""
+MAX_JITTER = 0xFFFF
+"""The most jitter in a report, in units of 0.1 ms."""
+
+
+class Feedback:
+    """Reports each second, while the redundant variant is received.
+
+    ``send`` sends an item. ``choose`` tells the server of another choice, and returns whether it could.
+
+    ``loss`` returns the share that the way down has lost of late, and how many packets that share is of.
+    ``series`` returns the counts of all series.
+    """
+
+    def __init__(
+        self,
+        loss: Callable[[], tuple[float, int]],
+        series: Callable[[], Mapping[tuple[int, Series], StreamStatistics]],
+        send: Callable[[Item], None],
+        choose: Callable[[], bool],
+    ) -> None:
+        self.redundant = False
+        """Whether the redundant variant of sound is wanted."""
+        self.next_deadline = 0.0
+        """When ``handle_timeout`` is due."""
+        self._loss = loss
+        self._series = series
+        self._send = send
+        self._choose = choose
+        self._reported: dict[tuple[int, Series], int] = {}
+        """Packets of each series that had come when it was reported last."""
+
+    def missed(self, now: float) -> None:
+        """Note that something was lost: copies may be worth their bytes from now on."""
+        if not self.redundant:
+            self.next_deadline = min(self.next_deadline, now + HURRY)
+
+    def handle_timeout(self, now: float) -> None:
+        """Choose the variant again, and report."""
+        self.next_deadline = now + REPORT_INTERVAL
+        loss, packets = self._loss()
+        wanted = loss >= (COPIES_UNTIL if self.redundant else COPIES_FROM)
+        if wanted != self.redundant and (packets >= ENOUGH or not wanted):
+            self.redundant = wanted
+            if not self._choose():
+                self.redundant = not wanted  # next time
+        if self.redundant:
+            self._report()
+
+    def _report(self) -> None:
+        receptions: list[Reception] = []
+        before, self._reported = self._reported, {}
+        for (sealer, series), counts in self._series().items():
+            if not series.redundant:
+                continue
+            self._reported[sealer, series] = counts.received
+            if before.get((sealer, series)) != counts.received and len(receptions) < MAX_REPORTED:
+                receptions.append(_reception(sealer, series, counts))
+        if receptions:
+            self._send(Item(ItemType.RECEIVER_REPORT, pack_receiver_report(receptions)))
+
+
+def _reception(sealer: int, series: Series, counts: StreamStatistics) -> Reception:
+    """Return what is told of a series. What was repaired was lost all the same."""
+    came = counts.received - counts.repaired
+    return Reception(
+        sealer,
+        series,
+        wrapped(came),
+        wrapped(max(0, counts.expected - came)),
+        wrapped(counts.highest, FORWARD_BITS),
+        min(round(counts.jitter_ms * 10), MAX_JITTER),
+        0,
+    )

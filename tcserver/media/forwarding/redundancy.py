@@ -1,0 +1,127 @@
+"""Redundancy: the variant of a stream of sound with copies of earlier packets, shaped by what its receivers lose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tcproto.copies import MAX_COPY_BODY, Copy, pack_copies
+from tcproto.datagram import Item, ItemType
+from tcproto.feedback import REPORT_INTERVAL, Reception
+from tcproto.packet import AUDIO_HEADER_SIZE, AudioHeader
+from tcproto.serial import difference, wrapped
+
+KEPT_PACKETS = 8
+"""Packets of a stream that are kept to be copied: more than any copy reaches back."""
+DISTANCES = {
+    10: ((), (4,), (4, 7), (3, 5, 7)),
+    20: ((), (2,), (2, 4), (2, 4, 6)),
+    40: ((), (1,), (1, 2), (1, 2, 3)),
+    60: ((), (1,), (1, 2), (1, 2, 3)),
+}
+"""By the ms of a packet and the number of copies: how many packets each copy reaches back.
+
+Copies 40 ms apart survive outages in which neighbours are lost. Longer packets stand apart by themselves.
+"""
+MAX_COPIES = 3
+START_COPIES = 1
+"""Copies for a receiver that has not reported yet."""
+NEAR = 0.1
+"""Seconds of a round trip up to which a retransmission is played in time, so that fewer copies do."""
+LOSSES = {True: (0.01, 0.25, 0.35), False: (0.01, 0.08, 0.15)}
+"""Shares of lost packets from which one, two and three copies are sent, to a receiver that is near or is not."""
+MAX_RECEPTIONS = 64
+"""Series of a report that are looked at."""
+REMEMBERED = 50
+"""Packets that weigh as much as all those before them: one second of a talker."""
+
+
+def copies_needed(loss: float, rtt: float | None) -> int:
+    """Return how many copies a receiver needs that loses this share, with this round trip in seconds, if known."""
+    return sum(loss >= least for least in LOSSES[rtt is not None and rtt <= NEAR])
+
+
+class ReportedLoss:
+    """The share of packets that a receiver loses, as its reports tell. Its claims cost others only bytes of a variant
+    that they have asked for themselves."""
+
+    __slots__ = ("_counts", "_next", "share")
+
+    def __init__(self) -> None:
+        self.share = 0.0
+        """0 to 1."""
+        self._counts: dict[tuple[int, int, int], tuple[int, int]] = {}
+        """Received and lost in the last report, by sealer, stream and series code."""
+        self._next = float("-inf")
+
+    def update(self, report: Sequence[Reception], now: float) -> bool:
+        """Take a report; return False for one that comes too soon after another, and is ignored."""
+        if now < self._next:
+            return False
+        self._next = now + REPORT_INTERVAL / 2
+        before, self._counts = self._counts, {}
+        received = lost = 0
+        for reception in report[:MAX_RECEPTIONS]:
+            key = reception.sealer, reception.series.stream, reception.series.code()
+            self._counts[key] = reception.received, reception.lost
+            old = before.get(key, (0, 0))
+            received += max(0, difference(reception.received, old[0]))
+            lost += max(0, difference(reception.lost, old[1]))
+        if count := received + lost:
+            self.share += (lost / count - self.share) * count / (count + REMEMBERED)
+        return True
+
+
+class Redundancy:
+    """The last packets of a stream of sound, and how many copies of them its receivers need."""
+
+    __slots__ = ("_copies", "_needs", "_packets")
+
+    def __init__(self) -> None:
+        self._copies = START_COPIES
+        self._needs: dict[int, int] = {}
+        """Copies that each receiver of the variant needs, by media id."""
+        self._packets: dict[int, tuple[AudioHeader, bytes]] = {}
+        """By sequence number, in the order of their arrival."""
+
+    def __len__(self) -> int:
+        """Receivers of the variant."""
+        return len(self._needs)
+
+    def add(self, media_id: int) -> None:
+        """Note a receiver, unless it is known."""
+        self._needs.setdefault(media_id, START_COPIES)
+        self._copies = max(self._needs.values())
+
+    def remove(self, media_id: int) -> None:
+        """Forget a receiver, if it is one."""
+        self._needs.pop(media_id, None)
+        self._copies = max(self._needs.values(), default=START_COPIES)
+
+    def need(self, media_id: int, copies: int) -> None:
+        """Note how many copies a receiver needs; one that does not get the variant is ignored."""
+        if media_id in self._needs:
+            self._needs[media_id] = copies
+            self._copies = max(self._needs.values())
+
+    def note(self, header: AudioHeader, packet: bytes) -> None:
+        """Keep a packet, for copies."""
+        packets = self._packets
+        packets[header.sequence] = header, packet
+        if len(packets) > KEPT_PACKETS:
+            del packets[next(iter(packets))]
+
+    def behind(self, header: AudioHeader) -> list[Item]:
+        """Return the copies that go behind a packet. Silence is not copied."""
+        short: list[Copy] = []
+        full: list[Item] = []
+        for distance in DISTANCES[header.duration_ms][self._copies]:
+            kept = self._packets.get(wrapped(header.sequence - distance))
+            if kept is None or kept[0].comfort:
+                continue
+            before, packet = kept
+            copy = Copy(distance, before.level, before.voice, packet[AUDIO_HEADER_SIZE:])
+            if len(copy.body) <= MAX_COPY_BODY and copy.header(header) == before:
+                short.append(copy)
+            else:
+                full.append(Item(ItemType.FULL_COPY, packet))
+        return [Item(ItemType.COPIES, pack_copies(short)), *full] if short else full

@@ -1,0 +1,126 @@
+"""Copies of sound behind a packet of the redundant variant."""
+
+import pytest
+
+from tcclient.core import Drop, Way, events
+from tcclient.core.media.copies import COPY_MARGIN
+from tcproto import messages as m
+from tcproto.copies import Copy, pack_copies
+from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
+from tcproto.packet import AUDIO_HEADER_SIZE, Series, parse_header
+from tests.support.scripted_media import give, packet_in, spend_beacons, undelivered
+from tests.support.scripted_server import Server
+
+SEALER = 77
+
+
+def redundant(server, datagrams, number, distances, forward=None, *more):
+    """Return a datagram of the redundant variant with a packet and copies of those so far before it."""
+    packets = [packet_in(server, data) for data in datagrams]
+    copies = []
+    for distance in distances:
+        header = parse_header(packets[number - distance])
+        copies.append(Copy(distance, header.level, header.voice, packets[number - distance][AUDIO_HEADER_SIZE:]))
+    value = (number if forward is None else forward).to_bytes(2, "big") + packets[number]
+    items = [Item(ItemType.REDUNDANT_PACKET, value), Item(ItemType.COPIES, pack_copies(copies)), *more]
+    return server.seal_room(pack_relay_time(int(server.now * 1e6)) + pack_items(items))
+
+
+def spoken(server, client, number, count):
+    """Speak, and return the room datagrams, which were not delivered."""
+    before, server.deliver = len(server.forwarded), False
+    for n in range(count):
+        assert client.session.seat.publications.send_audio(number, b"voice", n * 960, server.now, level=30, voice=True)
+        server.pump()
+    server.deliver = True
+    return server.forwarded[before:]
+
+
+@pytest.fixture
+def sound(server, pair):
+    """Ten packets that nobody got."""
+    a, _ = pair
+    number = a.publish()
+    spend_beacons(server)
+    return spoken(server, a, number, 10)
+
+
+def test_what_was_lost_comes_as_a_copy_once_and_is_not_asked_for(server, pair, sound):
+    a, b = pair
+    give(b, redundant(server, sound, 0, ()))
+    b.session.receive_datagram(redundant(server, sound, 3, (1, 2)), server.now)
+    b.collect()
+    packets = b.take_media()
+    assert [packet.header.sequence for packet in packets] == [3, 1, 2]
+    assert [packet.repaired for packet in packets] == [False, True, True]
+    give(b, redundant(server, sound, 4, (1, 2)), redundant(server, sound, 5, (2, 4)))
+    counts = b.session.seat.media.statistics()[SEALER, Series(a.told(events.Published)[0].stream, redundant=True)]
+    assert (counts.received, counts.lost, counts.repaired) == (6, 0, 2)
+    assert counts.last_copy_after == pytest.approx(3 * 0.02 + COPY_MARGIN)
+    down = b.session.network_statistics().down
+    assert (down.lost, down.repaired) == (0, 2)
+    assert not b.session.drops[Drop.PACKET_REFUSED], "copies of what has come are not opened"
+    share, packets = b.session.seat.media.loss()
+    assert 0 < share <= 2 / packets
+    b.session.seat.path.way = Way.STREAM
+    assert b.session.seat.media.loss() == (0.0, 0)
+
+
+def test_a_whole_packet_as_a_copy(server, pair, sound):
+    _, b = pair
+    whole = Item(ItemType.FULL_COPY, packet_in(server, sound[0]))
+    assert len(give(b, redundant(server, sound, 3, (1,), None, whole))) == 3
+
+
+def test_copies_that_are_malformed_or_not_of_the_stream_are_dropped(server, pair, sound):
+    a, b = pair
+    other = bytearray(packet_in(server, sound[0]))
+    other[1] ^= 1
+    wrong = [
+        Item(ItemType.COPIES, b"\0"),
+        Item(ItemType.FULL_COPY, bytes(other)),
+        Item(ItemType.FULL_COPY, b"\x30" + bytes(other[1:])),
+        Item(ItemType.FULL_COPY, b"short"),
+    ]
+    assert len(give(b, redundant(server, sound, 3, (1,), None, *wrong))) == 2
+    assert b.session.drops[Drop.PACKET_MALFORMED] == len(wrong)
+    camera = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8")
+    server.deliver = False
+    a.session.seat.publications.send_video(camera, b"picture", 0, server.now, keyframe=True)
+    server.pump()
+    picture = packet_in(server, server.forwarded[-1])
+    items = [Item(ItemType.PACKET, bytes(2) + picture), Item(ItemType.COPIES, b"")]
+    give(b, server.seal_room(pack_relay_time(0) + pack_items(items)))
+    assert b.session.drops[Drop.PACKET_MALFORMED] == len(wrong) + 1
+
+
+def test_copies_without_a_packet_or_a_sender_are_skipped(server, pair, sound):
+    _, b = pair
+    lone = [Item(ItemType.PACKET, b"\0\0short"), Item(ItemType.COPIES, b"\0")]
+    give(b, server.seal_room(pack_relay_time(0) + pack_items(lone)))
+    assert b.session.drops[Drop.PACKET_MALFORMED] == 1
+    server.publications.clear()
+    b.session.seat.room.streams.clear()
+    give(b, redundant(server, sound, 3, (1,)))
+    assert b.session.drops[Drop.PACKET_MALFORMED] == 1
+
+
+def test_copies_are_taken_without_encryption_too():
+    server = Server(e2ee=False)
+    a, b = server.seated(2)
+    number = a.publish()
+    spend_beacons(server)
+    data = spoken(server, a, number, 4)
+    assert len(give(b, redundant(server, data, 3, (1, 2)), redundant(server, data, 2, (1, 2)))) == 4
+
+
+def test_a_lossy_way_down_chooses_the_variant_with_copies(server, pair, sound):
+    a, b = pair
+    b.session.seat.subscribe((m.Source.MICROPHONE,))
+    server.pump()
+    for data in undelivered(server, a, 60)[::2]:
+        give(b, data)
+    server.advance(1)
+    *_, subscribed = [message for message in b.received if isinstance(message, m.Subscribe)]
+    assert subscribed.redundant_sources == (m.Source.MICROPHONE, m.Source.SCREEN_AUDIO)
+    assert subscribed.defaults == (m.Source.MICROPHONE,)

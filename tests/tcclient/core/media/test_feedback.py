@@ -1,0 +1,96 @@
+"""Reports of the receiver, and its choice of the variant with copies."""
+
+from tcclient.core.media.feedback import COPIES_FROM, COPIES_UNTIL, ENOUGH, HURRY, MAX_REPORTED, Feedback
+from tcclient.core.media.statistics import StreamStatistics
+from tcproto.datagram import ItemType
+from tcproto.feedback import REPORT_INTERVAL, parse_receiver_report
+from tcproto.packet import Series
+
+
+class Bench:
+    """A feedback by itself, with what it is told and what it says."""
+
+    def __init__(self) -> None:
+        self.loss = (0.0, 1000)
+        self.series: dict[tuple[int, Series], StreamStatistics] = {}
+        self.reports = []
+        self.choices: list[bool] = []
+        self.may_choose = True
+        self.feedback = Feedback(lambda: self.loss, lambda: self.series, self._send, self._choose)
+        self.now = 5.0
+
+    def _send(self, item):
+        assert item.type == ItemType.RECEIVER_REPORT
+        self.reports.append(parse_receiver_report(item.value))
+
+    def _choose(self) -> bool:
+        if self.may_choose:
+            self.choices.append(self.feedback.redundant)
+        return self.may_choose
+
+    def tick(self, loss: float | None = None, packets: int = 1000) -> None:
+        if loss is not None:
+            self.loss = (loss, packets)
+        assert self.feedback.next_deadline <= self.now
+        self.feedback.handle_timeout(self.now)
+        self.now += REPORT_INTERVAL
+
+
+def test_copies_are_chosen_by_loss_with_hysteresis():
+    bench = Bench()
+    bench.tick(COPIES_FROM - 0.01)
+    bench.tick(1.0, ENOUGH - 1)
+    assert bench.choices == []
+    bench.tick(COPIES_FROM, ENOUGH)
+    bench.tick(COPIES_UNTIL)
+    assert bench.choices == [True]
+    bench.tick(COPIES_UNTIL - 0.001)
+    bench.tick(COPIES_FROM - 0.01)
+    assert bench.choices == [True, False]
+
+
+def test_a_loss_is_looked_at_soon():
+    bench = Bench()
+    bench.tick()
+    bench.feedback.missed(bench.now - 0.9)
+    assert bench.feedback.next_deadline == bench.now - 0.9 + HURRY
+    bench.tick(0.5)
+    deadline = bench.feedback.next_deadline
+    bench.feedback.missed(bench.now)
+    assert bench.feedback.next_deadline == deadline
+
+
+def test_a_choice_that_could_not_be_told_is_made_again():
+    bench = Bench()
+    bench.may_choose = False
+    bench.tick(0.5)
+    assert not bench.feedback.redundant
+    bench.may_choose = True
+    bench.tick(0.5)
+    assert bench.choices == [True]
+
+
+def test_reports_tell_what_was_lost_at_first_of_series_that_go_on():
+    bench = Bench()
+    plain, redundant = StreamStatistics(), StreamStatistics()
+    for forward in (0, 1, 4):
+        plain.count(forward, None, 0.0)
+        redundant.count(forward, None, 0.0)
+    redundant.received, redundant.repaired, redundant.jitter_ms = 4, 1, 12.34
+    bench.series = {(77, Series(3)): plain, (77, Series(4, redundant=True)): redundant}
+    bench.tick(0.01)
+    assert bench.reports == []
+    bench.tick(0.2)
+    ((told,),) = bench.reports
+    assert (told.sealer, told.series, told.received, told.lost) == (77, Series(4, redundant=True), 3, 2)
+    assert (told.highest, told.jitter, told.delay) == (4, 123, 0)
+    bench.tick()
+    assert len(bench.reports) == 1, "nothing new"
+    redundant.received += 1
+    redundant.jitter_ms = 1e9
+    bench.tick()
+    assert bench.reports[-1][0].jitter == 0xFFFF
+    for stream in range(100):
+        bench.series[77, Series(stream + 10, redundant=True)] = StreamStatistics()
+    bench.tick()
+    assert len(bench.reports[-1]) == MAX_REPORTED

@@ -1,0 +1,192 @@
+"""The redundant variant: copies by the server, as many as its receivers need."""
+
+import pytest
+
+from tcproto.copies import MAX_COPY_BODY, MAX_COPY_DISTANCE, parse_copies
+from tcproto.datagram import Item, ItemType
+from tcproto.feedback import REPORT_INTERVAL, Reception, pack_receiver_report
+from tcproto.packet import DURATIONS_MS, AudioHeader, Series
+from tcserver.media.forwarding.drops import Drop
+from tcserver.media.forwarding.redundancy import (
+    DISTANCES,
+    KEPT_PACKETS,
+    LOSSES,
+    MAX_COPIES,
+    MAX_RECEPTIONS,
+    NEAR,
+    Redundancy,
+    ReportedLoss,
+    copies_needed,
+)
+from tcserver.media.interface import CloseSeat, Receiver
+from tcserver.media.relay.wire import Message, pack_head, pack_need
+from tests.support.media import relay_world
+from tests.support.media.relay_world import ROOM, Workers, crowd, sealer_of
+from tests.support.media.world import SEALER, MediaClient, World, audio, open_room, send
+
+STREAM = 7
+
+
+def header(sequence: int, **fields) -> AudioHeader:
+    duration = fields.get("duration_ms", 20)
+    return AudioHeader(STREAM, 1, 0, sequence & 0xFFFFFFFF, sequence * 48 * duration & 0xFFFFFFFF, **fields)
+
+
+def noted(redundancy: Redundancy, *headers: AudioHeader, body: bytes = b"body") -> None:
+    for each in headers:
+        redundancy.note(each, each.pack() + body)
+
+
+@pytest.mark.parametrize("duration", DURATIONS_MS)
+@pytest.mark.parametrize("copies", range(MAX_COPIES + 1))
+def test_so_many_copies_stand_behind_a_packet(duration, copies):
+    redundancy = Redundancy()
+    redundancy.add(1)
+    redundancy.need(1, copies)
+    before = [header(n, duration_ms=duration, level=n + 9) for n in range(-4, 6)]
+    noted(redundancy, *before)
+    carrier = header(6, duration_ms=duration)
+    items = redundancy.behind(carrier)
+    found = [copy for item in items for copy in parse_copies(item.value)]
+    distances = DISTANCES[duration][copies]
+    assert [copy.distance for copy in found] == list(distances)
+    assert [copy.header(carrier) for copy in found] == [before[10 - distance] for distance in distances]
+    assert len(distances) == copies
+    assert max(distances, default=0) <= min(KEPT_PACKETS - 1, MAX_COPY_DISTANCE)
+
+
+def test_what_the_short_form_cannot_tell_is_copied_whole_and_silence_is_not():
+    redundancy = Redundancy()
+    redundancy.add(1)
+    redundancy.need(1, MAX_COPIES)
+    noted(redundancy, header(0, end_of_talk=True), header(2, comfort=True), header(4))
+    full, short = header(0, end_of_talk=True).pack() + b"body", redundancy.behind(header(6))
+    assert [item.type for item in short] == [ItemType.COPIES, ItemType.FULL_COPY]
+    assert short[1].value == full
+    noted(redundancy, header(10), body=bytes(MAX_COPY_BODY + 1))
+    noted(redundancy, header(8), body=bytes(MAX_COPY_BODY))
+    assert [item.type for item in redundancy.behind(header(12))] == [ItemType.COPIES, ItemType.FULL_COPY]
+    noted(redundancy, header(20)._replace(key_number=9))
+    assert [item.type for item in redundancy.behind(header(22))] == [ItemType.FULL_COPY]
+    assert redundancy.behind(header(100)) == []
+
+
+def test_the_one_that_loses_most_decides_while_it_receives():
+    redundancy = Redundancy()
+    noted(redundancy, *map(header, range(8)))
+
+    def copies() -> int:
+        return sum(len(parse_copies(item.value)) for item in redundancy.behind(header(8)))
+
+    redundancy.add(1)
+    redundancy.add(2)
+    assert copies() == 1, "before any report"
+    redundancy.need(1, 0)
+    assert copies() == 1
+    redundancy.need(2, 3)
+    redundancy.add(2)
+    assert copies() == 3
+    redundancy.need(3, 3)
+    redundancy.remove(2)
+    assert copies() == 0, "somebody who does not receive it does not count"
+    redundancy.remove(1)
+    assert len(redundancy) == 0
+
+
+def test_packets_that_are_kept_are_bounded():
+    redundancy = Redundancy()
+    noted(redundancy, *map(header, range(100)))
+    assert len(redundancy._packets) == KEPT_PACKETS
+
+
+def test_how_many_copies_a_receiver_needs():
+    for near, losses in LOSSES.items():
+        rtt = NEAR if near else NEAR + 0.01
+        assert [copies_needed(loss, rtt) for loss in (0.0, *losses, 1.0)] == [0, 1, 2, 3, 3]
+    assert copies_needed(0.15, None) == 3
+
+
+def reception(received: int, lost: int, stream: int = STREAM, sealer: int = SEALER, redundant: bool = True):
+    return Reception(sealer, Series(stream, redundant=redundant), received, lost, 0, 0, 0)
+
+
+def test_the_share_that_is_lost_follows_the_reports():
+    loss, now = ReportedLoss(), 0.0
+    for second in range(1, 11):
+        now += REPORT_INTERVAL
+        assert loss.update([reception(40 * second, 10 * second)], now)
+    assert loss.share == pytest.approx(0.2, abs=0.01)
+    assert not loss.update([reception(0, 10_000)], now + REPORT_INTERVAL / 4), "too soon"
+    for second in range(11, 21):
+        now += REPORT_INTERVAL
+        loss.update([reception(40 * second, 100)], now)
+    assert loss.share < 0.001
+    before = loss.share
+    loss.update([reception(5, 0)], now + 1)
+    assert loss.share == before, "the series began anew"
+    loss.update([], now + 2)
+    assert loss.share == before
+    loss.update([reception(2**32 - 1, 0, stream) for stream in range(200)], now + 3)
+    assert len(loss._counts) == MAX_RECEPTIONS
+
+
+def report(client: MediaClient, *receptions: Reception) -> bytes:
+    return client.up(Item(ItemType.RECEIVER_REPORT, pack_receiver_report(receptions)))
+
+
+def copies_in(datagram: bytes, key: bytes | None = None) -> int:
+    items = open_room(datagram) if key is None else open_room(datagram, key)
+    return sum(len(parse_copies(item.value)) for item in items if item.type == ItemType.COPIES)
+
+
+def test_a_report_shapes_the_variant_for_all_who_get_it_and_for_nobody_else():
+    world = World(4)
+    talker, lossy, other, clean = world.clients
+    receivers = [Receiver(lossy.media_id, redundant=True), Receiver(other.media_id, redundant=True), clean]
+    world.publish(talker, STREAM, to=receivers)
+    world.plane.seats[lossy.media_id].path.rtt = 0.3
+    for sequence in range(8):
+        send(world, talker, audio(STREAM, sequence))
+    world.receive(lossy, report(lossy, reception(85, 15), reception(5, 0, 99), reception(5, 0, sealer=1)))
+    sent = dict(send(world, talker, audio(STREAM, 8)))
+    assert sent[lossy.address] == sent[other.address]
+    assert (copies_in(sent[lossy.address]), copies_in(sent[clean.address])) == (2, 0)
+    world.receive(clean, report(clean, reception(0, 100)))
+    assert copies_in(dict(send(world, talker, audio(STREAM, 9)))[other.address]) == 2
+    world.apply(CloseSeat(lossy.media_id, 1))
+    assert copies_in(dict(send(world, talker, audio(STREAM, 10)))[other.address]) == 1
+    world.forward(talker, STREAM, [clean])
+    assert world.plane.rooms[1].streams[STREAM].redundancy is None
+    assert world.drops() == {}
+
+
+def test_reports_that_are_malformed_or_too_many_are_dropped():
+    world = World(2)
+    _, client = world.clients
+    world.receive(client, client.up(Item(ItemType.RECEIVER_REPORT, b"short")))
+    for _ in range(3):
+        world.receive(client, report(client, reception(1, 0, redundant=False)))
+    assert world.drops() == {Drop.ITEM: 1, Drop.REPORT_RATE: 2}
+
+
+def test_a_report_reaches_the_worker_that_seals():
+    workers = Workers(2)
+    talker, lossy = crowd(workers, (0, 1))
+    workers.publish(talker, STREAM, [Receiver(lossy.media_id, redundant=True)])
+    workers.planes[1].seats[lossy.media_id].path.rtt = None
+    for sequence in range(8):
+        relay_world.send(workers, talker, audio(STREAM, sequence))
+    workers.receive(lossy, report(lossy, reception(50, 50, sealer=sealer_of(0))))
+    ((_, datagram),) = relay_world.send(workers, talker, audio(STREAM, 8))
+    assert copies_in(datagram, relay_world.key_of(0)) == 3
+
+
+@pytest.mark.parametrize(
+    "message",
+    [pack_head(Message.NEED, ROOM) + b"short", pack_need(ROOM, 1, STREAM, 4), pack_need(ROOM + 1, 1, STREAM, 1)],
+)
+def test_a_malformed_need_of_another_worker_is_dropped(message):
+    workers = Workers(2)
+    crowd(workers, (0, 1))
+    workers.planes[0].receive_relayed([(message, workers.addresses[1])], workers.now)
+    assert workers.drops(0) == {Drop.RELAY_MESSAGE: 1}

@@ -1,0 +1,119 @@
+"""Datagrams of a seat that did not come are asked for, and their packets are forwarded late."""
+
+import pytest
+
+from tcproto.datagram import ItemType
+from tcproto.feedback import parse_resend_request
+from tcserver.media.forwarding.resends import MAX_MISSING, REORDER_WAIT, TRIES, UNKNOWN_RTT, Resends
+from tcserver.media.forwarding.seat import UpKey
+from tcserver.media.interface import CloseSeat, RekeySeat
+from tests.support.media.world import World, audio, deliveries, forwarded, packet_item, send
+
+STREAM = 7
+
+
+class Talk:
+    """Participant 1 talks to participant 2; some datagrams do not come."""
+
+    def __init__(self) -> None:
+        self.world = World(2)
+        self.talker, self.listener = self.world.clients
+        self.world.publish(self.talker, STREAM, to=[self.listener])
+        self.world.plane.seats[self.talker.media_id].path.rtt = 0.08
+
+    def speak(self, sequence: int):
+        return send(self.world, self.talker, audio(STREAM, sequence))
+
+    def lose(self, count: int) -> list[int]:
+        first = self.talker.counter
+        self.talker.counter += count
+        return list(range(first, first + count))
+
+    def asked(self, after: float = 0.0) -> list[list[int]]:
+        """Let time pass; return the counters in each request to the talker."""
+        self.world.now += after
+        self.world.plane.poll(self.world.now)
+        found = []
+        for address, datagram in deliveries(self.world.plane.take_transmissions()):
+            assert address == self.talker.address
+            ((type_, value),) = self.talker.open_down(datagram)
+            assert type_ == ItemType.RESEND_REQUEST
+            found.append(parse_resend_request(value))
+        return found
+
+
+def test_what_is_missing_is_asked_for_some_times_a_round_trip_apart():
+    talk = Talk()
+    talk.speak(0)
+    assert talk.asked() == []
+    missing = talk.lose(3)
+    talk.world.plane.sooner = False
+    talk.speak(4)
+    assert talk.world.plane.sooner
+    assert talk.world.plane.next_deadline() == talk.world.now
+    for _ in range(TRIES):
+        assert talk.asked() == [missing]
+        assert talk.asked() == []
+        talk.world.now += 0.08 + 1e-6
+    assert talk.asked() == []
+    assert talk.asked() == []
+    assert not talk.world.plane._repair._resends, "forgotten"
+
+
+def test_the_answer_is_forwarded_late_as_a_packet_of_its_own():
+    talk = Talk()
+    talk.speak(0)
+    talk.lose(1)
+    talk.speak(2)
+    sent = talk.world.receive(talk.talker, talk.talker.up(packet_item(audio(STREAM, 1))))
+    assert forwarded(sent) == {talk.listener.address: [(2, audio(STREAM, 1))]}
+
+
+def test_what_was_only_overtaken_is_not_asked_for():
+    talk = Talk()
+    talk.speak(0)
+    (missing,) = talk.lose(1)
+    talk.speak(2)
+    late = talk.talker.up(packet_item(audio(STREAM, 1)), counter=missing)
+    talk.world.receive(talk.talker, late)
+    assert talk.asked() == []
+    (missing,) = talk.lose(1)
+    talk.speak(4)
+    assert talk.asked(REORDER_WAIT / 2) == [], "on a way where that happens"
+    assert talk.asked(REORDER_WAIT / 2 + 1e-6) == [[missing]]
+
+
+def test_nothing_is_asked_under_a_key_that_was_replaced_nor_of_a_seat_that_is_gone():
+    talk = Talk()
+    talk.speak(0)
+    talk.lose(1)
+    talk.speak(2)
+    talk.world.apply(RekeySeat(talk.talker.media_id, 1, bytes(32), talk.talker.down_key))
+    talk.talker.epoch, talk.talker.up_key, talk.talker.counter = 1, bytes(32), 0
+    talk.speak(3)
+    assert talk.asked() == []
+    missing = talk.lose(1)
+    talk.speak(4)
+    assert talk.asked() == [missing]
+    talk.world.apply(CloseSeat(talk.talker.media_id, 1))
+    assert talk.asked(1) == []
+    assert talk.world.plane._repair.next_deadline() is None
+
+
+def test_a_path_that_is_not_proven_is_asked_nothing():
+    talk = Talk()
+    talk.speak(0)
+    talk.lose(1)
+    talk.speak(2)
+    talk.world.plane.seats[talk.talker.media_id].path.address = None
+    assert talk.asked() == []
+
+
+def test_what_is_missed_at_a_time_is_bounded():
+    up = UpKey(0, bytes(32))
+    resends = Resends(up)
+    up.gap = range(5, 500)
+    resends.miss(1.0)
+    assert resends.due(None, 1.0) == list(range(500 - MAX_MISSING, 500))
+    assert resends.next_deadline == pytest.approx(1.0 + UNKNOWN_RTT)
+    assert up.take_gap() == range(0)
