@@ -46,6 +46,8 @@ class Login:
         self._control = control
         self._emit = emit
         self._hash = b""
+        self._login_hash = b""
+        """The one of the connection that the session began on."""
         self._static = b""
         self._account = ""
         self._name = ""
@@ -64,7 +66,7 @@ class Login:
 
     def follow(self, before: Login) -> None:
         """Go on with what the login before is known to be: this connection is to resume its session."""
-        self._account, self._name = before._account, before._name
+        self._account, self._name, self._login_hash = before._account, before._name, before._login_hash
         self._challenge, self.welcome = before._challenge, before.welcome
 
     def resume(self, token: bytes, last_event: int) -> None:
@@ -112,7 +114,7 @@ class Login:
     def change_password(self, present: SigningKey, new: SigningKey, salt: bytes) -> int:
         """Give the account another password, by the keys that ``password_keys`` told; return the request id."""
         challenge = Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES)
-        signature = sign_account_change(present, self._hash, self._account, new.public, challenge)
+        signature = sign_account_change(present, self._login_hash, self._account, new.public, challenge)
         memory_kib = challenge.memory_bytes // KIB
         return self._control.request(messages.ChangePassword(salt, memory_kib, challenge.passes, new.public, signature))
 
@@ -128,5 +130,5 @@ class Login:
         """Take the welcome. Raises ``Distrust`` if it is for another name, which this client would sign later."""
         if (welcome.account, welcome.name) != (self._account, self._name):
             raise Distrust("the server logs us in as somebody else than we asked for")
-        self.welcome = welcome
+        self.welcome, self._login_hash = welcome, self._hash
         self._emit(events.LoggedIn(welcome.account, welcome.agency, welcome.name, welcome.limits))

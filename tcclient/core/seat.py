@@ -160,7 +160,8 @@ class Seat:
             self.timers.follow(name, deadline, action)
 
     def resumed(self, resumed: messages.Resumed, now: float) -> None:
-        """Go on under the keys of a resumed session."""
+        """Go on under the keys of a resumed session. Who stopped speaking meanwhile will not be told."""
+        self.watchdog.forget_speakers()
         same = resumed.media_id == self.path.media_id
         use = self.path.rekey if same else self.path.move
         use(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)

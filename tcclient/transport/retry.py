@@ -89,8 +89,11 @@ def may_retry(error: ClientError) -> bool:
     """Tell whether the same attempt may succeed later without a decision of the user.
 
     It may if the server says so, by the action of its code or by a time; if the connection was lost; and if the server
-    did not answer in time. An address without a server is more often wrong than too early, and is not tried again.
+    did not answer in time. An address without a server is more often wrong than too early, and is not tried again. Who
+    was sent out of a room is told a time too, and yet does not come back by itself.
     """
+    if error.code is ErrorCode.KICKED:
+        return False
     if isinstance(error, ConnectError):
         return error.action is not Action.STOP
     if isinstance(error, LoginRefused | JoinRefused | RoomClosed):

@@ -168,7 +168,7 @@ class Resumed:
     up_key: Key
     down_key: Key
     resume_token: Token
-    """For the next time. The one that was used is good no more."""
+    """For the next time. The one that was used is good until the client says something."""
     number: U64
     """Number of the client's newest counted message that came. The client sends those after it again."""
 

@@ -119,6 +119,11 @@ class Conference:
         return len(self._sessions)
 
     @property
+    def detached(self) -> int:
+        """Sessions that have lost their connection, and wait for another one."""
+        return sum(session.channel.connection is None for session in self._sessions)
+
+    @property
     def rooms(self) -> int:
         """Rooms that are open."""
         return len(self._rooms)
@@ -179,8 +184,9 @@ class Conference:
         if found is not None:
             found.last_heard = now
             request = Request(found, envelope.message, envelope.request_id, now, self.context.outbox)
-            if found.session is not None and is_counted(envelope.message):
-                found.session.channel.received += 1
+            if found.session is not None:
+                self._sessions.heard(found.session)
+                found.session.channel.received += is_counted(envelope.message)
             room = self._room_of(found)
             try:
                 self._dispatcher.dispatch(request)

@@ -97,6 +97,7 @@ class Metrics(Collector):
         yield _gauge("tcserver_connections", "Control connections.", conference.connections)
         yield _gauge("tcserver_connections_half_open", "Connections before their login.", conference.half_open)
         yield _gauge("tcserver_sessions", "Sessions that are logged in.", conference.sessions)
+        yield _gauge("tcserver_sessions_detached", "Sessions that wait for a connection.", conference.detached)
         yield _gauge("tcserver_rooms", "Open rooms.", conference.rooms)
         yield _gauge("tcserver_seats", "Seats in all rooms.", conference.seats)
         publications = GaugeMetricFamily(

@@ -15,6 +15,8 @@ from tcclient.sources import tone
 from tests.support.processes.network import Network
 from tests.support.processes.world import Run, Running, World, until, watching
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
 SLACK = 1.0
 """Seconds beyond what is promised: the machine may be busy."""

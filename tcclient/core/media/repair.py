@@ -79,8 +79,9 @@ class Repair:
             wait = 0.0  # there is no time for both
         missing = self._missing.setdefault(slot, {})
         for back in range(min(count, MAX_GAP), 0, -1):
-            missing[wrapped(forward - back, FORWARD_BITS)] = _Missing(now + wait, now + patience)
-        self._count += min(count, MAX_GAP)
+            number = wrapped(forward - back, FORWARD_BITS)
+            self._count += number not in missing  # a server may count in circles
+            missing[number] = _Missing(now + wait, now + patience)
         while self._count > MAX_MISSING:
             self._give_up_oldest()
         self.next_deadline = min(self.next_deadline, now + wait)

@@ -52,6 +52,11 @@ class SoundWatchdog:
             self._waits_since = now
         return bool(begin)
 
+    def forget_speakers(self) -> None:
+        """Wait for nobody: the server is about to tell anew who speaks."""
+        self._speakers.clear()
+        self._waits_since = NEVER
+
     def handle_timeout(self, now: float) -> None:
         """Repair, unless sound came or nobody who should be heard speaks any more."""
         self._speakers = {i for i in self._speakers if self._is_wanted(i)}

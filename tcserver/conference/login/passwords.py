@@ -37,9 +37,9 @@ class Passwords:
         delay = context.settings.failed_login_delay
         if session.is_changing_password or context.timers.when(("password", session.number)) is not None:
             raise Refusal(ErrorCode.RATE_LIMITED, "one change of the password at a time", round(delay * 1000))
-        account, handshake_hash = session.account, request.connection.handshake_hash
+        account = session.account
         signed = verify_account_change(
-            account.public_key, message.signature, handshake_hash, account.name, message.public_key, challenge
+            account.public_key, message.signature, session.handshake_hash, account.name, message.public_key, challenge
         )
         if signed:
             session.is_changing_password = True

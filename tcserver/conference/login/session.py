@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tcproto.errors import CODES, Action, ErrorCode
-from tcproto.messages import Evicted, encode
+from tcproto.messages import Evicted, KeyBoxes, KeyReceipts, encode
 from tcproto.resumption import SentMessages, is_counted
 from tcserver.conference.effects import Outbox
 from tcserver.records import Account
+
+OVERHEAD = 32
+"""Bytes of a message without its values, and of an entry of it."""
 
 
 class Ending(NamedTuple):
@@ -62,7 +65,7 @@ class Channel:
     def send(self, message: object, request_id: int = 0) -> None:
         """Send a notification, or the reply to a request. Without a connection it is only kept."""
         if self.keeps and is_counted(message):
-            self._sent.add(message, request_id, len(encode(message, request_id)))
+            self._sent.add(message, request_id, _size(message, request_id))
         if self.connection is not None:
             self._outbox.send(self.connection, message, request_id)
 
@@ -92,6 +95,20 @@ class Channel:
         return len(lost)
 
 
+def _size(message: object, request_id: int) -> int:
+    """Return the bytes of a message, or a little more for one that each receiver gets another of.
+
+    To encode these once more would cost ten times as much as all else here. One that goes to everybody is encoded once.
+    """
+    match message:
+        case KeyBoxes(boxes):
+            return OVERHEAD + sum(OVERHEAD + len(addressed.box) for addressed in boxes)
+        case KeyReceipts(receipts):
+            return OVERHEAD * (1 + len(receipts))
+        case _:
+            return len(encode(message, request_id))
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """A login."""
@@ -101,11 +118,15 @@ class Session:
     name: str
     """Display name, clean."""
     device_key: bytes
+    handshake_hash: bytes
+    """Hash of the handshake of its login, 64 bytes. A change of the password is signed for it."""
     channel: Channel
     address: str
     """Address of the client on its newest connection."""
     token: bytes
     """With it, and with its device, the client can resume the session once."""
+    token_before: bytes = b""
+    """The token that was used last, until the client has said something: the reply with the next may be lost."""
     evicted: Evicted | None = None
     """Why its last seat was taken away: a client that lost its connection may not have read it."""
     is_changing_password: bool = False

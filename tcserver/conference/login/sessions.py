@@ -77,7 +77,9 @@ class Sessions:
             self.hang_up(replaced, ErrorCode.REPLACED, now)
         channel = Channel(context.outbox, connection.number, keeps=context.settings.limits.resume_s > 0)
         number, token = context.session_ids.take(now), context.random_bytes(TOKEN_SIZE)
-        session = Session(number, account, name, device_key, channel, connection.address, token)
+        session = Session(
+            number, account, name, device_key, connection.handshake_hash, channel, connection.address, token
+        )
         self._sessions[number] = self._by_token[token] = session
         self._by_account.setdefault(account.id, []).append(session)
         self._connections.put(session, connection, now)
@@ -134,9 +136,7 @@ class Sessions:
         wait = self._context.budget(session.account, now).wait(now)
         if wait:  # all that was lost, and a snapshot, are much for so small a message
             raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
-        del self._by_token[session.token]
-        session.token = self._context.random_bytes(TOKEN_SIZE)
-        self._by_token[session.token] = session
+        self._use_up(session, message.token)
         before, session.address = session.channel.connection, connection.address
         session.channel.attach(connection.number)
         self._context.timers.cancel(("detached", session.number))
@@ -145,6 +145,18 @@ class Sessions:
         self._connections.put(session, connection, now)
         self._context.outbox.log("resumed", **_who(session))
         return session
+
+    def _use_up(self, session: Session, token: bytes) -> None:
+        """Give a session another token than the one that was used, which stays good until something is heard."""
+        self._by_token.pop(session.token if token == session.token_before else session.token_before, None)
+        session.token_before, session.token = token, self._context.random_bytes(TOKEN_SIZE)
+        self._by_token[session.token] = session
+
+    def heard(self, session: Session) -> None:
+        """Note that a client has said something on its connection: it has the token of the last resumption."""
+        if session.token_before:
+            del self._by_token[session.token_before]
+            session.token_before = b""
 
     def hang_up(self, session: Session, code: ErrorCode, now: float, text: str = "") -> None:
         """End a session. If it has a connection, the client is told why."""
@@ -167,6 +179,7 @@ class Sessions:
         session.parting = ending.parting
         self._vacate(session, ending.code, now)
         del self._sessions[session.number]
+        self.heard(session)
         del self._by_token[session.token]
         others = self._by_account[session.account.id]
         others.remove(session)

@@ -3,8 +3,9 @@
 import pytest
 
 from tcclient.core import Phase, Settings, control_connection, events
+from tcclient.core.media.watchdog import SOUND_PATIENCE
 from tcproto import messages as m
-from tcproto.account import verify_device_login
+from tcproto.account import Challenge, verify_account_change, verify_device_login
 from tcproto.control import ControlConnection
 from tcproto.errors import CODES, Action, ErrorCode, Refusal
 from tests.support.scripted_client import STATIC
@@ -91,12 +92,33 @@ def test_a_resume_is_signed_for_this_connection_and_says_what_came():
 def test_the_password_can_be_changed_on_the_connection_that_resumed():
     server = Server()
     client, _ = lost(server)
+    login = client.handshake_hash
     resumed(server, client)
     salt, present, new = client.session.password_keys()
     assert present.account == new.account == "agency"
     client.session.change_password(client.device, client.device, salt)
     server.pump()
-    assert client.of(m.ChangePassword)
+    (change,) = client.of(m.ChangePassword)
+    challenge = Challenge(salt, change.memory_kib * 1024, change.passes)
+    proof = change.signature, login, "agency", client.device.public, challenge
+    assert verify_account_change(client.device.public, *proof), "it is signed for the connection of the login"
+
+
+def test_who_stopped_speaking_during_an_outage_is_not_waited_for():
+    server = Server()
+    client, other = server.seated(2)
+    other.publish()
+    client.notify(m.Speakers((other.participant,)))
+    server.pump()
+    lose(client)
+    client.up_keys[2] = bytes(32)
+    resumed(server, client)
+    client.received.clear()
+    server.advance(2 * SOUND_PATIENCE)
+    assert not client.of(m.Subscribe), "there is nothing to repair"
+    client.notify(m.Speakers((other.participant,)))
+    server.advance(2 * SOUND_PATIENCE)
+    assert client.of(m.Subscribe), "now there is"
 
 
 def test_what_the_server_did_not_get_is_sent_again_before_anything_new():

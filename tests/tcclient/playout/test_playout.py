@@ -79,6 +79,7 @@ def longest(quiet):
     return max((seconds for _, seconds in quiet), default=0.0)
 
 
+@pytest.mark.no_cover  # it is long
 @pytest.mark.parametrize("frame_ms", [20, 40, 60])
 @pytest.mark.parametrize("step", [0.2, 0.35, 0.45, 0.65, 0.8, 0.95, 1.0, 1.05, 1.5, 2.0])
 def test_a_longer_way_is_silent_for_the_step_and_little_more(step, frame_ms):
@@ -109,6 +110,7 @@ def test_so_it_is_where_numbers_wrap(step, sequence, timestamp):
     assert longest(silences(way([(START, step)]), sequence=sequence, timestamp=timestamp)) <= step + GRACE
 
 
+@pytest.mark.no_cover  # it is long
 @pytest.mark.parametrize("each", [0.2, 0.45, 0.65, 0.95, 1.5])
 @pytest.mark.parametrize("apart", [0.3, 1.0, 4.0])
 def test_steps_that_follow_each_other(each, apart):

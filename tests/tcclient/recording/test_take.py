@@ -88,6 +88,7 @@ def test_nothing_is_lost_in_a_day(tmp_path: Path, opus: list[bytes], first: int,
         assert times(tmp_path / "a.mkv", kind) == pytest.approx([60.0 * minute for minute in range(count)], abs=0.01)
 
 
+@pytest.mark.no_cover  # it is long
 def test_a_film_keeps_in_step_with_a_sound_card_that_is_off(tmp_path: Path, opus: list[bytes]) -> None:
     """Two tenths of a second in an hour: otherwise sound and pictures would drift so far apart."""
     speaker = Take(tmp_path, "a")

@@ -95,3 +95,4 @@ def test_a_client_that_had_a_seat_waits_as_long_as_it_is_told():
     assert backoff.failed(RoomClosed("", ErrorCode.SHUTDOWN, Action.RECONNECT, 5000)).wait == 5.0
     assert backoff.failed(ConnectError("refused")).wait == 0.5
     assert backoff.failed(RoomClosed("", ErrorCode.KICKED, Action.STOP)) is None
+    assert backoff.failed(JoinRefused("", ErrorCode.KICKED, retry_after_ms=600_000)) is None

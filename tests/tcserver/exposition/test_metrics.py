@@ -136,6 +136,7 @@ def test_people(samples: Samples) -> None:
     assert value(samples, "tcserver_connections") == 4
     assert value(samples, "tcserver_connections_half_open") == 2
     assert value(samples, "tcserver_sessions") == value(samples, "tcserver_seats") == 2
+    assert value(samples, "tcserver_sessions_detached") == 0
     assert value(samples, "tcserver_rooms") == 1
     assert value(samples, "tcserver_publications", source="microphone") == 1
     assert value(samples, "tcserver_publications", source="camera") == 1

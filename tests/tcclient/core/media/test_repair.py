@@ -212,6 +212,16 @@ def test_pictures_are_repaired(server, pair):
     assert len(requests(b)) > 1
 
 
+def test_numbers_that_go_round_in_circles_are_missed_once():
+    bench = Bench()
+    for _ in range(MAX_MISSING // 8 + 1):
+        bench.lose(count=8)
+    bench.run(1)
+    bench.datagrams.clear()
+    bench.lose()
+    assert bench.run(1), "what was lost later is asked for"
+
+
 def test_on_the_stream_nothing_is_asked_for(server, pair):
     a, b = pair
     sound_of(server, pair)

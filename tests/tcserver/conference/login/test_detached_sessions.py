@@ -8,6 +8,7 @@ from tcproto.identity import SigningKey
 from tcproto.resumption import MAX_KEPT_BYTES
 from tcserver.conference import Disconnect
 from tcserver.media.interface import RekeySeat
+from tests.support.conference.client import LostConnection
 from tests.support.conference.driver import Driver, error_code
 
 LIFETIME = 60.0
@@ -41,7 +42,7 @@ def test_the_seat_is_kept_until_its_deadline_and_nobody_sees_a_leave():
     client, other = driver.participant(), driver.participant()
     client.drop()
     driver.advance(LIFETIME - 0.1)
-    assert driver.conference.sessions == 2
+    assert (driver.conference.sessions, driver.conference.detached) == (2, 1)
     assert other.view.members.keys() == {client.participant, other.participant}
     driver.advance(0.2)
     assert driver.conference.sessions == 1
@@ -198,9 +199,36 @@ def test_a_token_is_good_once_and_for_its_device_on_its_connection_only():
     assert error_code(client.ask(forged)) is ErrorCode.CANNOT_RESUME
     assert isinstance(client.ask(client.resume_message()), m.Resumed)
     assert client.token != token
+    client.ask(m.RaiseHand())
     client.reconnect()
     assert error_code(client.ask(client.resume_message(token=token))) is ErrorCode.CANNOT_RESUME
     assert isinstance(client.ask(client.resume_message()), m.Resumed)
+
+
+def test_a_client_that_lost_the_reply_to_its_resume_has_a_token_still():
+    driver = waiting_driver()
+    client, other = driver.participant(), driver.participant()
+    tokens = [client.token]
+    for _ in range(3):
+        client.reconnect()
+        driver.clients[client.connection] = LostConnection()
+        client.ask(client.resume_message())
+    other.tell(box(client))
+    client.inbox.clear()
+    assert isinstance(client.come_back(), m.Resumed)
+    assert client.got(m.KeyBoxes)
+    assert driver.conference.connections == 2
+    tokens.append(client.token)
+    assert isinstance(client.come_back(), m.Resumed)
+    tokens.append(client.token)
+    client.tell(m.OwnQuality(m.Quality.GOOD))
+    client.reconnect()
+    for token in tokens[:2]:
+        assert error_code(client.ask(client.resume_message(token=token))) is ErrorCode.CANNOT_RESUME
+    assert isinstance(client.ask(client.resume_message()), m.Resumed)
+    client.tell(m.Close(ErrorCode.LEAVING, "bye", Action.NONE, 0))
+    assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
+    driver.check()
 
 
 @pytest.mark.parametrize("last", [-1, 1, 2**60])

@@ -50,6 +50,16 @@ def test_a_second_change_is_signed_by_the_first() -> None:
     driver.check()
 
 
+def test_a_change_that_was_lost_with_its_connection_is_sent_again_as_it_was() -> None:
+    driver = Driver(limits__resume_s=60.0)
+    client = driver.participant()
+    lost = change(client)
+    client.drop()
+    assert isinstance(client.come_back(), m.Resumed)
+    assert isinstance(client.ask(lost), m.Ok)
+    driver.check()
+
+
 def test_a_wrong_signature_is_answered_late_and_one_at_a_time() -> None:
     driver = Driver()
     client = driver.user()

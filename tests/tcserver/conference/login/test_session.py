@@ -3,7 +3,8 @@
 import pytest
 
 from tcproto.errors import CODES, Action, ErrorCode
-from tcproto.messages import MuteAsked, Ok, Ping, Source
+from tcproto.messages import AddressedBox, KeyBoxes, KeyReceipt, KeyReceipts, MuteAsked, Ok, Ping, Source, encode
+from tcproto.resumption import MAX_KEPT_BYTES
 from tcserver.conference.effects import Outbox, Send
 from tcserver.conference.login.session import FAREWELL, LOST, Channel, Ending
 
@@ -80,3 +81,20 @@ def test_the_log_has_the_reason_and_a_detail_that_says_more():
     assert Ending(ErrorCode.BAD_FRAME, text).fields() == {"reason": ErrorCode.BAD_FRAME}
     assert Ending(ErrorCode.BAD_FRAME, "too long").fields() == {"reason": ErrorCode.BAD_FRAME, "detail": "too long"}
     assert Ending(ErrorCode.BAD_FRAME, "too long").parting == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        KeyBoxes(tuple(AddressedBox(2**32 - 1, bytes(512)) for _ in range(64))),
+        KeyReceipts(tuple(KeyReceipt(2**32 - 1, 2**32 - 1) for _ in range(64))),
+    ],
+    ids=lambda message: type(message).__name__,
+)
+def test_messages_are_kept_within_the_bound_of_their_real_bytes(message):
+    _, it = channel()
+    count = MAX_KEPT_BYTES // len(encode(message)) + 1
+    for _ in range(count):
+        it.send(message)
+    assert not it.can_attach(0)
+    assert it.can_attach(count // 3), "the estimate is near"

@@ -169,6 +169,7 @@ LIES = {
 }
 
 
+@pytest.mark.no_cover  # it is long
 @pytest.mark.parametrize("level", LIES.values(), ids=LIES)
 @pytest.mark.parametrize("accounts", [1, 4])
 def test_a_level_that_says_nothing_takes_nothing_from_those_who_talk(level: Callable[[float], int], accounts: int):
