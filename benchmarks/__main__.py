@@ -27,6 +27,7 @@ BENCHMARKS = {
     "capacity": "How many participants, speakers and cameras does a room bear, and where does delivery break?",
     "meeting": "What becomes of a meeting as you want it: talkers, cameras, layers, listeners, turns, joining?",
     "stream": "What does a participant in a WebSocket cost the server, and what does a slow one hear?",
+    "page": "What do people at the page hear and see, how soon are they in, and what does it cost their machine?",
     "attack": "What becomes of a call while somebody with an account does what a server must bear?",
     "ablation": "What does each part of the fan-out save: one seal, system calls, trains, uvloop, loudest-N?",
     "client": "What does one client cost that hears voices and sees pictures?",
@@ -43,7 +44,7 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 """
 
 
-NOTHING_TO_DRAW = ("attack", "jitter", "meeting", "quality", "recovery", "speakers", "speech", "stream", "room")
+NOTHING_TO_DRAW = ("attack", "jitter", "meeting", "page", "quality", "recovery", "speakers", "speech", "stream", "room")
 """Benchmarks whose reports have no plots."""
 OURS = ("benchmarks", "tcclient", "tcproto", "tcserver")
 INSTALL = "pip install -e '.[bench]'"

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.harness.options import positive, positive_whole
-from benchmarks.harness.participant_process import HEIGHT, RATE, WIDTH, Task
+from benchmarks.harness.participant_process import HEIGHT, RATE, WIDTH, Participant, Task
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
 from tcclient.demo.processes import DemoError, make_accounts, run_server
 
@@ -29,8 +28,6 @@ BLOCK_RATE = 50
 """Blocks of the mix per second."""
 ENOUGH = 0.95
 """Share of blocks and pictures that has to arrive. With less, the figure is one of a smaller load."""
-LIMIT = 60.0
-"""Seconds that a participant may take in addition to the measurement."""
 
 
 class Meeting(NamedTuple):
@@ -87,12 +84,12 @@ def _meet(tasks: list[Task], voices: int, pictures: int, repeats: int) -> Meetin
     receiver, *senders = tasks
     with ExitStack() as stack:
         for task, (some_voices, some_pictures) in zip(senders, shares(voices, pictures), strict=False):
-            sender = _Participant(Task(**{**vars(task), "voices": some_voices, "pictures": some_pictures}))
+            sender = Participant(Task(**{**vars(task), "voices": some_voices, "pictures": some_pictures}))
             stack.callback(sender.end)
             sender.line()
         results = []
         for _ in range(repeats):
-            participant = _Participant(receiver)
+            participant = Participant(receiver)
             stack.callback(participant.end)
             results.append(json.loads(participant.line()))
             participant.end()
@@ -108,39 +105,6 @@ def shares(voices: int, pictures: int) -> list[tuple[int, int]]:
         found.append((some, others))
         voices, pictures = voices - some, pictures - others
     return found
-
-
-class _Participant:
-    """A process of ``benchmarks.harness.participant_process``."""
-
-    def __init__(self, task: Task) -> None:
-        self._limit = LIMIT + task.seconds
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.harness.participant_process"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert self._process.stdin is not None
-        self._process.stdin.write(task.as_json() + "\n")
-        self._process.stdin.flush()
-
-    def line(self) -> str:
-        """Return what it prints; raises ``BenchmarkError`` if it ends without."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            assert self._process.stderr is not None
-            words = self._process.stderr.read().strip().splitlines()
-            raise BenchmarkError(f"a participant failed: {words[-1] if words else 'it says nothing'}")
-        return line
-
-    def end(self) -> None:
-        """Have it leave; may be called again."""
-        if self._process.poll() is None:
-            try:
-                self._process.communicate(timeout=self._limit)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.communicate()
 
 
 def _report(meetings: list[Meeting], seconds: float) -> Report:

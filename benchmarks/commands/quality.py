@@ -34,7 +34,6 @@ MAX_LIP_SYNC = 40.0
 """ms: what ITU-R BT.1359-1 allows sound to lead, the narrower side of its threshold of detectability (45 ms)."""
 MAX_MOUTH_TO_EAR = 120.0
 """ms, 95th percentile on one machine; ITU-T G.114 finds 150 ms good, of which a network takes its share."""
-MISSING_PESQ = "pesq is not installed: pip install 'teleconference[bench]' (needs a C compiler)"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +97,7 @@ def _sound(reports: list[dict[str, Any]], path: Path, seconds: float | None) -> 
             scores = [got.mean, got.least, alone.mean, alone.least]
             losses.append(alone.mean - got.mean)
         rows.append((listener, speaker, *scores))
-    note = "" if pesq else MISSING_PESQ
+    note = "" if pesq else speech.MISSING_PESQ
     columns = ("listener", "speaker", "PESQ-WB mean", "least window", "libopus mean", "libopus least")
     return Report(
         [Table("Speech, as recorded" + (f" ({note})" if note else ""), columns, rows)],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from pathlib import Path
 import uvloop
 
 import tcclient
+from benchmarks.harness.report import BenchmarkError
 from tcclient.capture import SPEECH
 from tcclient.capture.picture import TestPicture
 from tcclient.core.media.packet import VideoPacket
@@ -39,6 +41,8 @@ SETTLE = 3.0
 """Seconds from the first picture or sound until everything runs evenly: keys, keyframes, jitter buffers."""
 FIRST_LIMIT = 20.0
 """Seconds for the first sound and picture."""
+END_LIMIT = 60.0
+"""Seconds that a participant may take in addition to the measurement."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,39 @@ class Task:
     def as_json(self) -> str:
         """Return the line that tells a participant what to do."""
         return json.dumps(asdict(self))
+
+
+class Participant:
+    """A participant in a process of its own, for who starts it."""
+
+    def __init__(self, task: Task) -> None:
+        self._limit = END_LIMIT + task.seconds
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.harness.participant_process"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self._process.stdin is not None
+        self._process.stdin.write(task.as_json() + "\n")
+        self._process.stdin.flush()
+
+    def line(self) -> str:
+        """Return what it prints; raises ``BenchmarkError`` if it ends without."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            assert self._process.stderr is not None
+            words = self._process.stderr.read().strip().splitlines()
+            raise BenchmarkError(f"a participant failed: {words[-1] if words else 'it says nothing'}")
+        return line
+
+    def end(self) -> None:
+        """Have it leave; may be called again."""
+        if self._process.poll() is None:
+            try:
+                self._process.communicate(timeout=self._limit)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.communicate()
 
 
 @dataclass

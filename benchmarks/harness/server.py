@@ -18,6 +18,7 @@ from tcproto.identity import SigningKey
 from tcproto.link import Link, parse_link
 from tcserver.identity import open_identity
 from tcserver.records import Account, RoomRecord
+from tcserver.storage.credentials import derive_credentials
 from tcserver.storage.database import Database
 from tcserver.storage.private_files import DATABASE_FILE, IDENTITY_FILE
 
@@ -55,7 +56,11 @@ WHERE = ("server.addresses", "server.port")
 
 
 class Server:
-    """``tcserver run`` in a process of its own, with an account and rooms; a context manager that ends it."""
+    """``tcserver run`` in a process of its own, with an account and rooms; a context manager that ends it.
+
+    With a ``password`` real clients log in as ``ACCOUNT``, and the rooms are end-to-end encrypted. Without one, light
+    clients do with ``account_key``: nobody derives a key with Argon2 for each of a thousand.
+    """
 
     def __init__(
         self,
@@ -64,21 +69,22 @@ class Server:
         program: Sequence[str] = ("-m", "tcserver"),
         *,
         usual_limits: bool = False,
+        password: str = "",
     ) -> None:
         need_files(OTHER_FILES)  # the server has the same limit, and a connection for each client
         self.account_key = SigningKey(os.urandom(32))
         self._folder = tempfile.TemporaryDirectory(prefix="tcbench-")
         data = Path(self._folder.name) / "data"
         data.mkdir(mode=0o700)
-        # No password: nobody derives a key with Argon2 for each of a thousand clients.
-        challenge = Challenge(bytes(16), 64 << 20, 3)
-        open_identity(data / IDENTITY_FILE, os.urandom)
+        challenge, key = Challenge(bytes(16), 64 << 20, 3), self.account_key.public
+        identity, _ = open_identity(data / IDENTITY_FILE, os.urandom)
+        if password:
+            challenge, key = derive_credentials(identity, ACCOUNT, password, os.urandom(16))
         with Database(data / DATABASE_FILE) as database:
             for account in (ACCOUNT, *OTHERS):
-                key = self.account_key.public
                 database.add_account(Account(account, "Bench", challenge, key, max_sessions=MAX_SEATS))
             for name in rooms:
-                database.add_room(RoomRecord(name, name, e2ee=False, max_participants=MAX_SEATS))
+                database.add_room(RoomRecord(name, name, e2ee=bool(password), max_participants=MAX_SEATS))
         usual = {key: SETTINGS[key] for key in WHERE} if usual_limits else SETTINGS
         flags = [f"--set={key}={value}" for key, value in (usual | (settings or {})).items()]
         self._command = [sys.executable, *program, "run", "--data", str(data), *flags]

@@ -23,6 +23,7 @@ CUT = SPEECH_RATE // 10
 last frame, which is silence, as a fault of 0.3 MOS."""
 SILENCE = 100
 """Peak, in steps of 16 bits, below which a window has no speech that PESQ could find."""
+MISSING_PESQ = "pesq is not installed: pip install 'teleconference[bench]' (needs a C compiler)"
 
 Pesq = Callable[[int, Sound, Sound, str], float]
 
