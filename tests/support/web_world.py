@@ -39,7 +39,7 @@ class Echo:
 
     def received(self, data: bytes) -> None:
         self.heard += data
-        if data == b"bye":
+        if data.startswith(b"bye"):
             self.stream.write(self.last_words)
             self.stream.close()
         else:
