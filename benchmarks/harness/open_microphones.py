@@ -42,8 +42,9 @@ class _Client:
         self.counter = 0
 
     def up(self, *items: Item) -> bytes:
+        header = pack_header(Kind.UP, 0, self.media_id, self.counter)
         self.counter += 1
-        return seal(pack_header(Kind.UP, 0, self.media_id, self.counter), pack_items(list(items)), self.key)
+        return seal(header, pack_items(list(items)), self.key)
 
 
 class OpenMicrophones:
