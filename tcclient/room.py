@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tcclient.attendance import Attendance, ComeBack
-from tcclient.audio.gate import GateMode
 from tcclient.core import events as core
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import PathState, Way
@@ -34,7 +32,6 @@ from tcclient.participant import Participant
 from tcclient.playout.reception import TrackReception
 from tcclient.playout.stream_queue import Broadcast
 from tcclient.recording.recording import Failure, RoomRecording
-from tcclient.sources import AnySource, codec_of
 from tcclient.track import Track
 from tcclient.transport.connection import Connection, PathChoice
 from tcclient.transport.loop import shut_down
@@ -43,7 +40,7 @@ from tcclient.trust.known_devices import KnownDevices
 from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode
 from tcproto.membership import safety_code
-from tcproto.messages import PublicationInfo, RaiseHand, RoomInfo, Source
+from tcproto.messages import PublicationInfo, RaiseHand, RoomInfo
 from tcproto.packet import Header
 
 if TYPE_CHECKING:
@@ -68,8 +65,6 @@ class Room(RoomVerbs):
     ) -> None:
         self.participants: dict[int, Participant] = {}
         """The other participants, by id; ``me`` is our own."""
-        self.publications: dict[int, Publication] = {}
-        """What we publish, by number."""
         self.path = PathState.UNKNOWN
         """State of the way that datagrams take."""
         self.way = Way.UDP
@@ -77,7 +72,9 @@ class Room(RoomVerbs):
         self.advice: Advice | None = None
         """What could be done about our connection, if it is poor."""
         self.permissions = 0
-        super().__init__(Connection(session, self._event, self._receive, receive_interval, path))
+        super().__init__(
+            Connection(session, self._event, self._receive, receive_interval, path), self._publication_failed
+        )
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
         self._reception = TrackReception(self._connection, self._pool, self._spawn, self._recording_failed)
         self._history: Broadcast[Event] = Broadcast(QUEUED_EVENTS)
@@ -179,58 +176,6 @@ class Room(RoomVerbs):
         self._check_open()
         if not self.path_is_ok:
             await self._connection.expect(_path_is_ok)
-
-    async def publish(self, source: AnySource, *, gate: GateMode = GateMode.OPEN, muted: bool = False) -> Publication:
-        """Publish a source; ``muted`` from the first frame on, if wanted.
-
-        ``gate`` is that of a microphone; the sound of a screen is always sent.
-
-        Raises ``SourceError`` for a source that cannot be sent, and as all verbs do. If a source fails later, the event
-        ``PublicationFailed`` reports it.
-
-        Returns when the first frame is about to be sent: the stream is granted, and all participants have the keys.
-        Frames are sent whatever the state of the path: see ``path``.
-        """
-        [publication] = await self.publish_together(source, gate=gate, muted=muted)
-        return publication
-
-    async def publish_together(
-        self, *sources: AnySource, gate: GateMode = GateMode.OPEN, muted: bool = False
-    ) -> list[Publication]:
-        """Publish sources that begin together, in step; all of them or none. Otherwise as ``publish``."""
-        from tcclient.capture.intake import check_source
-        from tcclient.publication import Publication, begin_together
-
-        for source in sources:
-            check_source(source)
-        publications = [
-            Publication(
-                source,
-                self._connection,
-                gate if source.source is Source.MICROPHONE else GateMode.OPEN,
-                self._forget,
-                self._publication_failed,
-            )
-            for source in sources
-        ]
-        await begin_together(publications, self._announce_all, muted=muted)
-        return publications
-
-    async def _announce_all(self, publications: Sequence[Publication]) -> None:
-        await self._replied(*(self._announce(publication) for publication in publications))
-
-    def _announce(self, publication: Publication, *, muted: bool = False) -> asyncio.Future[core.Event]:
-        kind, source, codec, width, height = codec_of(publication.source)
-        number = self._do(
-            lambda: self._connection.session.seat.publish(
-                kind, source, codec, time.monotonic(), muted=muted, width=width, height=height
-            )
-        )
-        publication.announced(number, self._connection.session.seat)
-        self.publications[number] = publication
-        return self._connection.expect(
-            lambda event: isinstance(event, core.PublicationReady | core.PublishFailed) and event.number == number
-        )
 
     # Hearing and recording
 
@@ -446,10 +391,6 @@ class Room(RoomVerbs):
 
     def _recording_failed(self, failure: Failure) -> None:
         self._tell(RecordingFailed(failure.account, str(failure.error)))
-
-    def _forget(self, publication: Publication) -> None:
-        if self.publications.get(publication.number) is publication:
-            del self.publications[publication.number]
 
     # Inside: media and tasks
 

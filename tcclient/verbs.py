@@ -5,11 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar, get_args
+from typing import TYPE_CHECKING, TypeVar, get_args
 
-from tcclient.core.events import ChatFailed, ChatSent, Closed, Event, RequestDone, RequestFailed
+from tcclient.audio.gate import GateMode
+from tcclient.core.events import (
+    ChatFailed,
+    ChatSent,
+    Closed,
+    Event,
+    PublicationReady,
+    PublishFailed,
+    RequestDone,
+    RequestFailed,
+)
 from tcclient.errors import NoReply, RequestRefused, WrongValue, closed_error
 from tcclient.participant import Participant, known_source
+from tcclient.sources import AnySource, codec_of
 from tcclient.transport.connection import Connection
 from tcproto.errors import Refusal
 from tcproto.messages import (
@@ -27,6 +38,9 @@ from tcproto.messages import (
     UpdateRoom,
 )
 
+if TYPE_CHECKING:
+    from tcclient.publication import Publication
+
 REPLY_LIMIT = 15.0
 """Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
 Result = TypeVar("Result")
@@ -43,8 +57,11 @@ class RoomVerbs:
     argument is not one that can be sent. While the connection is lost, a request waits for the next one.
     """
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, publication_failed: Callable[[Publication, Exception], None]) -> None:
+        self.publications: dict[int, Publication] = {}
+        """What we publish, by number."""
         self._connection = connection
+        self._failed = publication_failed
         self._closed: Closed | None = None
         self._subscribed: tuple[tuple[Source, ...], tuple[StreamChoice, ...]] | None = None
         """What ``subscribe`` asked for last."""
@@ -53,6 +70,42 @@ class RoomVerbs:
     def closed(self) -> Closed | None:
         """Why the seat is gone, or None."""
         return self._closed
+
+    async def publish(self, source: AnySource, *, gate: GateMode = GateMode.OPEN, muted: bool = False) -> Publication:
+        """Publish a source; ``muted`` from the first frame on, if wanted.
+
+        ``gate`` is that of a microphone; the sound of a screen is always sent.
+
+        Raises ``SourceError`` for a source that cannot be sent, and as all verbs do. If a source fails later, the event
+        ``PublicationFailed`` reports it.
+
+        Returns when the first frame is about to be sent: the stream is granted, and all participants have the keys.
+        Frames are sent whatever the state of the path: see ``Room.path``.
+        """
+        [publication] = await self.publish_together(source, gate=gate, muted=muted)
+        return publication
+
+    async def publish_together(
+        self, *sources: AnySource, gate: GateMode = GateMode.OPEN, muted: bool = False
+    ) -> list[Publication]:
+        """Publish sources that begin together, in step; all of them or none. Otherwise as ``publish``."""
+        from tcclient.capture.intake import check_source
+        from tcclient.publication import Publication, begin_together
+
+        for source in sources:
+            check_source(source)
+        publications = [
+            Publication(
+                source,
+                self._connection,
+                gate if source.source is Source.MICROPHONE else GateMode.OPEN,
+                self._forget,
+                self._failed,
+            )
+            for source in sources
+        ]
+        await begin_together(publications, self._announce_all, muted=muted)
+        return publications
 
     async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
         """Set what is wanted, whole each time: sources of everybody, and choices for single streams."""
@@ -132,6 +185,26 @@ class RoomVerbs:
             names = ", ".join(kind.__name__ for kind in get_args(Request))
             raise WrongValue(f"{type(message).__name__} is none of {names}")
         await self._ask(lambda: self._connection.session.seat.request(message))
+
+    async def _announce_all(self, publications: Sequence[Publication]) -> None:
+        await self._replied(*(self._announce(publication) for publication in publications))
+
+    def _announce(self, publication: Publication, *, muted: bool = False) -> asyncio.Future[Event]:
+        kind, source, codec, width, height = codec_of(publication.source)
+        number = self._do(
+            lambda: self._connection.session.seat.publish(
+                kind, source, codec, time.monotonic(), muted=muted, width=width, height=height
+            )
+        )
+        publication.announced(number, self._connection.session.seat)
+        self.publications[number] = publication
+        return self._connection.expect(
+            lambda event: isinstance(event, PublicationReady | PublishFailed) and event.number == number
+        )
+
+    def _forget(self, publication: Publication) -> None:
+        if self.publications.get(publication.number) is publication:
+            del self.publications[publication.number]
 
     async def _send(self, text: str, scope: ChatScope, participant: int) -> None:
         unix_ms, now = round(time.time() * 1000), time.monotonic()
