@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tcclient.core import events
-from tcclient.core.control import Line, Liveness
+from tcclient.core.control import Liveness
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Joining
@@ -26,6 +26,7 @@ from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import Lives
 from tcclient.core.phase import Phase
+from tcclient.core.resumption import Resumption
 from tcclient.core.seat import Seat
 from tcclient.core.settings import Settings
 from tcclient.core.texts import ShownTexts, notice
@@ -68,10 +69,7 @@ class Session:
         self._shown = ShownTexts()
         self._timers = Timers()
         self._seat: Seat | None = None
-        self._token = b""
-        """What resumes the session, once."""
-        self._held: ControlConnection | None = None
-        """The connection that was lost, of a seat that is to be resumed."""
+        self._resumption = Resumption(control)
         self._connect(control, settings.fingerprint, now)
 
     def _connect(self, control: ControlConnection, fingerprint: bytes | None, now: float) -> None:
@@ -79,8 +77,6 @@ class Session:
         self.ways: Sequence[Way] = (Way.UDP,)
         """The ways of datagrams on this connection. The owner sets them before the room is entered."""
         self._control = control
-        if self._held is None:
-            self._line = Line(control)
         self._liveness = Liveness(control, self._timers, self._lost)
         self._login = Login(fingerprint, self._device, control, self._events.append)
         self._joining: Joining | None = None
@@ -198,8 +194,8 @@ class Session:
             self.phase.require(Phase.CLOSED)
         before = self._login
         self._connect(control, before.fingerprint or self._settings.fingerprint, now)
-        if self._held is not None:
-            control.follow(self._held)
+        self._resumption.connected(control)
+        if self._resumption.pending:
             self._login.follow(before)
 
     def hint_network_changed(self, now: float) -> None:
@@ -221,7 +217,7 @@ class Session:
         A seat that might be resumed is given up. Raises ``ValueError`` for a name that is not allowed.
         """
         self.phase.require(Phase.TRUSTED)
-        if self._held is not None:
+        if self._resumption.pending:
             self._give_up()
         self._login.begin(fold_account(account), clean_display(name))
         self.phase = Phase.LOGGING_IN
@@ -229,9 +225,7 @@ class Session:
     def resume(self) -> None:
         """Take up the seat again; ``Resumed``, ``ResumeFailed``, ``Evicted`` or ``Detached`` follows."""
         self.phase.require(Phase.TRUSTED)
-        if self._held is None:
-            raise Refusal(ErrorCode.CANNOT_RESUME)
-        self._login.resume(self._token, self._held.received)
+        self._resumption.request(self._login)
         self.phase = Phase.LOGGING_IN
 
     def account_key_derived(self, key: SigningKey) -> None:
@@ -319,7 +313,7 @@ class Session:
             case messages.Welcome():
                 self.phase = Phase.LOBBY
                 self._login.welcomed(reply)
-                self._token = reply.resume_token
+                self._resumption.token = reply.resume_token
             case messages.Resumed():
                 self._resumed(reply, now)
             case messages.Room():
@@ -363,20 +357,14 @@ class Session:
             self._seat.texts.answered(message_id, accepted=accepted)
 
     def _resumed(self, resumed: messages.Resumed, now: float) -> None:
-        held, seat = self._held, self._seat
-        assert held is not None
+        seat = self._seat
         assert seat is not None
-        if resumed.participant != seat.joined.participant:
-            raise Distrust("the server gives us another seat than the one that we had")
-        if resumed.number > held.sent.number:
-            raise Distrust("the server has more messages of ours than we sent")
-        if not held.sent.has_after(resumed.number):
+        if not self._resumption.is_whole(resumed, seat.joined.participant):
             self._give_up()
             self._end(None, "too much was said while the connection was lost", Action.RECONNECT)
             return
-        self._held, self._token, self.phase = None, resumed.resume_token, Phase.ROOM
-        self._control.take_over(held, resumed.number)
-        self._line.come_up(self._control)
+        self.phase = Phase.ROOM
+        self._resumption.resumed(resumed, self._control)
         seat.resumed(resumed, now)
         self._events.append(events.Resumed())
 
@@ -405,7 +393,7 @@ class Session:
         self._seat = Seat(
             joined,
             place,
-            self._line,
+            self._resumption.line,
             self._events.append,
             self._random_bytes,
             self.drops,
@@ -429,36 +417,31 @@ class Session:
         self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RESUME)
 
     def _stand_up(self) -> None:
-        self._seat, self._held, self.phase = None, None, Phase.LOBBY
+        self._seat, self.phase = None, Phase.LOBBY
+        self._resumption.forget()
         self._timers.cancel_all(but=Liveness.KEY)
 
     def _give_up(self) -> None:
         """Forget the seat that was to be resumed on this connection."""
         self._stand_up()
-        self.phase, self._line = Phase.TRUSTED, Line(self._control)
+        self.phase = Phase.TRUSTED
+        self._resumption.connected(self._control)
 
     def _end(
         self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, dishonest: bool = False
     ) -> None:
         if self.phase is Phase.CLOSED or (self.phase is Phase.DETACHED and action is not Action.STOP):
             return
-        if self._may_resume(code, action):
+        if self._seat is not None and self._resumption.is_possible(code, action):
             self.phase = Phase.DETACHED
-            self._held = self._line.went_down()
+            self._resumption.lost()
             self._liveness.pause()
             self._events.append(events.Detached(code, text, retry_after_ms))
             return
-        self.phase, self._seat, self._held = Phase.CLOSED, None, None
+        self.phase, self._seat = Phase.CLOSED, None
+        self._resumption.forget()
         self._timers.cancel_all()
         self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
-
-    def _may_resume(self, code: ErrorCode | None, action: Action) -> bool:
-        """Tell whether the seat goes on after the end of a connection: of its own, or of one that was to resume it."""
-        if self._seat is None or code is ErrorCode.SHUTDOWN:
-            return False
-        if self._held is not None:
-            return action in (Action.RECONNECT, Action.RESUME)
-        return action is Action.RESUME or (code is None and action is Action.RECONNECT)
 
     def _require_login(self) -> None:
         if not Phase.LOBBY <= self.phase <= Phase.ROOM:
