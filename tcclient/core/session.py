@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tcclient.core import events
+from tcclient.core import answers, events
 from tcclient.core.control import Liveness
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
@@ -320,16 +320,10 @@ class Session:
                 self._opened(reply.room)
             case messages.Joined():
                 self._joined(reply)
-            case messages.Published():
-                if self._seat is not None:
-                    self._seat.grants.replied(request.number, reply, now)
-            case messages.ChatAccepted():
-                self._chat_answered(request.message_id, accepted=True)
-                self._events.append(events.ChatSent(request.message_id, reply.sent_at))
             case _:
                 if isinstance(request, messages.ChangePassword):
                     self._login.password_changed(request)
-                self._events.append(events.RequestDone(request_id))
+                self._tell(answers.accepted(self._seat, request, reply, request_id, now))
 
     def _refused(self, request: Any, error: messages.Error, request_id: int, now: float) -> None:
         match request:
@@ -340,21 +334,12 @@ class Session:
                 self._events.append(events.LoginFailed(error.code, error.text, error.action, error.retry_after_ms))
             case messages.OpenRoom() | messages.Join():
                 self._join_failed(error.code, error.text, error.retry_after_ms)
-            case messages.Publish():
-                if self._seat is not None:
-                    self._seat.grants.replied(request.number, error, now)
-            case messages.GetSnapshot():
-                if self._seat is not None:
-                    self._seat.snapshots.refused(error.retry_after_ms / 1000, now)
-            case messages.Chat():
-                self._chat_answered(request.message_id, accepted=False)
-                self._events.append(events.ChatFailed(request.message_id, error.code, error.text))
             case _:
-                self._events.append(events.RequestFailed(request_id, error.code, error.text, error.retry_after_ms))
+                self._tell(answers.refused(self._seat, request, error, request_id, now))
 
-    def _chat_answered(self, message_id: bytes, *, accepted: bool) -> None:
-        if self._seat is not None:
-            self._seat.texts.answered(message_id, accepted=accepted)
+    def _tell(self, event: Event | None) -> None:
+        if event is not None:
+            self._events.append(event)
 
     def _resumed(self, resumed: messages.Resumed, now: float) -> None:
         seat = self._seat
