@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 import time
+from asyncio.subprocess import Process
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,6 +21,25 @@ pytestmark = pytest.mark.usefixtures("measured")
 
 def of(kind: type, seen: list[events.Event]) -> list[events.Event]:
     return [event for event in seen if isinstance(event, kind)]
+
+
+async def attending(link: str, data: Path) -> Process:
+    """Start ``tcclient join``."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tcclient", "join", link, "--user", "kantor-2", "--name", "Budi"),
+        *("--password-stdin", "--json", "--audio", "tone", "--data", str(data)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    process.stdin.write(PASSWORD.encode() + b"\n")
+    return process
+
+
+def kill(process: Process) -> None:
+    """End a process, if it has not ended."""
+    if process.returncode is None:
+        process.kill()
 
 
 def test_after_a_reset_nothing_was_missed_and_nobody_has_left(run: Run, world: World) -> None:
@@ -73,17 +93,11 @@ def test_after_a_restart_of_the_server_everybody_is_in_the_same_room_again(
     run: Run, world: World, tmp_path: Path
 ) -> None:
     async def main() -> None:
-        with ExitStack() as first:
+        with ExitStack() as last, ExitStack() as first:
             server = first.enter_context(world.process())
             link, port = server.room("Hall"), server.link.port
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tcclient", "join", str(link), "--user", "kantor-2", "--name", "Budi"),
-                *("--password-stdin", "--json", "--audio", "tone", "--data", str(tmp_path)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-            )
-            assert process.stdin is not None
-            process.stdin.write(PASSWORD.encode() + b"\n")
+            process = await attending(str(link), tmp_path)
+            last.callback(kill, process)
             async with world.client(link, "kantor-1", "Anna") as room, watching(room) as seen:
                 publication = await room.publish(tone(), muted=True)
                 await room.raise_hand()
