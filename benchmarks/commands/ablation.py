@@ -43,7 +43,7 @@ from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, rema
 from benchmarks.parts import instrumentation, sealing, workers
 from tcproto.messages import Source
 
-RECEIVERS = 100
+RECEIVERS, QUICK_RECEIVERS = 100, 34
 QUICK_ROOMS = 2
 OPEN_MICROPHONES, LOUDEST = 35, 3
 LEAST_OF_MESH, QUICK_LEAST_OF_MESH = 3.0, 1.0
@@ -116,18 +116,19 @@ def run(options: argparse.Namespace) -> Report:
     rooms = options.rooms or (QUICK_ROOMS if options.quick else BUSY_ROOMS)
     if rooms < 2 or rooms % 2:
         raise BenchmarkError(f"--rooms {rooms}: an even number")
-    found = _measure(QUICK_VARIANTS if options.quick else VARIANTS, rooms, seconds, repeats)
+    receivers = QUICK_RECEIVERS if options.quick else RECEIVERS
+    found = _measure(QUICK_VARIANTS if options.quick else VARIANTS, receivers, rooms, seconds, repeats)
     shares = workers.measure(rooms, seconds, repeats, _say)
     length = max(seconds, QUICK_LEAST_OF_MESH if options.quick else LEAST_OF_MESH)
     meshes = {variant.name: _open_microphones(variant, length, repeats) for variant in MESHES}
-    receivers = {"busy rooms": workers.RECEIVERS}
-    costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in sealing.SEALED}
+    in_load = {"busy rooms": workers.RECEIVERS}
+    costs = {load: (in_load.get(load, receivers), found[load][WHOLE].median().cpu) for load in sealing.SEALED}
     measuring = instrumentation.measure(seconds)
     busy = found["busy rooms"][WHOLE].median()
     share = measuring.share(busy, workers.RECEIVERS)
     sealed = sealing.sealed(costs)
     tables = [
-        parts(found), sealing.table(sealed), sealing.bindings(), workers.table(shares), _loudest(meshes),
+        parts(found, receivers), sealing.table(sealed), sealing.bindings(), workers.table(shares), _loudest(meshes),
         instrumentation.table(measuring, share),
     ]  # fmt: skip
     loudest = _middle(meshes[MESHES[0].name])
@@ -169,11 +170,11 @@ class _LoadedServer(NamedTuple):
         }
 
 
-def _measure(variants: Sequence[Variant], rooms: int, seconds: float, repeats: int) -> Found:
+def _measure(variants: Sequence[Variant], receivers: int, rooms: int, seconds: float, repeats: int) -> Found:
     """Put all loads on all variants in turns: what else the machine does meets all of them alike."""
     found: dict[str, dict[str, Figure]] = {}
     with ExitStack() as stack:
-        servers = {variant.name: _open(variant, rooms, stack) for variant in variants}
+        servers = {variant.name: _open(variant, receivers, rooms, stack) for variant in variants}
         for loaded in servers.values():  # not before, for a path lasts 15 s without a datagram
             loaded.clients.prove()
         for turn in range(repeats):
@@ -190,17 +191,17 @@ def _measure(variants: Sequence[Variant], rooms: int, seconds: float, repeats: i
     return found
 
 
-def _open(variant: Variant, rooms: int, stack: ExitStack) -> _LoadedServer:
+def _open(variant: Variant, receivers: int, rooms: int, stack: ExitStack) -> _LoadedServer:
     _say(f"{variant.name}: logging in")
     busy = [f"room-{n}" for n in range(rooms)]
     settings = {"rooms.loudest": 0, **variant.settings}
     server = stack.enter_context(Server(["hall", "call", *busy], settings, variant.program))
     clients = stack.enter_context(Clients(server))
-    hall, call = one_talker(clients, RECEIVERS), one_talker(clients, 1, "call")
+    hall, call = one_talker(clients, receivers), one_talker(clients, 1, "call")
     return _LoadedServer(server, clients, hall, busy_rooms(clients, busy), call)
 
 
-def parts(found: Found) -> Table:
+def parts(found: Found, receivers: int) -> Table:
     """Return what each variant costs under each load, and whether it can be told from the whole server."""
     rows: list[tuple[Cell, ...]] = []
     for load, by_variant in found.items():
@@ -220,7 +221,7 @@ def parts(found: Found) -> Table:
                 )
             )
     columns = ("load", "server", "CPU us", "spread %", "times as it comes", "difference", "delivered %")
-    title = f"CPU for each datagram that arrived; {RECEIVERS} receivers, {workers.RECEIVERS} in busy rooms"
+    title = f"CPU for each datagram that arrived; {receivers} receivers, {workers.RECEIVERS} in busy rooms"
     return Table(title, columns, rows)
 
 

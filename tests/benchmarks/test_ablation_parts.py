@@ -50,7 +50,7 @@ def test_instruments_are_held_against_forwarding():
 def test_only_what_exceeds_the_spread_is_a_difference(costs, words):
     whole = figure(1.9, 2.1)
     assert verdict(figure(*costs), whole) == words
-    (_, row) = parts({"busy rooms": {WHOLE: whole, "without GSO": figure(*costs)}}).rows
+    (_, row) = parts({"busy rooms": {WHOLE: whole, "without GSO": figure(*costs)}}, 100).rows
     assert words in row
 
 
