@@ -26,7 +26,11 @@ def findings(visitor: Visitor) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("scheme", "size"), [("light", {"width": 1280, "height": 800}), ("dark", PHONE)], ids=["desktop", "phone"]
+    ("scheme", "size"),
+    [
+        pytest.param("light", {"width": 1280, "height": 800}, id="desktop", marks=pytest.mark.long),
+        pytest.param("dark", PHONE, id="phone"),
+    ],
 )
 def test_axe_finds_nothing_serious(web_server: Server, arrive: Arrive, scheme: str, size: dict[str, Any]) -> None:
     name = f"{scheme} {size['width']}"
