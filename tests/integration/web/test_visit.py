@@ -45,7 +45,6 @@ async def visit(place: Path, act: Callable[[Invitation], Awaitable[None]]) -> No
         await visited
 
 
-@pytest.mark.long
 def test_the_visitor_closes_the_meeting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async def close(invitation: Invitation) -> None:
         link = invitation.link.replace("http", "tc", 1).replace("#", "?")
