@@ -20,7 +20,7 @@ from tcproto.datagram import Item, ItemType
 from tcproto.datagram import Kind as DatagramKind
 from tcproto.messages import Source
 from tcproto.packet import parse_header
-from tcserver.media.forwarding.path import CHALLENGE_INTERVAL
+from tcserver.media.forwarding.path import CHALLENGE_INTERVAL, MOVE_INTERVAL
 from tcserver.media.interface import WORKER_MASK
 from tests.support.processes.world import LOOPS, World, until
 
@@ -116,6 +116,7 @@ def test_a_seat_moves_from_its_stream_to_udp_and_back(meeting: tuple[Server, Str
             ears.take(mover, datagram)
         assert ears.heard[mover] == list(range(SPOKEN))
         ears.heard[mover].clear()
+        clients.rest(MOVE_INTERVAL)
         clients.run(mover.prove())
         clients.rest(REST)
         ears.listen(mover)
