@@ -14,6 +14,7 @@ from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.resends import Resends
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.seat import MediaSeat
+from tcserver.media.interface import STREAM_HOST
 from tcserver.media.relay import wire
 from tcserver.media.relay.relay import Relay
 from tcserver.media.relay.wire import Message
@@ -46,7 +47,14 @@ class Repair:
         relay.follow(Message.NEED, self._take_need)
 
     def miss(self, seat: MediaSeat, now: float) -> None:
-        """Note a gap in the datagrams of a seat, which are asked for soon."""
+        """Note a gap in the datagrams of a seat, which are asked for soon.
+
+        A stream loses nothing. What does not come by it was left out because it was too old.
+        """
+        address = seat.path.address
+        if address is not None and address.host == STREAM_HOST:
+            seat.up.take_gap()
+            return
         resends = self._resends.get(seat.media_id)
         if resends is None or resends.up is not seat.up:
             resends = self._resends[seat.media_id] = Resends(seat.up)

@@ -12,6 +12,7 @@ from tcproto.errors import Action
 from tcproto.identity import SigningKey
 from tcproto.messages import Kind, Source
 from tcproto.packet import Header
+from tcserver.media.interface import STREAM_HOST
 from tests.support.simulation.clock import HostClock, Timer
 from tests.support.simulation.network import Conditions, Pipe, Stream
 from tests.support.simulation.server import ACCOUNT_KEY
@@ -211,7 +212,8 @@ class Client:
 
     def _connect_stream(self) -> None:
         """Let datagrams travel as in a WebSocket: an address of a lane of its own, for the server."""
-        world, address = self.world, (f"stream of {self.name}", self.address[1])
+        world = self.world
+        address = (STREAM_HOST, len(world.server.routes))
         delay, clock = self._tcp_delay, self.world.clock
         self.stream_up = Stream(clock, lambda data: world.server.receive(data, address), delay)
         self.stream_down = Stream(clock, lambda data: self.receive_datagram(data, Way.STREAM), delay)

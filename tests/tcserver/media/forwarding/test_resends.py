@@ -6,7 +6,7 @@ from tcproto.datagram import ItemType
 from tcproto.feedback import parse_resend_request
 from tcserver.media.forwarding.resends import MAX_MISSING, REORDER_WAIT, TRIES, UNKNOWN_RTT, Resends
 from tcserver.media.forwarding.seat import UpKey
-from tcserver.media.interface import CloseSeat, RekeySeat
+from tcserver.media.interface import STREAM_HOST, Address, CloseSeat, RekeySeat
 from tests.support.media.world import World, audio, deliveries, forwarded, packet_item, send
 
 STREAM = 7
@@ -117,3 +117,13 @@ def test_what_is_missed_at_a_time_is_bounded():
     assert resends.due(None, 1.0) == list(range(500 - MAX_MISSING, 500))
     assert resends.next_deadline == pytest.approx(1.0 + UNKNOWN_RTT)
     assert up.take_gap() == range(0)
+
+
+def test_what_a_stream_has_left_out_is_not_asked_for():
+    talk = Talk()
+    talk.speak(0)
+    path = talk.world.plane.seats[talk.talker.media_id].path
+    path.address = talk.talker.address = Address(0, STREAM_HOST, 1)
+    talk.lose(3)
+    talk.speak(1)
+    assert talk.asked(after=1.0) == []
