@@ -387,7 +387,7 @@ def test_an_effect_that_fails_ends_one_connection(run: Run, world: World, monkey
     async def main() -> None:
         async with (
             world.serving() as server,
-            world.client(server.room("Hall")) as room,
+            world.client(server.room("Hall"), reconnect=False) as room,
             world.client(server.room("Hall"), "kantor-2") as other,
             undisturbed(other),
         ):

@@ -167,7 +167,7 @@ def test_what_a_running_server_acknowledged_is_on_disk(run: Run, world: World) -
     """The server is killed right after it has acknowledged, again and again."""
 
     async def main(server: Server, title: str) -> None:
-        async with world.client(server.room("Hall"), "ketua") as room:
+        async with world.client(server.room("Hall"), "ketua", reconnect=False) as room:
             for i in range(3):
                 await room.request(UpdateRoom(title=f"{title}.{i}", max_participants=40 + i))
             server.process.send_signal(signal.SIGKILL)
@@ -279,7 +279,7 @@ def test_a_lock_on_the_database_holds_up_neither_logins_nor_the_end(run: Run, wo
     async def main(server: Server) -> None:
         with contextlib.closing(sqlite3.connect(world.data / "tcserver.db", isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            async with world.client(server.room("Hall")) as room:
+            async with world.client(server.room("Hall"), reconnect=False) as room:
                 for _ in range(3):
                     start = time.monotonic()
                     async with world.client(server.room("Hall"), "kantor-2"):
