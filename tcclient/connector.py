@@ -27,6 +27,7 @@ from tcclient.errors import (
 )
 from tcclient.room import Room
 from tcclient.transport.connection import WAYS, Connection, PathChoice
+from tcclient.transport.replies import Span
 from tcclient.transport.retry import Backoff, RetryHook
 from tcclient.trust.account_secret import AccountSecret
 from tcclient.trust.identity import KnownServers, data_directory, load_device_identity
@@ -259,7 +260,7 @@ class _Entry:
 
 def _step(connection: Connection, *types: type[core.Event]) -> asyncio.Future[core.Event]:
     """Return the future of the next event of one of these types; to be called before the server is asked."""
-    return connection.expect(lambda event: isinstance(event, types), on_connection=True)
+    return connection.expect(lambda event: isinstance(event, types), Span.CONNECTION)
 
 
 @contextmanager

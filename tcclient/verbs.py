@@ -22,6 +22,7 @@ from tcclient.errors import NoReply, RequestRefused, WrongValue, closed_error
 from tcclient.participant import Participant, known_source
 from tcclient.sources import AnySource, codec_of
 from tcclient.transport.connection import Connection
+from tcclient.transport.replies import Span
 from tcproto.errors import Refusal
 from tcproto.messages import (
     ChatScope,
@@ -80,7 +81,8 @@ class RoomVerbs:
         ``PublicationFailed`` reports it.
 
         Returns when the first frame is about to be sent: the stream is granted, and all participants have the keys.
-        Frames are sent whatever the state of the path: see ``Room.path``.
+        Frames are sent whatever the state of the path: see ``Room.path``. If the seat is lost first, the source is
+        published in the next one, within ``REPLY_LIMIT``.
         """
         [publication] = await self.publish_together(source, gate=gate, muted=muted)
         return publication
@@ -199,7 +201,8 @@ class RoomVerbs:
         publication.announced(number, self._connection.session.seat)
         self.publications[number] = publication
         return self._connection.expect(
-            lambda event: isinstance(event, PublicationReady | PublishFailed) and event.number == number
+            lambda event: isinstance(event, PublicationReady | PublishFailed) and event.number == publication.number,
+            Span.ROOM,
         )
 
     def _forget(self, publication: Publication) -> None:

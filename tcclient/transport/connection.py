@@ -16,7 +16,7 @@ from tcclient.core.media.proof import PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, closed_error, lost_error
 from tcclient.transport.loop import shut_down
-from tcclient.transport.replies import Replies, Wanted
+from tcclient.transport.replies import Replies, Span, Wanted
 from tcclient.transport.udp import UdpSocket
 from tcclient.transport.websocket import WebSocket, open_websocket
 from tcproto.account import derive_account_key
@@ -118,12 +118,12 @@ class Connection:
         transport, _ = await self._loop.create_connection(lambda: wire, link.host, link.port)
         return transport
 
-    def expect(self, wanted: Wanted, *, on_connection: bool = False) -> asyncio.Future[Event]:
+    def expect(self, wanted: Wanted, span: Span = Span.SEAT) -> asyncio.Future[Event]:
         """Return the future of the next event that is wanted; see ``Replies``. To be called before it can come."""
-        return self._replies.expect(wanted, on_connection=on_connection)
+        return self._replies.expect(wanted, span)
 
     def seat_lost(self, error: Exception) -> None:
-        """Fail all requests that wait for a reply: nobody knows what became of them."""
+        """Fail the requests that wait for a reply in the seat: nobody knows what became of them."""
         self._replies.fail(error)
 
     def give_up(self, closed: Closed) -> None:

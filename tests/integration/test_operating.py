@@ -321,7 +321,10 @@ def test_who_asks_twice_does_not_wait_for_the_end(run: Run, world: World) -> Non
 @one_loop
 def test_a_server_that_was_stopped_gives_nobody_up(run: Run, world: World) -> None:
     async def main(server: Server) -> None:
-        async with world.client(server.room("Hall")) as room, world.client(server.room("Hall"), "kantor-2") as other:
+        async with (
+            world.client(server.room("Hall"), reconnect=False) as room,
+            world.client(server.room("Hall"), "kantor-2", reconnect=False) as other,
+        ):
             await until(lambda: len(room.participants) == 1)
             server.process.send_signal(signal.SIGSTOP)
             await asyncio.sleep(13)

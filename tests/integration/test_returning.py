@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from asyncio.subprocess import Process
@@ -124,5 +125,24 @@ def test_after_a_restart_of_the_server_everybody_is_in_the_same_room_again(
         lines = [json.loads(line) for line in told.decode().splitlines()]
         assert [line["resumed"] for line in lines if line["event"] == "reconnected"] == [False]
         assert any(line["event"] == "reconnecting" and line["attempt"] == 1 for line in lines)
+
+    run(main)
+
+
+def test_what_was_about_to_be_published_is_published_in_the_next_seat(run: Run, world: World) -> None:
+    async def main() -> None:
+        with ExitStack() as first:
+            server = first.enter_context(world.process())
+            link, port = server.room("Hall"), server.link.port
+            async with world.client(link) as room, watching(room) as seen:
+                server.process.send_signal(signal.SIGSTOP)
+                publishing = asyncio.create_task(room.publish(tone()))
+                await until(lambda: room.publications)
+                first.close()
+                with world.process(f"server.port={port}"):
+                    publication = await publishing
+                    await until(lambda: publication.statistics.packets > 10)
+                    assert of(events.Reconnected, seen) == [events.Reconnected(resumed=False)]
+                    assert list(room.publications.values()) == [publication]
 
     run(main)

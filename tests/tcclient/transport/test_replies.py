@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tcclient.core import events
-from tcclient.errors import RequestRefused, RoomClosed
-from tcclient.transport.replies import Replies
+from tcclient.errors import NoReply, RequestRefused, RoomClosed
+from tcclient.transport.replies import Replies, Span
 from tcproto.errors import Action, ErrorCode
 
 CLOSED = events.Closed(ErrorCode.SHUTDOWN, "bye", Action.RECONNECT, 7)
@@ -97,3 +97,15 @@ def test_an_error_that_nobody_looks_at_is_not_reported() -> None:
 
     run(test)
     assert reported == []
+
+
+def test_a_lost_seat_fails_what_waits_in_it_alone() -> None:
+    async def test(replies: Replies) -> None:
+        seat, step, room = (replies.expect(request(1), span) for span in (Span.SEAT, Span.CONNECTION, Span.ROOM))
+        replies.fail(NoReply("lost"))
+        with pytest.raises(NoReply, match="lost"):
+            await seat
+        replies.deliver(events.RequestDone(1))
+        assert await step == await room == events.RequestDone(1)
+
+    run(test)
