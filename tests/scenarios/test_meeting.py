@@ -100,6 +100,7 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
     assert statistics.least_rtt == pytest.approx(2 * conditions.delay, abs=0.005)
     reordered = sum(counts.reordered for counts in ben.session.seat.media.statistics().values())
     assert (reordered > 0) == (conditions.reorder > 0)
+    assert all(counts.received <= counts.expected for counts in ben.session.seat.media.statistics().values())
 
 
 @pytest.mark.parametrize("name", PRESETS)

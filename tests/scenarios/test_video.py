@@ -172,7 +172,7 @@ def test_a_packet_that_cannot_be_asked_for_shows_no_broken_picture_and_is_over_s
 
 def test_over_a_lossy_path_only_whole_pictures_are_shown(world):
     """Each shown frame is bit-exact (its bytes contain its name), in order, and its reference was shown before."""
-    conditions = Conditions(delay=0.03, jitter=0.01, loss=0.02, burst=2, reorder=0.01, duplicate=0.01)
+    conditions = Conditions(delay=0.03, jitter=0.01, loss=0.1, burst=3, reorder=0.01, duplicate=0.01)
     ada, ben = world.room("ada", "ben", conditions=conditions)
     world.run(0.5)
     camera = Camera(world, ada)
@@ -182,8 +182,8 @@ def test_over_a_lossy_path_only_whole_pictures_are_shown(world):
     assert numbers == sorted(set(numbers))
     keyframes = len(camera.keyframes)
     jumps = sum(later != earlier + 1 for earlier, later in pairwise(numbers))
-    assert 0 < jumps <= keyframes
-    assert len(numbers) > 150
+    assert 0 < jumps <= keyframes, "repair does not bring all in time at such a loss"
+    assert len(numbers) > 300
 
 
 def test_nobody_who_does_not_watch_can_make_a_camera_work(world):

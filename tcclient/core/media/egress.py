@@ -19,6 +19,8 @@ MAX_PACED = 1024
 """Datagrams that wait for their burst: a third of a second. A source that sends more loses the rest."""
 MAX_HISTORY = 256
 """Datagrams with packets that are kept, to be sent again: over a second of sound and pictures, 0.3 MB at most."""
+MAX_RESENDS = 3
+"""Times that a packet is sent again. A path that lets no datagram of its size through never gets it across."""
 _PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
 
 
@@ -26,8 +28,8 @@ class Egress:
     """Seals datagrams under the up key, and queues them in the order in which they are to leave.
 
     Each packet of media has a datagram of its own, and passes ``send_packet`` once. It is kept for a while, to be sent
-    again. A large picture leaves in bursts, so that small buffers on the
-    way do not overflow; a single datagram, such as one of sound, does not wait for the bursts.
+    again. A large picture leaves in bursts, so that small buffers on the way do not overflow; a single datagram, such
+    as one of sound, does not wait for the bursts.
     """
 
     def __init__(self, media_id: int, epoch: int, key: bytes, drops: Counter[Drop]) -> None:
@@ -43,8 +45,8 @@ class Egress:
         self._paced: list[bytes] = []
         """Waits for its burst."""
         self._probe = b""
-        self._history: dict[int, bytes] = {}
-        """The plaintext of the last datagrams with packets, by counter."""
+        self._history: dict[int, tuple[bytes, int]] = {}
+        """The plaintext of the last datagrams with packets, and how often it was sent again, by counter."""
 
     def rekey(self, media_id: int, epoch: int, key: bytes) -> None:
         """Seal under another key from now on."""
@@ -62,12 +64,12 @@ class Egress:
     def resend(self, counters: Iterable[int]) -> None:
         """Queue the packets of datagrams again, in new ones; each once, and as far as they are kept.
 
-        If one is lost again, the server misses that.
+        If one is lost again, the server misses that, until the packet was sent again ``MAX_RESENDS`` times.
         """
         for counter in counters:
-            plaintext = self._history.pop(counter, b"")
-            if plaintext:
-                self._send_kept(plaintext)
+            plaintext, resends = self._history.pop(counter, (b"", 0))
+            if plaintext and resends < MAX_RESENDS:
+                self._send_kept(plaintext, resends + 1)
 
     def probe(self, *items: Item) -> None:
         """Make a datagram for the way that is not in use. One that nobody has taken before is forgotten."""
@@ -97,8 +99,8 @@ class Egress:
             del self._queue[0]
             self._drops[Drop.QUEUE_FULL] += 1
 
-    def _send_kept(self, plaintext: bytes) -> None:
-        self._history[self.counter] = plaintext
+    def _send_kept(self, plaintext: bytes, resends: int = 0) -> None:
+        self._history[self.counter] = plaintext, resends
         if len(self._history) > MAX_HISTORY:
             del self._history[next(iter(self._history))]
         self._send(plaintext)

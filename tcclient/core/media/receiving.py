@@ -117,7 +117,7 @@ class MediaReceiver:
 
     def wants_changed(self) -> None:
         """Something else is wanted from now on: what was forwarded of a series meanwhile was not for us."""
-        self.repair.keep(())
+        self.repair.stop()
         for counts in self._series.values():
             counts.restart()
 
@@ -236,15 +236,16 @@ class MediaReceiver:
         for copy in copies:
             if sender.ring.is_new(copy.header, stream.publication):
                 if counts is not None and self.repair.recovered(slot, copy.forward):
-                    self._count_repaired(copy, counts)
+                    self._count_copy(copy.header.stream, counts, 1)
                 self._open(sender, copy, stream.publication, now)
 
-    def _count_repaired(self, copy: SealedPacket, counts: StreamStatistics) -> None:
-        counts.received += 1
-        counts.repaired += 1
-        self._received += 1
-        self._repaired += 1
-        self._lost[copy.header.stream] = self._lost.get(copy.header.stream, 0) - 1
+    def _count_copy(self, stream: int, counts: StreamStatistics, step: int) -> None:
+        """Count a copy as the packet that was lost; with a ``step`` of -1 no longer, since that has come itself."""
+        counts.received += step
+        counts.repaired += step
+        self._received += step
+        self._repaired += step
+        self._lost[stream] = self._lost.get(stream, 0) - step
 
     def _packet(self, sealed: SealedPacket, now: float) -> None:
         stream = self._room.streams.get(sealed.header.stream)
@@ -299,6 +300,8 @@ class MediaReceiver:
         return repaired
 
     def _came_late(self, slot: Slot, sealed: SealedPacket, counts: StreamStatistics) -> bool:
+        if self.repair.is_recovered(slot, sealed.forward):
+            self._count_copy(sealed.header.stream, counts, -1)
         repaired = self.repair.came(slot, sealed.forward, sealed.received_at)
         if repaired:
             counts.reordered -= 1

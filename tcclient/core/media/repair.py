@@ -65,6 +65,8 @@ class Repair:
         self._round_trip = round_trip
         self._missing: dict[Slot, dict[int, _Missing]] = {}
         self._count = 0
+        self._copied: dict[tuple[Slot, int], _Missing] = {}
+        """Packets of which a copy has come. The oldest of more than ``MAX_MISSING`` are forgotten."""
         self._overtaken_at = float("-inf")
 
     def lost(self, slot: Slot, forward: int, count: int, patience: float, wait: float, now: float) -> None:
@@ -88,7 +90,7 @@ class Repair:
 
     def came(self, slot: Slot, forward: int, now: float) -> bool:
         """Note that a packet has come after all; return whether it is an answer. If not, others have overtaken it."""
-        missing = self._take(slot, forward)
+        missing = self._copied.pop((slot, forward), None) or self._take(slot, forward)
         rtt, _ = self._round_trip()
         answered = missing is not None and missing.tries > 0 and now - missing.asked_at >= QUICKEST * (rtt or 0.0)
         if not answered:
@@ -97,13 +99,33 @@ class Repair:
 
     def recovered(self, slot: Slot, forward: int) -> bool:
         """Note that a copy of a packet has come; return whether the packet was missing."""
-        return self._take(slot, forward) is not None
+        missing = self._take(slot, forward)
+        if missing is None:
+            return False
+        self._copied[slot, forward] = missing
+        if len(self._copied) > MAX_MISSING:
+            del self._copied[next(iter(self._copied))]
+        return True
+
+    def is_recovered(self, slot: Slot, forward: int) -> bool:
+        """Return whether a copy of a packet has come, and the packet itself has not."""
+        return (slot, forward) in self._copied
 
     def keep(self, streams: Iterable[int]) -> None:
         """Forget what is missing of all streams but these."""
         kept = set(streams)
         self._missing = {slot: missing for slot, missing in self._missing.items() if slot[1] in kept}
         self._count = sum(map(len, self._missing.values()))
+        self._copied = {key: missing for key, missing in self._copied.items() if key[0][1] in kept}
+
+    def stop(self) -> None:
+        """Ask for nothing of what is missing any more. Answers to what was asked for may still come."""
+        for slot, missing in list(self._missing.items()):
+            for forward, packet in list(missing.items()):
+                if packet.tries:
+                    packet.due = packet.until
+                else:
+                    self._take(slot, forward)
 
     def handle_timeout(self, now: float) -> None:
         """Ask for what is due, and give up what would come too late."""

@@ -39,6 +39,10 @@ class StreamStatistics:
     _first: int = -1
     """Lowest forward number since the series began for us, unwrapped."""
     _highest: int = -1
+    _floor: int = 0
+    """Lowest forward number that may be found to have been the first."""
+    _before: int = -1
+    """The highest forward number before the series was restarted."""
     _transit: float | None = None
 
     @property
@@ -53,6 +57,8 @@ class StreamStatistics:
 
     def restart(self) -> None:
         """Take the next packet for the first: what was forwarded until it comes was not for us."""
+        if self._highest >= 0:
+            self._before = self._highest
         self._first = self._highest = -1
 
     def count(self, forward: int, transit: float | None, delay: float) -> int:
@@ -76,13 +82,15 @@ class StreamStatistics:
         if self._highest < 0:
             # One more range of numbers, so that a late packet is not below 0.
             self._first = self._highest = forward + (1 << FORWARD_BITS)
+            ahead = difference(forward, self._before, FORWARD_BITS) if self._before >= 0 else 0
+            self._floor = self._first - ahead + 1 if ahead > 0 else 0  # what is below that was counted before
             return 1
         step = difference(forward, self._highest, FORWARD_BITS)
         if step > 0:
             self._highest += step
             return step
         self.reordered += 1
-        more = max(0, self._first - (self._highest + step))
+        more = max(0, self._first - max(self._floor, self._highest + step))
         self._first -= more
         return more
 

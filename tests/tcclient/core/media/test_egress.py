@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from tcclient.core import Drop
-from tcclient.core.media.egress import MAX_HISTORY, MAX_PACED, PACED_BURST, PACED_INTERVAL, Egress
+from tcclient.core.media.egress import MAX_HISTORY, MAX_PACED, MAX_RESENDS, PACED_BURST, PACED_INTERVAL, Egress
 from tcclient.core.timers import NEVER
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, Kind, open_datagram, parse_header, parse_items
@@ -144,6 +144,17 @@ def test_packets_are_sent_again_once_each_in_new_datagrams():
     assert [parse_header(data).counter for data in queue.take(0.0)] == [5], "one that was lost again is missed itself"
     queue.rekey(1, 1, KEY)
     queue.resend([4, 5])
+    assert queue.take(0.0) == []
+
+
+def test_a_packet_that_never_gets_across_is_sent_again_some_times_only():
+    queue = egress()
+    queue.send_packet(b"x")
+    queue.take(0.0)
+    for counter in range(MAX_RESENDS):
+        queue.resend([counter])
+        assert [parse_header(data).counter for data in queue.take(0.0)] == [counter + 1]
+    queue.resend([MAX_RESENDS])
     assert queue.take(0.0) == []
 
 

@@ -121,6 +121,40 @@ def test_what_may_come_as_a_copy_is_asked_for_after_that_if_there_is_time_for_bo
     assert bench.run(0.01) == [0]
 
 
+def test_an_answer_behind_a_copy_is_known_as_an_answer():
+    bench = Bench()
+    bench.lose()
+    bench.run(0.02)
+    assert bench.repair.recovered(SLOT, 9)
+    assert bench.repair.is_recovered(SLOT, 9)
+    bench.run(0.06)
+    assert bench.repair.came(SLOT, 9, bench.now)
+    assert not bench.repair.is_recovered(SLOT, 9)
+
+
+def test_copies_that_are_remembered_are_bounded_and_go_with_their_stream():
+    bench = Bench()
+    for number in range(MAX_MISSING + 1):
+        bench.lose(number + 1)
+        assert bench.repair.recovered(SLOT, number)
+    assert [bench.repair.is_recovered(SLOT, number) for number in (0, 1, MAX_MISSING)] == [False, True, True]
+    bench.repair.keep([SLOT[1]])
+    assert bench.repair.is_recovered(SLOT, 1)
+    bench.repair.keep([])
+    assert not bench.repair.is_recovered(SLOT, 1)
+
+
+def test_an_answer_may_come_after_nothing_more_is_asked_for():
+    bench = Bench()
+    bench.lose()
+    bench.run(0.02)
+    bench.lose(20, wait=0.05)
+    bench.repair.stop()
+    assert bench.run(0.06) == []
+    assert bench.repair.came(SLOT, 9, bench.now)
+    assert not bench.repair.came(SLOT, 19, bench.now)
+
+
 def test_one_item_asks_for_seventeen_numbers_and_wraps():
     bench = Bench()
     bench.lose(forward=15, count=19)

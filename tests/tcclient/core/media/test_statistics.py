@@ -46,6 +46,15 @@ def test_a_series_that_begins_again_lost_nothing_meanwhile():
     assert (counts.expected, counts.received, counts.lost) == (9, 7, 2)
 
 
+def test_what_was_missed_before_a_series_began_again_is_not_expected_twice():
+    counts = StreamStatistics()
+    assert [counts.count(number, None, 0.0) for number in (5, 8)] == [1, 3]
+    counts.restart()
+    counts.restart()
+    assert [counts.count(number, None, 0.0) for number in (11, 6, 10, 9, 7)] == [1, 2, 0, 0, 0]
+    assert (counts.expected, counts.received, counts.lost) == (7, 7, 0)
+
+
 def test_loss_of_late_forgets_what_was_before():
     meter, sent, lost = LossMeter(), 0, 0
     assert meter.recent(sent, lost) == 0.0
