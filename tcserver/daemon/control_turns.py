@@ -11,6 +11,9 @@ waits only for the message that is being handled."""
 LONG_TURN = 2 * TURN_BUDGET
 """Seconds. A turn that takes longer, because of one slow message, is followed by a pause of the same length. So half of
 the time is left for the media in any case."""
+MAX_REST = 0.5
+"""Seconds that such a pause may take. No message takes longer: the process or its machine was stopped in the turn. The
+clients must be heard within the second (``RECOVERY`` of the conference) after which they count as silent."""
 
 
 class Taker(Protocol):
@@ -72,4 +75,4 @@ class ControlTurns:
                     break
         took = self._clock() - began
         if self._members or self._strangers or took >= LONG_TURN:
-            self._call(took if took >= LONG_TURN else 0.0)
+            self._call(min(took, MAX_REST) if took >= LONG_TURN else 0.0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tcserver.daemon.control_turns import TURN_BUDGET, ControlTurns
+from tcserver.conference.conference import RECOVERY
+from tcserver.daemon.control_turns import MAX_REST, TURN_BUDGET, ControlTurns
 
 
 class Loop:
@@ -123,3 +124,11 @@ def test_short_frames_take_no_rest() -> None:
     for _ in range(20):
         loop.turn()
     assert not any(loop.rests)
+
+
+def test_a_process_that_was_stopped_in_a_turn_soon_hears_its_clients() -> None:
+    loop = Loop()
+    loop.turns.want(Taker(loop, "stopped", 2, 13.0))
+    loop.turn()
+    assert loop.rests == [0.0, MAX_REST]
+    assert MAX_REST < RECOVERY
