@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
+from abc import abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
@@ -78,9 +79,9 @@ class Texts(Kind):
             raise NotAllowed(self.allowed, value)
         return value
 
+    @abstractmethod
     def meaning(self, text: Any) -> Hashable:
         """Return what two texts that mean the same have in common. Raises ``NotAllowed`` or ``ValueError``."""
-        raise NotImplementedError
 
     def from_text(self, text: str) -> tuple[str, ...]:
         """Split the text at its commas."""
