@@ -70,24 +70,29 @@ class Series:
         self.audience: Audience | None = None
         """None: to be found again."""
         self._kept = kept
-        self._counters = array("q", (-1,)) * kept
-        """Counters of the datagrams that the last packets are sealed in, by forward number modulo ``_kept``."""
+        self._counters: array[int] | None = None
+        """Counters of the datagrams that the last packets are sealed in, by forward number modulo ``_kept``; -1: none.
+        None before the first packet: 4 KiB for a series of pictures are too much for one that nobody sends."""
 
     def next_number(self, counter: int) -> int:
         """Return the forward number of a packet that is forwarded now, in the datagram with this counter."""
         number = self.number
         self.number = number + 1 & 0xFFFF  # for every packet: a mask costs less than a call of ``wrapped``
+        if self._counters is None:
+            self._counters = array("q", (-1,)) * self._kept
         self._counters[number & self._kept - 1] = counter
         return number
 
     def counter_of(self, number: int) -> int:
         """Return the counter of the datagram that brought a forward number; -1: it is not known, or no longer."""
         back = wrapped(self.number - number, FORWARD_BITS)
-        return self._counters[number & self._kept - 1] if 1 <= back <= self._kept else -1
+        if self._counters is None or not 1 <= back <= self._kept:
+            return -1
+        return self._counters[number & self._kept - 1]
 
     def forget_numbers(self) -> None:
         """Forget where the packets are: another sealer begins."""
-        self._counters = array("q", (-1,)) * self._kept
+        self._counters = None
 
     def wanted_by(self, receiver: Receiver) -> bool:
         """Return whether a receiver wants this series."""
