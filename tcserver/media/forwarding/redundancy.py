@@ -99,7 +99,7 @@ class Redundancy:
 
     def need(self, media_id: int, copies: int) -> None:
         """Note how many copies a receiver needs; one that does not get the variant is ignored."""
-        if media_id in self._needs:
+        if self._needs.get(media_id, copies) != copies:
             self._needs[media_id] = copies
             self._copies = max(self._needs.values())
 
