@@ -14,6 +14,7 @@ TRIES = 3
 """Requests for a datagram, in case the first is lost. An answer that is lost is missed itself."""
 MAX_MISSING = 32
 """Datagrams of a seat that are missed at a time: 0.6 s of sound. The oldest are given up first."""
+NEVER = float("inf")
 UNKNOWN_RTT = 0.1
 """Seconds of a round trip that was not measured."""
 
@@ -21,10 +22,12 @@ UNKNOWN_RTT = 0.1
 class Resends:
     """The datagrams under one up key that have not come, by counter."""
 
-    __slots__ = ("_missing", "up")
+    __slots__ = ("_missing", "scheduled", "up")
 
     def __init__(self, up: UpKey) -> None:
         self.up = up
+        self.scheduled = NEVER
+        """When the owner looks for what is due."""
         self._missing: dict[int, tuple[float, int]] = {}
         """When each is asked for next, and how often it was."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from heapq import heappop, heappush
 
 from tcproto.datagram import LARGE, Item, ItemType
 from tcproto.feedback import pack_resend_request, parse_receiver_report, parse_retransmission_request
@@ -11,7 +12,7 @@ from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.redundancy import MAX_COPIES, MAX_RECEPTIONS, ReportedLoss, copies_needed
 from tcserver.media.forwarding.repeats import Repeats
-from tcserver.media.forwarding.resends import Resends
+from tcserver.media.forwarding.resends import NEVER, Resends
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.seat import MediaSeat
 from tcserver.media.interface import STREAM_HOST
@@ -42,6 +43,8 @@ class Repair:
         self._transmit = transmit
         self._resends: dict[int, Resends] = {}
         """By media id of the seats of which something is missing."""
+        self._due: list[tuple[float, int]] = []
+        """A heap: when which seat may be asked. So a gap costs no look at all others that have gaps."""
         relay.follow(Message.REPEAT, self._take_repeat)
         relay.follow(Message.REPEATED, self._take_repeated)
         relay.follow(Message.NEED, self._take_need)
@@ -59,22 +62,36 @@ class Repair:
         if resends is None or resends.up is not seat.up:
             resends = self._resends[seat.media_id] = Resends(seat.up)
         resends.miss(now)
+        self._schedule(seat.media_id, resends)
 
     def next_deadline(self) -> float | None:
         """Return when ``poll`` is due; None: nothing is missing."""
-        return min((due for each in self._resends.values() if (due := each.next_deadline) is not None), default=None)
+        return self._due[0][0] if self._due else None
 
     def poll(self, seats: Mapping[int, MediaSeat], now: float) -> Iterator[tuple[MediaSeat, Item]]:
         """Yield what clients are asked to send again now, each with its seat."""
-        for media_id, resends in list(self._resends.items()):
+        while self._due and self._due[0][0] <= now:
+            at, media_id = heappop(self._due)
+            resends = self._resends.get(media_id)
+            if resends is None or resends.scheduled != at:
+                continue  # something of this seat was due sooner
+            resends.scheduled = NEVER
             seat = seats.get(media_id)
-            counters = []
-            if seat is not None and seat.up is resends.up:
-                counters = resends.due(seat.path.rtt, now)
-            if seat is not None and counters:
-                yield seat, Item(ItemType.RESEND_REQUEST, pack_resend_request(counters))
-            elif not counters and (seat is None or resends.next_deadline is None or seat.up is not resends.up):
+            if seat is None or seat.up is not resends.up:
                 del self._resends[media_id]
+                continue
+            counters = resends.due(seat.path.rtt, now)
+            if resends.next_deadline is None:
+                del self._resends[media_id]
+            self._schedule(media_id, resends)
+            if counters:
+                yield seat, Item(ItemType.RESEND_REQUEST, pack_resend_request(counters))
+
+    def _schedule(self, media_id: int, resends: Resends) -> None:
+        at = resends.next_deadline
+        if at is not None and at < resends.scheduled:
+            resends.scheduled = at
+            heappush(self._due, (at, media_id))
 
     def take(self, seat: MediaSeat, type_: int, value: bytes, now: float) -> bool:
         """Take an item of a seat; return whether something may be due for it."""

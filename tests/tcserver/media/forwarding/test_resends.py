@@ -127,3 +127,24 @@ def test_what_a_stream_has_left_out_is_not_asked_for():
     talk.lose(3)
     talk.speak(1)
     assert talk.asked(after=1.0) == []
+
+
+def test_a_gap_is_due_before_the_next_request_for_an_older_one():
+    talk = Talk()
+    talk.speak(0)
+    first = talk.lose(1)
+    talk.speak(2)
+    assert talk.asked() == [first]
+    second = talk.lose(1)
+    talk.speak(4)
+    plane = talk.world.plane
+    assert plane.next_deadline() == talk.world.now, "at once"
+    assert talk.asked() == [second]
+    assert talk.asked(after=0.08 + 1e-6) == [first + second]
+    for number in range(5, 5 + 2 * MAX_MISSING, 2):
+        talk.lose(1)
+        talk.speak(number)
+        talk.asked(after=0.001)
+    for _ in range(TRIES):
+        talk.asked(after=1.0)
+    assert talk.asked(after=1.0) == []
