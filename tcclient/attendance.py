@@ -91,6 +91,9 @@ class Attendance:
                 self._returning = session.phase >= Phase.DETACHED  # it may have been lost again already
             except ClientError as failure:
                 error = failure
+            except Exception as fault:  # a fault of ours: without its end the room would wait for ever
+                self._end(Closed(None, f"the way back failed: {fault!r}", Action.STOP))
+                raise
         if joined is not None:
             self._go_on()
         self._tell(Reconnected(joined is None))

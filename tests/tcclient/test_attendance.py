@@ -161,3 +161,16 @@ def test_a_network_that_is_back_shortens_a_wait_but_none_that_was_named() -> Non
         told.tasks[0].cancel()
 
     run(test)
+
+
+def test_a_fault_on_the_way_back_ends_the_room() -> None:
+    async def test() -> None:
+        world = World(ZeroDivisionError("a fault"))
+        world.it.lost(LOST)
+        with pytest.raises(ZeroDivisionError):
+            await world.over()
+        closed = world.told[-1]
+        assert (closed.code, closed.action) == (None, Action.STOP)
+        assert "a fault" in closed.text
+
+    run(test)
