@@ -320,8 +320,11 @@ class JitterBuffer:
         return None
 
     def _skip(self) -> None:
-        """Drop the oldest packet and move behind it."""
+        """Drop the oldest packet and move behind it. What was passed moves nothing: a sender may number as it likes."""
         head = self._packets.pop(min(self._packets))
+        if self._passed(head.sequence, head.timestamp):
+            self._statistics.late += 1
+            return
         self._statistics.discarded += 1
         self._position = head.timestamp + head.duration
         self._last = head

@@ -177,6 +177,19 @@ def test_overlapping_packets_are_dropped():
     assert buffer.statistics.late == 2
 
 
+def test_a_sender_that_numbers_against_time_moves_the_play_out_nowhere_back():
+    buffer = JitterBuffer()
+    put(buffer, 36, 0, 960, b"numbered later", 10.0)
+    put(buffer, 35, 33_600, 960, b"numbered earlier", 10.0)
+    timestamps = []
+    for step in range(49, 80):
+        put(buffer, step, 960 * step, 960, b"%d" % step, 10 + TICK * (step - 49))
+        timestamps.append(buffer.get(10 + TICK * (step - 49)).timestamp)
+    played = [timestamp for timestamp in timestamps if timestamp is not None]
+    assert played == sorted(played) and len(played) > 25
+    assert buffer.statistics.late == 1
+
+
 def test_memory_is_bounded_in_milliseconds():
     buffer = filled(*range(500))
     assert buffer.buffered <= MAX_BUFFERED_MS * 48
