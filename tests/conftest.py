@@ -1,5 +1,8 @@
 """Fixtures for all tests."""
 
+import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             is_counted = folder == "tcproto" or not is_property
         if not is_counted:
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Run a test that is not counted without any tracer.
+
+    Each process of ``pytest-xdist`` begins with a measurement of the coverage, and then with another one on top of it.
+    ``no_cover`` stops the upper one, and so the lower one goes on.
+    """
+    if item.get_closest_marker("no_cover") is None:
+        return (yield)
+    tracer, thread_tracer = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
+        threading.settrace(thread_tracer)
 
 
 @pytest.fixture(scope="session")
