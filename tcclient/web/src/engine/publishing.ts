@@ -189,11 +189,11 @@ export class PublishingDesk {
     }
   }
 
-  /** Take a picture of the camera or the screen; it is closed here. */
-  picture(source: PictureSource, frame: VideoFrame, waiting: number): void {
+  /** Take a picture of the camera or the screen; it is closed here. `isFree` tells whether the way up takes it at once. */
+  picture(source: PictureSource, frame: VideoFrame, isFree: boolean): void {
     const quality = this.quality(source);
     // What waits in front of the socket would only be dropped there.
-    if (quality === undefined || !this.isSent(source) || waiting > 0) frame.close();
+    if (quality === undefined || !this.isSent(source) || !isFree) frame.close();
     else this.pictures[source].encode(frame, quality, monotonic());
   }
 
