@@ -101,6 +101,11 @@ export class PublishingDesk {
     this.pictures = { camera: sender("camera", "motion"), screen: sender("screen", "text") };
   }
 
+  /** Whether a camera or a screen of ours is sent. */
+  get sendsPictures(): boolean {
+    return this.isSent("camera") || this.isSent("screen");
+  }
+
   /** Publish, mute or unmute. Before the entry, it is done after it. */
   set(media: Media, on: boolean): void {
     this.wanted.set(media, on);
@@ -200,7 +205,7 @@ export class PublishingDesk {
   /** Look at what the way up carries; call some times in a second. */
   tend(congested: boolean, lossUp: number): void {
     const before = this.rate;
-    const quality = this.adaptation.update(congested && this.sendsPictures(), lossUp, monotonic());
+    const quality = this.adaptation.update(congested && this.sendsPictures, lossUp, monotonic());
     this.rate = quality?.bitrate;
     if (quality !== undefined) {
       this.cameraHeight = quality.height;
@@ -295,10 +300,6 @@ export class PublishingDesk {
 
   private isSent(media: Media): boolean {
     return this.wanted.get(media) === true && this.publications.get(media)?.ready === true;
-  }
-
-  private sendsPictures(): boolean {
-    return this.isSent("camera") || this.isSent("screen");
   }
 
   private mediaOf(number: number): Media | undefined {

@@ -267,12 +267,13 @@ export class Stay {
       receivedBitsPerSecond: (connection.received - this.bytes.received) * 8,
     };
     this.bytes = { sent: connection.sent, received: connection.received };
-    if (this.meter.look({ path, rtt, up, down }, monotonic())) {
+    const use = { sendsPictures: this.desk.sendsPictures, getsPictures: this.reception.pictureCount > 0 };
+    if (this.meter.look({ path, rtt, up, down }, use, monotonic())) {
       session.seat.tellQuality(this.meter.quality);
       this.place?.view.ownQuality(this.meter.quality);
       connection.pump();
     }
-    this.tell({ type: "statistics", statistics, degraded: this.degraded() });
+    this.tell({ type: "statistics", statistics, degraded: this.degraded(), advice: this.meter.advice });
     this.changed();
   }
 
