@@ -1,14 +1,20 @@
 """The page in a real browser, against a real server: what a person does with it."""
 
+import asyncio
+import contextlib
 import re
 import shutil
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.processes.world import PASSWORD, Server, World
+from tcproto.link import Link
+from tests.support.processes.network import Network
+from tests.support.processes.world import PASSWORD, PATIENCE, Server, World
 from tests.support.visitor import LOUDEST, Arrive, address
 
 LOCKS = """
@@ -47,6 +53,33 @@ UNPLUG = """kind => {
   track.dispatchEvent(new Event("ended"));
 }"""
 """Does what a browser does when a device is unplugged: devices that are made up have no plug."""
+TOLD = """() => {
+  window.told = new Set();
+  new MutationObserver(() => {
+    for (const toast of document.querySelectorAll(".toast p")) window.told.add(toast.textContent);
+  }).observe(document.body, {childList: true, subtree: true, characterData: true});
+}"""
+"""Notes what the page tells."""
+
+
+@contextlib.contextmanager
+def reset_on_demand(link: Link) -> Iterator[tuple[Link, Callable[[], None]]]:
+    """A link to a server through a network, and what resets all connections in it."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    network = Network(link)
+    opened = network.open()
+    try:
+        through = asyncio.run_coroutine_threadsafe(opened.__aenter__(), loop).result(PATIENCE)
+        try:
+            yield through, lambda: loop.call_soon_threadsafe(network.reset)
+        finally:
+            asyncio.run_coroutine_threadsafe(opened.__aexit__(None, None, None), loop).result(PATIENCE)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def test_two_people_meet_and_see_each_other(web_server: Server, arrive: Arrive) -> None:
@@ -84,6 +117,36 @@ def test_an_unplugged_device_is_replaced_with_a_word(web_server: Server, arrive:
         expect(siti.page.get_by_text(re.compile(f"A device was unplugged. Now in use: {label}"))).to_be_visible()
     expect(siti.button("Mute")).to_be_visible()
     expect(siti.button("Stop camera")).to_be_visible()
+
+
+def test_a_lost_connection_is_taken_up_again_and_nobody_else_sees_it(web_server: Server, arrive: Arrive) -> None:
+    siti, budi = arrive(), arrive()
+    budi.tap()
+    direct = web_server.room("Reset")
+    with reset_on_demand(direct) as (link, reset):
+        siti.join(link, "kantor-1", "Siti")
+        budi.join(direct, "kantor-2", "Budi")
+        budi.button("Mute").click()
+        expect(siti.tile("Budi")).to_contain_text("muted")
+        siti.button("Raise hand").click()
+        expect(budi.tile("Siti")).to_contain_text("hand raised")
+        for visitor in (siti, budi):
+            visitor.page.evaluate(TOLD)
+            visitor.button("Chat").click()
+        reset()
+        for _ in range(int(PATIENCE * 10)):
+            if web_server.logged("resumed"):
+                break
+            siti.page.wait_for_timeout(100)
+        assert web_server.logged("resumed")
+        siti.field("Message").fill("back again")
+        siti.button("Send").click()
+        expect(budi.page.get_by_role("log")).to_contain_text("back again")
+        expect(budi.tile("Siti")).to_contain_text("hand raised")
+        budi.page.wait_for_function(f"() => ({LOUDEST})() > 0.02")
+        expect(budi.tile("Siti")).to_have_class(re.compile("speaking"))
+        told = budi.page.evaluate("[...window.told]") + siti.page.evaluate("[...window.told]")
+        assert not any("has left" in text for text in told), told
 
 
 @pytest.mark.usefixtures("page_files")
@@ -261,8 +324,9 @@ def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Se
     siti = arrive()
     right = address(web_server, "Finger")
     wrong = right[:-4] + ("AAAA" if right[-4:] != "AAAA" else "BBBB")
-    siti.try_to_join(wrong, "kantor-1", "Siti")
+    siti.try_to_join(f"{wrong}&later=1", "kantor-1", "Siti")
     expect(siti.alert()).to_contain_text("This is not the server that the link names.")
+    expect(siti.page.get_by_text("words that this page does not know: later=1.")).to_be_visible()
 
 
 def test_a_room_without_encryption_is_entered_only_with_consent(web_server: Server, arrive: Arrive) -> None:

@@ -58,6 +58,8 @@ class Network:
         """Reset all TCP connections, at both ends."""
         writers, self._writers = self._writers, []
         for writer in writers:
+            if writer.is_closing():
+                continue
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
 

@@ -134,10 +134,11 @@ test("a way down that is good holds nothing back", () => {
 
 test("a lost connection is tried again for ten minutes, a refusal is not", () => {
   const lost = { code: "connection_lost", retryAfter: 0, detail: "" } as const;
-  assert.equal(nextWait(lost, 1, 0, 0), 0.3);
+  assert.equal(nextWait(lost, 1, 0, 0), 0.1);
+  assert.equal(nextWait(lost, 20, 59, 0), 2);
   assert.equal(nextWait(lost, 100, 60, 0), 15);
   assert.equal(nextWait(lost, 3, GIVE_UP + 1, 0), undefined);
-  assert.equal(nextWait({ ...lost, code: "room_full" }, 2, 0, 0), 1);
+  assert.equal(nextWait({ ...lost, code: "room_full" }, 3, 0, 0), 1);
   assert.equal(nextWait({ ...lost, code: "shutdown", retryAfter: 5 }, 1, 0, 1), 6.5);
   for (const code of ["kicked", "room_closed", "bad_credentials", "wrong_server", "replaced"] as const) {
     assert.equal(nextWait({ ...lost, code }, 1, 0, 0), undefined);

@@ -38,6 +38,7 @@ export function inside(participants: readonly Participant[], changes: Partial<Me
     screen: OFF,
     speakingWhileMuted: false,
     degraded: "no",
+    advice: undefined,
     paused: [],
     statistics: undefined,
     ...changes,

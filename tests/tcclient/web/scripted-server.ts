@@ -61,6 +61,9 @@ export class ServerEnd {
   #send: CipherState | undefined;
   #out: Uint8Array = NO_BYTES;
 
+  /** `static_` is the private key that it proves. */
+  constructor(private readonly static_ = STATIC) {}
+
   receive(data: Uint8Array): void {
     this.#frames.receiveData(data);
     for (let frame = this.#frames.nextFrame(); frame !== undefined; frame = this.#frames.nextFrame()) {
@@ -102,8 +105,8 @@ export class ServerEnd {
     const ownPublic = publicOf(own);
     symmetric.mixHash(ownPublic);
     symmetric.mixKey(agree(own, ephemeral));
-    const said = symmetric.encryptAndHash(publicOf(STATIC));
-    symmetric.mixKey(agree(STATIC, ephemeral));
+    const said = symmetric.encryptAndHash(publicOf(this.static_));
+    symmetric.mixKey(agree(this.static_, ephemeral));
     const hello = messages.ServerHello.make({ version: 1, versions: [1] });
     const payload = symmetric.encryptAndHash(pack(messages.ServerHello.encode(hello)));
     this.sendRaw(encodeFrame(concat(ownPublic, said, payload)));
@@ -152,7 +155,8 @@ export class OtherMember {
 /** A session and its server in virtual time. */
 export class Pair {
   readonly device = new SigningKey(filled(0x77));
-  readonly server = new ServerEnd();
+  /** The server's end of the newest connection. */
+  server = new ServerEnd();
   readonly events: Event[] = [];
   /** Bytes that the session asked to have signed. */
   readonly signed: Uint8Array[] = [];
@@ -252,6 +256,34 @@ export class Pair {
       limits: LIMITS,
     };
     this.say(messages.Welcome.make({ ...whole, ...welcome }), this.asked("login").requestId);
+  }
+
+  /** Lose the connection. */
+  lose(): void {
+    this.session.receiveEof();
+    this.pump();
+  }
+
+  /** Connect again, up to the handshake. */
+  reconnect(server = new ServerEnd()): void {
+    this.server = server;
+    this.session.reconnect(this.now);
+    this.pump();
+  }
+
+  /** Connect again, and ask to resume; the reply is up to the caller. */
+  askToResume(): void {
+    this.reconnect();
+    this.session.resume();
+    this.pump();
+  }
+
+  /** Connect again, and resume the seat; `number` is that of our newest message that came. */
+  resume(number: number, changes: Partial<messages.Resumed> = {}): void {
+    this.askToResume();
+    const keys = { mediaId: MEDIA_ID, epoch: 1, upKey: UP_KEY, downKey: DOWN_KEY, resumeToken: filled(9) };
+    const resumed = { participant: 1, number: BigInt(number), ...keys, ...changes };
+    this.say(messages.Resumed.make(resumed), this.asked("resume").requestId);
   }
 
   /** Return the room as the server tells of it. */

@@ -5,7 +5,7 @@ import { Concealer, MAX_CONCEAL } from "../../../tcclient/web/src/media/conceal.
 import { SAMPLE_RATE } from "../../../tcclient/web/src/media/jitter.js";
 import { Gain, limit, LIMIT } from "../../../tcclient/web/src/media/mixer.js";
 import { Speaker } from "../../../tcclient/web/src/media/speaker.js";
-import { lengthen, MIN_LAG, shorten } from "../../../tcclient/web/src/media/stretch.js";
+import { lengthen, MIN_LAG, resize, shorten } from "../../../tcclient/web/src/media/stretch.js";
 import { FRAME, soundFrame, steepest, tone } from "./sound.js";
 
 /** The steepest slope of the tone of the tests. */
@@ -20,6 +20,15 @@ test("stretching changes the length by one period and does not click", () => {
   assert.equal(short.length, FRAME - 240);
   assert.equal(long.length, FRAME + 240);
   assert.ok(steepest(short) < 1.5 * SLOPE && steepest(long) < 1.5 * SLOPE);
+});
+
+test("quiet sound gets exactly the length that is asked for", () => {
+  const pcm = tone(FRAME, 0, 200, 0.003);
+  for (const change of [-480, -37, 0, 37, 480]) {
+    const changed = resize(pcm, change);
+    assert.equal(changed.length, FRAME + change);
+    assert.deepEqual([changed[0], changed.at(-1)], [pcm[0], pcm.at(-1)]);
+  }
 });
 
 test("a frame is left alone where there is too little to change", () => {

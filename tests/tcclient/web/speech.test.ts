@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { captureTime, LipSync, MAX_HOLD, MEMORY } from "../../../tcclient/web/src/media/lipsync.js";
-import { audioLevel, MutedSpeech, SILENCE_LEVEL, VoiceDetector } from "../../../tcclient/web/src/media/speech.js";
+import {
+  audioLevel,
+  MutedSpeech,
+  QuietDetector,
+  SILENCE_LEVEL,
+  VoiceDetector,
+} from "../../../tcclient/web/src/media/speech.js";
 import { seeded } from "./random.js";
 import { FRAME, tone } from "./sound.js";
 
@@ -25,6 +31,17 @@ test("speech above noise is voice, and lasts over the gaps of a sentence", () =>
   assert.equal(detector.detect(tone(FRAME), 0.02), true);
   const after = Array.from({ length: 30 }, (_, n) => detector.detect(noise(n, 0.01), 0.02));
   assert.equal(after.indexOf(false), 14);
+});
+
+test("what is far below the speech around it is quiet, and a quiet speaker is heard after a while", () => {
+  const detector = new QuietDetector();
+  assert.deepEqual(
+    [0.3, 0.03, 0.01].map((amplitude) => detector.detect(tone(FRAME, 0, 200, amplitude))),
+    [false, false, true],
+  );
+  let frames = 1;
+  while (detector.detect(tone(FRAME, 0, 200, 0.01))) frames += 1;
+  assert.ok(frames >= 40 && frames <= 50, String(frames)); // 29.5 dB are 4.5 more than 25, which takes 0.9 s
 });
 
 test("speech into a muted microphone is noticed after a word, and one noise is not", () => {

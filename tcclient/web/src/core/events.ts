@@ -288,6 +288,30 @@ export interface BeaconFinding {
   readonly participant: number;
 }
 
+/**
+ * The connection was lost, and the seat goes on: the last event of a connection. `Session.reconnect` and `Session.resume`
+ * take the seat up again.
+ */
+export interface Detached {
+  readonly type: "detached";
+  /** Undefined where the connection was lost without a word. */
+  readonly code: ErrorCode | undefined;
+  readonly text: string;
+  readonly retryAfterMs: number;
+}
+
+/** The seat goes on with this connection. What was missed follows. */
+export interface Resumed {
+  readonly type: "resumed";
+}
+
+/** The seat is gone. This connection is ready for `Session.beginLogin`. */
+export interface ResumeFailed {
+  readonly type: "resumeFailed";
+  readonly code: ErrorCode;
+  readonly text: string;
+}
+
 /** The session is over: the last event of a connection. */
 export interface Closed {
   readonly type: "closed";
@@ -331,6 +355,9 @@ export type Event =
   | RequestFailed
   | PathChanged
   | BeaconFinding
+  | Detached
+  | Resumed
+  | ResumeFailed
   | Closed;
 
 export type Emit = (event: Event) => void;

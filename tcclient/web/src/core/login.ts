@@ -18,6 +18,7 @@ import {
   Login as LoginMessage,
   LoginBegin,
   type LoginChallenge,
+  Resume,
   type Welcome,
 } from "../protocol/messages.js";
 import type { DeriveKey, Emit } from "./events.js";
@@ -36,6 +37,8 @@ export class Login {
   readonly #control: ControlConnection;
   readonly #emit: Emit;
   #hash: Uint8Array = NO_BYTES;
+  /** The one of the connection that the session began on. */
+  #loginHash: Uint8Array = NO_BYTES;
   #static: Uint8Array = NO_BYTES;
   /** How the present account key is derived. */
   #challenge: Challenge | undefined;
@@ -61,6 +64,20 @@ export class Login {
     }
     this.#emit({ type: "serverKey", fingerprint: this.fingerprint, static: this.#static, trusted });
     return trusted;
+  }
+
+  /** Go on with what the login before is known to be: this connection is to resume its session. */
+  follow(before: Login): void {
+    [this.#account, this.#name, this.#loginHash] = [before.#account, before.#name, before.#loginHash];
+    [this.#challenge, this.welcome] = [before.#challenge, before.welcome];
+  }
+
+  /** Ask for the session of the login before. The signature is valid on this connection only. */
+  resume(token: Uint8Array, lastEvent: bigint): void {
+    const deviceKey = this.#signing.device;
+    this.#signing.ask(deviceLoginText(this.#hash, this.#account), (deviceSignature) => {
+      this.#control.request(Resume.make({ token, deviceKey, deviceSignature, lastEvent }));
+    });
   }
 
   /** Ask for the challenge of an account, by its folded name. */
@@ -99,7 +116,7 @@ export class Login {
     if (account !== this.#account || name !== this.#name) {
       throw new Distrust("the server logs us in as somebody else than we asked for");
     }
-    this.welcome = welcome;
+    [this.welcome, this.#loginHash] = [welcome, this.#hash];
     this.#emit({ type: "loggedIn", account, agency, name, limits });
   }
 
@@ -112,7 +129,7 @@ export class Login {
   /** Give the own account another password, by the keys that `passwordKeys` told; return the request id. */
   changePassword(present: SigningKey, next: SigningKey, salt: Uint8Array): number {
     const { memoryBytes, passes } = defaultCosts(salt);
-    const text = accountChangeText(this.#hash, this.#account, next.public, defaultCosts(salt));
+    const text = accountChangeText(this.#loginHash, this.#account, next.public, defaultCosts(salt));
     const fields = {
       salt,
       memoryKib: memoryBytes / KIB,

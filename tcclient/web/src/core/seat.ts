@@ -1,12 +1,12 @@
 /** A seat in a room: its roster, keys, media path, publications and subscriptions. */
 
-import type { ControlConnection } from "../protocol/control.js";
 import { Refusal } from "../protocol/errors.js";
 import type { PublicationId } from "../protocol/keyring.js";
 import * as messages from "../protocol/messages.js";
 import type { ChatScope, Message, Source, StreamChoice } from "../protocol/messages.js";
 import type { AudioHeader } from "../protocol/packet.js";
 import type { Party } from "../protocol/sender-key.js";
+import type { Line } from "./control.js";
 import type { Drops } from "./drops.js";
 import type { Emit, RosterEvent } from "./events.js";
 import type { Place } from "./joining.js";
@@ -34,7 +34,7 @@ export const PURGE_INTERVAL = 1.0;
 
 /** What a seat shares with its session. */
 export interface SeatSurroundings {
-  readonly control: ControlConnection;
+  readonly control: Line;
   readonly emit: Emit;
   readonly randomBytes: (size: number) => Uint8Array;
   readonly drops: Drops;
@@ -167,6 +167,13 @@ export class Seat extends RoomVerbs {
       () => this.#purgeAt,
       (now) => this.#purge(now),
     );
+  }
+
+  /** Go on under the keys of a resumed session, whose datagrams take another stream from now on. */
+  resumed(resumed: messages.Resumed, now: number): void {
+    if (resumed.mediaId === this.path.mediaId) this.path.rekey(resumed, now);
+    else this.path.move(resumed, now);
+    this.path.askPosition(now);
   }
 
   /** Act on a notification; one that belongs to no seat, or to a later version, is ignored. */

@@ -4,8 +4,8 @@
  * The owner passes in what arrives (`receiveControl`, `receiveDatagram`). It takes out what has to be sent
  * (`controlToSend`, `datagramsToSend`) and what has happened (`nextEvent`, `mediaReceived`), and calls `handleTimeout` at
  * `nextDeadline`. `now` is monotonic, in seconds. A verb in the wrong phase throws `Refusal`. What the server refuses comes
- * as an event. `closed` is the last event of a connection: nothing is received after it until `reconnect` begins again on
- * another connection.
+ * as an event. `closed` is the last event of a connection, and so is `detached`, after which the seat goes on. Nothing is
+ * received after them until `reconnect` begins again on another connection.
  *
  * The device key stays with the owner, who signs what `sign` events ask for, each in its time, and calls `signed`.
  */
@@ -18,6 +18,7 @@ import * as messages from "../protocol/messages.js";
 import type { ErrorReply, Message } from "../protocol/messages.js";
 import { cleanDisplay, foldAccount } from "../protocol/names.js";
 import { KEY_SIZE } from "../protocol/sodium.js";
+import * as answers from "./answers.js";
 import { controlConnection, Liveness } from "./control.js";
 import { type Drop, Drops } from "./drops.js";
 import type { Event } from "./events.js";
@@ -26,6 +27,7 @@ import { Login, type PasswordKeys } from "./login.js";
 import type { MediaPacket } from "./media/packet.js";
 import type { NetworkStatistics } from "./media/statistics.js";
 import { Distrust } from "./membership/distrust.js";
+import { Resumption } from "./resumption.js";
 import { Seat } from "./seat.js";
 import type { Environment, Phase, Settings } from "./settings.js";
 import { Signing } from "./signing.js";
@@ -48,6 +50,7 @@ export class Session {
   readonly #shown = new ShownTexts();
   readonly #timers = new Timers();
   readonly #signing: Signing;
+  readonly #resumption: Resumption;
   #control: ControlConnection;
   #login: Login;
   #joining: Joining | undefined;
@@ -59,7 +62,8 @@ export class Session {
     this.#environment = environment;
     this.#signing = new Signing(environment.device, (event) => this.#emit(event));
     this.#control = this.#newConnection();
-    this.#login = this.#newLogin();
+    this.#resumption = new Resumption(this.#control);
+    this.#login = this.#newLogin(settings.fingerprint);
     this.#liveness = this.#newLiveness(now);
   }
 
@@ -98,13 +102,13 @@ export class Session {
 
   /** Take bytes of the control connection. */
   receiveControl(data: Uint8Array, now: number): void {
-    if (this.#phase === "closed") return;
+    if (this.#isOver()) return;
     this.#liveness.heard(now);
     this.#control.receiveData(data);
     this.#guarded(() => {
       for (let event = this.#control.nextEvent(); event !== undefined; event = this.#control.nextEvent()) {
         this.#handle(event, now);
-        if (this.#isClosed()) break;
+        if (this.#isOver()) break;
       }
     });
     this.#seat?.settle(now);
@@ -160,23 +164,31 @@ export class Session {
   /** End the session; the bytes of the farewell are in `controlToSend`. */
   close(): void {
     const isGreeted = this.#phase !== "connecting" && this.#phase !== "untrusted";
-    if (isGreeted && this.#phase !== "closed") this.#control.close("leaving");
+    if (isGreeted && !this.#isOver()) this.#control.close("leaving");
     this.#end({ code: "leaving", text: "closed here", action: "stop" });
   }
 
   /**
-   * Begin again on another connection, with the login; throws `Refusal` before `closed`.
+   * Begin again on another connection to the same server; throws `Refusal` before `closed` or `detached`.
    *
-   * The session remembers the texts that it has shown, the lives of rooms that it has been in, and what it has dropped. So a
-   * text that the server sends again is not shown again.
+   * With a seat `resume` is next, else the login. The session remembers the texts that it has shown, the lives of rooms that
+   * it has been in, and what it has dropped. So a text that the server sends again is not shown again.
    */
   reconnect(now: number): void {
-    this.#require("closed");
+    if (this.#phase !== "detached") this.#require("closed");
     this.#phase = "connecting";
     this.#joining = undefined;
+    const before = this.#login;
     this.#control = this.#newConnection();
-    this.#login = this.#newLogin();
+    this.#login = this.#newLogin(before.fingerprint.length > 0 ? before.fingerprint : this.#settings.fingerprint);
     this.#liveness = this.#newLiveness(now);
+    this.#resumption.connected(this.#control);
+    if (this.#resumption.isPending) this.#login.follow(before);
+  }
+
+  /** Look at once whether the connection still works. */
+  hintNetworkChanged(now: number): void {
+    this.#liveness.probe(now);
   }
 
   // Verbs
@@ -187,10 +199,22 @@ export class Session {
     this.#trusted(now);
   }
 
-  /** Log in; `deriveKey` or `loginFailed` follows. Throws `RangeError` for a name that is not allowed. */
+  /**
+   * Log in; `deriveKey` or `loginFailed` follows. A seat that might be resumed is given up.
+   *
+   * Throws `RangeError` for a name that is not allowed.
+   */
   beginLogin(account: string, name: string): void {
     this.#require("trusted");
+    if (this.#resumption.isPending) this.#giveUp();
     this.#login.begin(foldAccount(account), cleanDisplay(name));
+    this.#phase = "loggingIn";
+  }
+
+  /** Take up the seat again; a `sign`, then `resumed`, `resumeFailed`, `evicted` or `detached` follows. */
+  resume(): void {
+    this.#require("trusted");
+    this.#resumption.request(this.#login);
     this.#phase = "loggingIn";
   }
 
@@ -285,20 +309,21 @@ export class Session {
     else if (reply.t === "welcome") {
       this.#phase = "lobby";
       this.#login.welcomed(reply);
-    } else if (reply.t === "room") this.#opened(reply.room);
+      this.#resumption.token = reply.resumeToken;
+    } else if (reply.t === "resumed") this.#resumed(reply, now);
+    else if (reply.t === "room") this.#opened(reply.room);
     else if (reply.t === "joined") this.#joined(reply);
-    else if (reply.t === "published") this.#seat?.published(reply.number, reply, now);
-    else if (reply.t === "chat_accepted" && request.t === "chat") {
-      this.#seat?.chatAnswered(request.messageId, true);
-      this.#emit({ type: "chatSent", messageId: request.messageId, sentAt: Number(reply.sentAt) });
-    } else {
+    else {
       if (request.t === "change_password") this.#login.passwordChanged(request);
-      this.#emit({ type: "requestDone", request: requestId });
+      this.#tell(answers.accepted(this.#seat, { request, requestId, answer: reply }, now));
     }
   }
 
-  #refused(request: Message, { code, text, action, retryAfterMs }: ErrorReply, requestId: number, now: number): void {
+  #refused(request: Message, error: ErrorReply, requestId: number, now: number): void {
+    const { code, text, action, retryAfterMs } = error;
     switch (request.t) {
+      case "resume":
+        return this.#resumeRefused(error);
       case "login_begin":
       case "login":
         this.#phase = "trusted";
@@ -306,16 +331,34 @@ export class Session {
       case "open_room":
       case "join":
         return this.#joinFailed(code, text, retryAfterMs);
-      case "publish":
-        return this.#seat?.published(request.number, messages.ErrorReply.make({ code, text, action }), now);
-      case "get_snapshot":
-        return this.#seat?.snapshots.refused(retryAfterMs / 1000, now);
-      case "chat":
-        this.#seat?.chatAnswered(request.messageId, false);
-        return this.#emit({ type: "chatFailed", messageId: request.messageId, code, text });
       default:
-        return this.#emit({ type: "requestFailed", request: requestId, code, text, retryAfterMs });
+        return this.#tell(answers.refused(this.#seat, { request, requestId, answer: error }, now));
     }
+  }
+
+  #resumed(resumed: messages.Resumed, now: number): void {
+    const seat = this.#seat;
+    if (seat === undefined) return;
+    if (!this.#resumption.resumed(resumed, seat.room.own, this.#control)) {
+      this.#giveUp();
+      const text = "too much was said while the connection was lost";
+      this.#end({ code: undefined, text, action: "reconnect" });
+      return;
+    }
+    this.#phase = "room";
+    seat.resumed(resumed, now);
+    this.#emit({ type: "resumed" });
+  }
+
+  #resumeRefused({ code, text, retryAfterMs }: ErrorReply): void {
+    if (code === "rate_limited") {
+      // The seat is kept: come back later.
+      this.#end({ code, text, action: "reconnect", retryAfterMs });
+      return;
+    }
+    this.#giveUp();
+    const isTaken = code !== "cannot_resume" && CODES[code].action === "stop";
+    this.#emit(isTaken ? { type: "evicted", code, text } : { type: "resumeFailed", code, text });
   }
 
   #opened(room: messages.RoomInfo): void {
@@ -334,7 +377,7 @@ export class Session {
     this.#joining = undefined;
     if (place === undefined || welcome === undefined) return;
     this.#seat = new Seat(joined, place, {
-      control: this.#control,
+      control: this.#resumption.line,
       emit: (event) => this.#emit(event),
       randomBytes: this.#environment.randomBytes,
       drops: this.#drops,
@@ -357,9 +400,9 @@ export class Session {
     return controlConnection(this.#environment.randomBytes);
   }
 
-  #newLogin(): Login {
+  #newLogin(fingerprint: Uint8Array | undefined): Login {
     const emit = (event: Event): void => this.#emit(event);
-    return new Login(this.#settings.fingerprint, this.#signing, this.#control, emit);
+    return new Login(fingerprint, this.#signing, this.#control, emit);
   }
 
   #trusted(now: number): void {
@@ -369,7 +412,7 @@ export class Session {
 
   #newLiveness(now: number): Liveness {
     const { text } = CODES.idle_timeout;
-    const lost = (): void => this.#end({ code: "idle_timeout", text, action: "reconnect" });
+    const lost = (): void => this.#end({ code: "idle_timeout", text, action: "resume" });
     const liveness = new Liveness(this.#control, this.#timers, lost);
     liveness.watch(now, false);
     return liveness;
@@ -378,12 +421,21 @@ export class Session {
   #standUp(): void {
     this.#seat = undefined;
     this.#phase = "lobby";
+    this.#resumption.forget();
     this.#timers.cancelAll(Liveness.NAME);
     this.#signing.forget();
   }
 
-  #isClosed(): boolean {
-    return this.#phase === "closed";
+  /** Forget the seat that was to be resumed on this connection. */
+  #giveUp(): void {
+    this.#standUp();
+    this.#phase = "trusted";
+    this.#resumption.connected(this.#control);
+  }
+
+  /** Whether this connection has ended. */
+  #isOver(): boolean {
+    return this.#phase === "detached" || this.#phase === "closed";
   }
 
   #end(ending: {
@@ -393,12 +445,20 @@ export class Session {
     readonly retryAfterMs?: number;
     readonly dishonest?: boolean;
   }): void {
-    if (this.#phase === "closed") return;
+    const { code, text, action, retryAfterMs = 0, dishonest = false } = ending;
+    if (this.#phase === "closed" || (this.#phase === "detached" && action !== "stop")) return;
+    if (this.#seat !== undefined && this.#resumption.isPossible(code, action)) {
+      this.#phase = "detached";
+      this.#resumption.lost();
+      this.#liveness.pause();
+      this.#emit({ type: "detached", code, text, retryAfterMs });
+      return;
+    }
     this.#phase = "closed";
     this.#seat = undefined;
+    this.#resumption.forget();
     this.#timers.cancelAll();
     this.#signing.forget();
-    const { code, text, action, retryAfterMs = 0, dishonest = false } = ending;
     this.#emit({ type: "closed", code, text, action, retryAfterMs, dishonest });
   }
 
@@ -411,6 +471,10 @@ export class Session {
   #requireLogin(): void {
     const isLoggedIn = this.#phase === "lobby" || this.#phase === "joining" || this.#phase === "room";
     if (!isLoggedIn) throw new Refusal("bad_request", "not possible before the login");
+  }
+
+  #tell(event: Event | undefined): void {
+    if (event !== undefined) this.#emit(event);
   }
 
   #emit(event: Event): void {

@@ -8,13 +8,15 @@ export type Phase =
   | "connecting"
   /** The server has proved a key that nobody has accepted yet. Nothing is sent. */
   | "untrusted"
-  /** Ready for `beginLogin`. */
+  /** Ready for `beginLogin`, or for `resume` where there is a seat. */
   | "trusted"
   | "loggingIn"
   /** Ready for `join`. */
   | "lobby"
   | "joining"
   | "room"
+  /** The connection was lost, and the seat goes on. Ready for `reconnect`. */
+  | "detached"
   | "closed";
 
 export interface Settings {

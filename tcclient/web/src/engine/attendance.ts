@@ -1,6 +1,6 @@
 /** A person's attendance: in, through losses of the connection, and out. For the worker. */
 
-import type { DeriveKey, Event } from "../core/events.js";
+import type { Closed, DeriveKey, Detached, Event } from "../core/events.js";
 import { Lives } from "../core/membership/lives.js";
 import { DevicePins } from "../core/membership/pins.js";
 import { Session } from "../core/session.js";
@@ -81,9 +81,11 @@ export class Attendance {
     this.end(problem("left", ""));
   }
 
-  /** The page noticed that the machine slept, or has another network: try at once. */
+  /** The page noticed that the machine slept, or has another network: look at once whether the connection still works. */
   awake(): void {
     if (this.phase.name === "returning") this.retry();
+    this.session?.hintNetworkChanged(monotonic());
+    this.connection?.pump();
   }
 
   // The connection
@@ -102,7 +104,6 @@ export class Attendance {
     this.connection = new Connection(entry.socket, session, {
       happened: (event) => this.happened(entry, session, event),
       received: (packets) => this.stay.received(packets),
-      lost: (opened) => this.lost(problem(opened ? "connection_lost" : "unreachable", "")),
       sign: (bytes) => device.sign(bytes),
     });
   }
@@ -130,6 +131,14 @@ export class Attendance {
       case "joined":
         this.joined(session);
         break;
+      case "resumed":
+        this.attempt = 0;
+        this.enter({ name: "inside" });
+        break;
+      case "resumeFailed":
+        this.stay.left();
+        this.logIn(entry, session);
+        break;
       case "evicted":
         session.close();
         this.end(problem(event.code, event.text));
@@ -137,7 +146,10 @@ export class Attendance {
       case "closed":
         if (event.dishonest) this.end(problem("dishonest_server", event.text));
         else if (event.action === "stop") this.end(problem(event.code ?? "internal", event.text, event.retryAfterMs));
-        else this.lost(problem(event.code ?? "connection_lost", event.text, event.retryAfterMs));
+        else this.lost(this.lossOf(event));
+        break;
+      case "detached":
+        this.lost(this.lossOf(event));
         break;
       case "participantJoined":
         void this.rememberDevices();
@@ -148,11 +160,19 @@ export class Attendance {
   private serverKnown(entry: Entry, session: Session, trusted: boolean): void {
     // This page and its code came from the same host by HTTPS: who could make up a key could have made up the page.
     if (!trusted) session.trustServer(monotonic());
+    if (session.seated) {
+      session.resume();
+      return;
+    }
     const fingerprint = formatFingerprint(session.serverFingerprint);
     void this.opened?.then(async ({ trust }) => {
       await trust.rememberServer(entry.socket, fingerprint);
       this.pins = new DevicePins(await trust.devices(fingerprint));
     });
+    this.logIn(entry, session);
+  }
+
+  private logIn(entry: Entry, session: Session): void {
     try {
       session.beginLogin(entry.account, entry.name);
     } catch (error) {
@@ -200,9 +220,14 @@ export class Attendance {
     this.stay.entered(session, this.connection, this.pins);
   }
 
+  private lossOf({ code, text, retryAfterMs }: Closed | Detached): Problem {
+    const silent = this.connection?.opened === true ? "connection_lost" : "unreachable";
+    return problem(code ?? silent, text, retryAfterMs);
+  }
+
   private lost(reason: Problem): void {
     const before = this.phase.name;
-    this.stay.left();
+    if (this.session?.seated !== true) this.stay.left();
     if (before !== "inside" && before !== "returning") {
       if (before === "joining") this.end(reason);
       return;
@@ -224,9 +249,11 @@ export class Attendance {
     clearTimeout(this.waiting);
     const { entry, session, device } = this;
     if (this.phase.name !== "returning" || entry === undefined || session === undefined || device === undefined) return;
-    if (session.phase !== "closed") return;
+    const isDetached = session.phase === "detached";
+    if (!isDetached && session.phase !== "closed") return;
     session.reconnect(monotonic());
-    this.connect(entry, session, device);
+    if (isDetached) this.connection?.open();
+    else this.connect(entry, session, device);
   }
 
   private end(reason: Problem): void {

@@ -32,6 +32,7 @@ const OUTSIDE: MeetingState = {
   screen: OFF,
   speakingWhileMuted: false,
   degraded: "no",
+  advice: undefined,
   paused: [],
   statistics: undefined,
 };
@@ -252,7 +253,7 @@ class Client implements Meeting {
         this.update({ speakingWhileMuted: report.on });
         break;
       case "statistics":
-        this.update({ statistics: report.statistics, degraded: report.degraded });
+        this.update({ statistics: report.statistics, degraded: report.degraded, advice: report.advice });
         break;
       case "paused":
         this.update({ paused: report.pictures });

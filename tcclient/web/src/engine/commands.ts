@@ -4,6 +4,7 @@ import type { Role } from "../protocol/messages.js";
 import type {
   ChatLine,
   Happening,
+  Advice,
   Degraded,
   Participant,
   ParticipantId,
@@ -90,7 +91,13 @@ export type Report =
   | { readonly type: "chat"; readonly line: ChatLine }
   | { readonly type: "publishing"; readonly media: OwnMedia; readonly state: Publishing }
   | { readonly type: "speakingWhileMuted"; readonly on: boolean }
-  | { readonly type: "statistics"; readonly statistics: Statistics; readonly degraded: Degraded }
+  | {
+      readonly type: "statistics";
+      readonly statistics: Statistics;
+      readonly degraded: Degraded;
+      /** What could be done about our connection. */
+      readonly advice: Advice | undefined;
+    }
   /** All wanted pictures that do not come. */
   | { readonly type: "paused"; readonly pictures: readonly PausedPicture[] }
   | { readonly type: "happening"; readonly happening: Happening }

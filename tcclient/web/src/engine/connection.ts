@@ -1,4 +1,8 @@
-/** Carries a session over one WebSocket: bytes, timers and signatures. It decides nothing. For the worker. */
+/**
+ * Carries a session: bytes, timers and signatures. It decides nothing. For the worker.
+ *
+ * A seat may outlive a WebSocket: then its deadlines go on, and what it has to say waits for the next one.
+ */
 
 import type { Event } from "../core/events.js";
 import type { MediaPacket } from "../core/media/packet.js";
@@ -12,6 +16,9 @@ const UPLINK_POLL = 4;
 const LEAST_TIMER = 1;
 /** Milliseconds until a connection that is not there is given up. */
 const CONNECT_TIMEOUT = 10_000;
+/** Codes with which a WebSocket is closed: by one who leaves, and by one who comes back (PROTOCOL.md, "Stream path"). */
+const LEAVING = 1000;
+const COMING_BACK = 4000;
 
 /** Return the monotonic time in seconds, which the whole worker uses. */
 export function monotonic(): number {
@@ -21,8 +28,6 @@ export function monotonic(): number {
 export interface Owner {
   happened(event: Event): void;
   received(packets: readonly MediaPacket[]): void;
-  /** The WebSocket ended without `closed`; `opened` tells whether it was ever there. */
-  lost(opened: boolean): void;
   /** Return the signature of the device identity. */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
 }
@@ -32,36 +37,39 @@ export class Connection {
   /** Bytes of messages, since the beginning. */
   sent = 0;
   received = 0;
-  private readonly socket: WebSocket;
-  private opened = false;
+  /** Whether the newest WebSocket was ever there. */
+  opened = false;
+  private socket: WebSocket | undefined;
   private ended = false;
   private deadline: ReturnType<typeof setTimeout> | undefined;
   private poll: ReturnType<typeof setTimeout> | undefined;
-  private readonly giveUp: ReturnType<typeof setTimeout>;
+  private giveUp: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
-    address: string,
+    private readonly address: string,
     private readonly session: Session,
     private readonly owner: Owner,
   ) {
-    this.socket = new WebSocket(address, SUBPROTOCOL);
-    this.socket.binaryType = "arraybuffer";
+    this.open();
+  }
+
+  /** Open a WebSocket; another one after `detached`. */
+  open(): void {
+    const socket = new WebSocket(this.address, SUBPROTOCOL);
+    this.socket = socket;
+    this.opened = false;
+    socket.binaryType = "arraybuffer";
     this.giveUp = setTimeout(() => this.fail(), CONNECT_TIMEOUT);
-    this.socket.onopen = () => {
+    socket.onopen = () => {
       clearTimeout(this.giveUp);
       this.opened = true;
       this.pump();
     };
-    this.socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
+    socket.onmessage = (event: MessageEvent<ArrayBuffer | string>) => {
       if (typeof event.data === "string") this.fail();
       else this.take(new Uint8Array(event.data));
     };
-    this.socket.onclose = () => this.fail();
-  }
-
-  /** Bytes that were written and have not left the browser. */
-  get unsent(): number {
-    return this.socket.bufferedAmount;
+    socket.onclose = () => this.fail();
   }
 
   /** Tell and send what the session has; call after each verb. */
@@ -76,7 +84,10 @@ export class Connection {
   close(): void {
     if (this.ended) return;
     this.send();
-    this.end();
+    this.ended = true;
+    clearTimeout(this.deadline);
+    clearTimeout(this.poll);
+    this.drop(LEAVING);
   }
 
   private take(message: Uint8Array): void {
@@ -98,6 +109,7 @@ export class Connection {
     for (;;) {
       const event = this.session.nextEvent();
       if (event === undefined) break;
+      if (event.type === "detached") this.drop(COMING_BACK);
       if (event.type === "sign") void this.sign(event.id, event.bytes);
       else this.owner.happened(event);
       if (this.ended) return;
@@ -118,15 +130,20 @@ export class Connection {
   }
 
   private send(): void {
-    if (!this.opened || this.socket.readyState !== WebSocket.OPEN) return;
-    for (const message of packControl(this.session.controlToSend())) this.write(message);
+    const socket = this.openSocket();
+    if (socket !== undefined) {
+      for (const message of packControl(this.session.controlToSend())) this.write(socket, message);
+    }
     for (const datagram of this.session.datagramsToSend(monotonic())) this.uplink.push(datagram, monotonic());
     this.flush();
   }
 
   private flush(): void {
-    if (this.ended) return;
-    for (const datagram of this.uplink.take(this.unsent, monotonic())) this.write(packDatagram(datagram));
+    const socket = this.openSocket();
+    if (socket === undefined) return;
+    for (const datagram of this.uplink.take(socket.bufferedAmount, monotonic())) {
+      this.write(socket, packDatagram(datagram));
+    }
     if (this.uplink.waiting > 0) {
       this.poll ??= setTimeout(() => {
         this.poll = undefined;
@@ -135,8 +152,12 @@ export class Connection {
     }
   }
 
-  private write(message: Uint8Array<ArrayBuffer>): void {
-    this.socket.send(message);
+  private openSocket(): WebSocket | undefined {
+    return this.socket?.readyState === WebSocket.OPEN ? this.socket : undefined;
+  }
+
+  private write(socket: WebSocket, message: Uint8Array<ArrayBuffer>): void {
+    socket.send(message);
     this.sent += message.length;
   }
 
@@ -155,20 +176,17 @@ export class Connection {
   }
 
   private fail(): void {
-    if (this.ended) return;
     this.session.receiveEof();
-    this.tell();
-    if (this.ended) return;
-    this.end();
-    this.owner.lost(this.opened);
+    this.pump();
   }
 
-  private end(): void {
-    this.ended = true;
-    clearTimeout(this.deadline);
-    clearTimeout(this.poll);
+  /** Give the WebSocket up. */
+  private drop(code: number): void {
     clearTimeout(this.giveUp);
-    this.socket.onclose = null;
-    this.socket.close(1000);
+    const { socket } = this;
+    if (socket === undefined) return;
+    this.socket = undefined;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close(code);
   }
 }

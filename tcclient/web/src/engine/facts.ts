@@ -1,5 +1,6 @@
 /** What the page is told of a meeting, in values that its thread and the worker share. `meeting.ts` has the rest. */
 
+import type { Advice } from "../core/media/quality.js";
 import type { ErrorCode, Role, Source } from "../protocol/messages.js";
 
 /** A value that identifies a participant in one life of the room. */
@@ -101,6 +102,8 @@ export interface Statistics {
 
 /** Why our microphone, camera or screen is not on. */
 export type DeviceFault = "denied" | "busy" | "missing" | "unplugged" | "refused_by_room" | "unsupported";
+
+export type { Advice };
 
 /** What degraded first to last: pictures of others paused, then a lower rate of ours. */
 export type Degraded = "no" | "pictures_reduced" | "pictures_paused";

@@ -9,6 +9,7 @@
 import type { Role } from "../protocol/messages.js";
 import type {
   ChatLine,
+  Advice,
   Degraded,
   DeviceFault,
   Happening,
@@ -56,6 +57,8 @@ export interface MeetingState {
   /** Speech is heard while the microphone is muted. */
   readonly speakingWhileMuted: boolean;
   readonly degraded: Degraded;
+  /** What could be done about our own connection, while it is poor. */
+  readonly advice: Advice | undefined;
   /** Pictures that are wanted and do not come. */
   readonly paused: readonly PausedPicture[];
   readonly statistics: Statistics | undefined;

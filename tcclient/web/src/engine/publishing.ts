@@ -101,6 +101,11 @@ export class PublishingDesk {
     this.pictures = { camera: sender("camera", "motion"), screen: sender("screen", "text") };
   }
 
+  /** Whether a camera or a screen of ours is sent. */
+  get sendsPictures(): boolean {
+    return this.isSent("camera") || this.isSent("screen");
+  }
+
   /** Publish, mute or unmute. Before the entry, it is done after it. */
   set(media: Media, on: boolean): void {
     this.wanted.set(media, on);
@@ -189,18 +194,18 @@ export class PublishingDesk {
     }
   }
 
-  /** Take a picture of the camera or the screen; it is closed here. */
-  picture(source: PictureSource, frame: VideoFrame, waiting: number): void {
+  /** Take a picture of the camera or the screen; it is closed here. `isFree` tells whether the way up takes it at once. */
+  picture(source: PictureSource, frame: VideoFrame, isFree: boolean): void {
     const quality = this.quality(source);
     // What waits in front of the socket would only be dropped there.
-    if (quality === undefined || !this.isSent(source) || waiting > 0) frame.close();
+    if (quality === undefined || !this.isSent(source) || !isFree) frame.close();
     else this.pictures[source].encode(frame, quality, monotonic());
   }
 
   /** Look at what the way up carries; call some times in a second. */
   tend(congested: boolean, lossUp: number): void {
     const before = this.rate;
-    const quality = this.adaptation.update(congested && this.sendsPictures(), lossUp, monotonic());
+    const quality = this.adaptation.update(congested && this.sendsPictures, lossUp, monotonic());
     this.rate = quality?.bitrate;
     if (quality !== undefined) {
       this.cameraHeight = quality.height;
@@ -295,10 +300,6 @@ export class PublishingDesk {
 
   private isSent(media: Media): boolean {
     return this.wanted.get(media) === true && this.publications.get(media)?.ready === true;
-  }
-
-  private sendsPictures(): boolean {
-    return this.isSent("camera") || this.isSent("screen");
   }
 
   private mediaOf(number: number): Media | undefined {

@@ -168,9 +168,10 @@ export class Stay {
     this.reception.play(port);
   }
 
-  /** Take a picture of ours. */
+  /** Take a picture of ours. While the connection is lost it has to wait, as it has for the pictures before it. */
   picture(source: PictureSource, frame: VideoFrame): void {
-    this.desk.picture(source, frame, this.place?.connection.uplink.waiting ?? 0);
+    const isFree = this.place?.session.phase === "room" && this.place.connection.uplink.waiting === 0;
+    this.desk.picture(source, frame, isFree);
   }
 
   want(pictures: readonly WantedPicture[]): void {
@@ -242,7 +243,7 @@ export class Stay {
 
   private tend(): void {
     this.reception.tend();
-    if (this.place === undefined || !this.place.session.seated) return;
+    if (this.place === undefined || this.place.session.phase !== "room") return;
     this.tellPaused(pausedPictures(this.wanted, this.streams, this.reception.stalled));
     const { connection, session } = this.place;
     const dropped = connection.uplink.dropped.large;
@@ -266,12 +267,13 @@ export class Stay {
       receivedBitsPerSecond: (connection.received - this.bytes.received) * 8,
     };
     this.bytes = { sent: connection.sent, received: connection.received };
-    if (this.meter.look({ path, rtt, up, down }, monotonic())) {
+    const use = { sendsPictures: this.desk.sendsPictures, getsPictures: this.reception.pictureCount > 0 };
+    if (this.meter.look({ path, rtt, up, down }, use, monotonic())) {
       session.seat.tellQuality(this.meter.quality);
       this.place?.view.ownQuality(this.meter.quality);
       connection.pump();
     }
-    this.tell({ type: "statistics", statistics, degraded: this.degraded() });
+    this.tell({ type: "statistics", statistics, degraded: this.degraded(), advice: this.meter.advice });
     this.changed();
   }
 

@@ -3,7 +3,7 @@
  *
  * Decoded frames go in as they arrive, with `put()`; `get()` gives the next stretch to play, labelled with its origin.
  * A late frame waits its turn and is played late. The speaker then lags. The lag is won back in pauses: silent frames
- * are dropped, and others are shortened a little. So a stall of the network costs a pause and not a word.
+ * are dropped, quiet ones are shortened, and others a little. So a stall of the network costs a pause and not a word.
  *
  * All times are in seconds of one monotonic clock, which may be that of the sound card.
  */
@@ -31,10 +31,14 @@ export const MAX_SPEED_CHANGE = 0.05;
 
 /** Samples, 20 ms: the stretch given when nothing says how long. */
 const TICK = 960;
+/** Samples of which a sound card wants some at a time: what is waited for is looked at again after so many. */
+const WAIT = 128;
 /** Samples, 10 ms: the longest pitch period, which is what is cut out or repeated. */
 const MAX_ADJUST = 480;
-/** Seconds above the target that are tolerated: sound cards ask in bursts, so the delay cannot be had more exactly. */
-const BAND = 0.02;
+/** Seconds of delay, or as much in late frames, that a change of the delay in quiet sound has to save. */
+const WORTH_CHANGING = 0.002;
+/** The same where the change may be heard. */
+const WORTH_HEARING = 0.02;
 
 /** A decoded packet of sound. */
 export interface SoundFrame {
@@ -66,8 +70,10 @@ export interface Stretch {
   readonly timestamp: number | undefined;
   /** Samples before adjustment. */
   readonly duration: number;
-  /** Samples by which it may be shortened (below zero) or lengthened, up to so many; only for `frame`. */
+  /** Samples by which it is to be shortened (below zero) or lengthened, up to so many; only for `frame`. */
   readonly adjust: number;
+  /** Whether that may be heard. Otherwise only quiet sound is changed. */
+  readonly isAudible: boolean;
 }
 
 /** Counts of frames, and of samples, since the beginning; the two delays are the present ones, in seconds. */
@@ -148,12 +154,13 @@ export class JitterBuffer {
       this.forget();
       result = "resync";
     }
+    const isInOrder = this.newest === undefined || sequence > this.newest.sequence;
     if (!this.note(sequence, timestamp)) {
       counts.duplicate += 1;
       return "duplicate";
     }
     const base = this.delay.base;
-    if (base === undefined || Math.abs(transit - base) <= RESYNC_JUMP) this.delay.update(transit, now);
+    if (base === undefined || Math.abs(transit - base) <= RESYNC_JUMP) this.delay.update(transit, now, isInOrder);
     if (this.passed(sequence, timestamp)) {
       counts.late += 1;
       return "late";
@@ -206,7 +213,7 @@ export class JitterBuffer {
     const kind = this.concealed < MAX_CONCEAL ? "conceal" : "lost";
     this.position += duration;
     this.concealed += duration;
-    return { kind, pcm: undefined, timestamp, duration, adjust: 0 };
+    return { kind, pcm: undefined, timestamp, duration, adjust: 0, isAudible: false };
   }
 
   /** Nothing to play while playing: wait for what is late, or fall silent. */
@@ -215,9 +222,9 @@ export class JitterBuffer {
       this.playing = false;
       return SILENCE;
     }
-    this.stalled += TICK;
-    this.concealed += TICK;
-    return { kind: "late", pcm: undefined, timestamp: undefined, duration: TICK, adjust: 0 };
+    this.stalled += WAIT;
+    this.concealed += WAIT;
+    return { kind: "late", pcm: undefined, timestamp: undefined, duration: WAIT, adjust: 0, isAudible: false };
   }
 
   private play(head: Queued, now: number): Stretch {
@@ -230,27 +237,29 @@ export class JitterBuffer {
       }
     }
     this.position = head.timestamp;
-    const adjust = this.adjustment(head, now);
+    const changed = this.adjustment(head, now);
     this.position = end(head);
     this.last = head;
     this.stalled = 0;
     this.concealed = 0;
-    return { kind: "frame", pcm, timestamp: head.frame.timestamp, duration: pcm.length, adjust };
+    return { kind: "frame", pcm, timestamp: head.frame.timestamp, duration: pcm.length, ...changed };
   }
 
   /**
-   * How much to change the length of this frame, so that the delay nears its target, at 5 % at most.
+   * How much to change the length of this frame, so that the delay nears its target, and whether that may be heard.
    *
-   * It is shortened only where more is waiting: otherwise the time won would be spent on waiting for the next.
+   * What may be heard changes the speed by 5 % at most, and has to save more. A frame is shortened only where more is
+   * waiting: otherwise the time won would be spent on waiting for the next.
    */
-  private adjustment(head: Queued, now: number): number {
-    if (head.timestamp < this.adjustFrom) return 0;
-    const excess = Math.min(this.lag(now) - this.delay.target, this.waiting());
-    if (excess >= 0 && excess <= BAND) return 0;
-    const length = head.frame.pcm.length;
-    const samples = Math.min(Math.floor(Math.abs(excess) * SAMPLE_RATE), MAX_ADJUST, length >> 1);
-    this.adjustFrom = head.timestamp + Math.round(samples / MAX_SPEED_CHANGE);
-    return excess > 0 ? -samples : samples;
+  private adjustment(head: Queued, now: number): { adjust: number; isAudible: boolean } {
+    const lag = this.lag(now);
+    const [excess, gain] = [lag - this.delay.target, this.delay.gain(lag)];
+    const change = Math.min(Math.abs(excess), excess > 0 ? this.waiting() : Infinity);
+    const samples = Math.min(Math.floor(change * SAMPLE_RATE), MAX_ADJUST, head.frame.pcm.length >> 1);
+    if (gain < WORTH_CHANGING || samples === 0) return { adjust: 0, isAudible: false };
+    const isAudible = gain >= WORTH_HEARING && head.timestamp >= this.adjustFrom;
+    if (isAudible) this.adjustFrom = head.timestamp + Math.round(samples / MAX_SPEED_CHANGE);
+    return { adjust: excess > 0 ? -samples : samples, isAudible };
   }
 
   /** The frame to play next, after dropping what cannot or need not be played. */
@@ -335,7 +344,14 @@ export class JitterBuffer {
   }
 }
 
-const SILENCE: Stretch = { kind: "silence", pcm: undefined, timestamp: undefined, duration: TICK, adjust: 0 };
+const SILENCE: Stretch = {
+  kind: "silence",
+  pcm: undefined,
+  timestamp: undefined,
+  duration: TICK,
+  adjust: 0,
+  isAudible: false,
+};
 
 /** Whether no frame need follow this one. */
 function ended(queued: Queued): boolean {

@@ -1,8 +1,9 @@
 /** From the frames of one speaker to a steady stream of sound: jitter buffer, stretching and concealment. */
 
 import { Concealer } from "./conceal.js";
-import { JitterBuffer, type SoundFrame } from "./jitter.js";
-import { lengthen, shorten } from "./stretch.js";
+import { JitterBuffer, type SoundFrame, type Stretch } from "./jitter.js";
+import { QuietDetector } from "./speech.js";
+import { lengthen, resize, shorten } from "./stretch.js";
 
 /** Samples, 5 ms: long enough not to click, short enough to keep the onset of a word. */
 const FADE = 240;
@@ -12,6 +13,7 @@ export class Speaker {
   timestamp: number | undefined;
   private readonly buffer = new JitterBuffer();
   private readonly concealer = new Concealer();
+  private readonly pauses = new QuietDetector();
   /** Rendered and not yet asked for. */
   private rest: Float32Array = new Float32Array(0);
   private mute = true;
@@ -38,9 +40,7 @@ export class Speaker {
     const stretch = this.buffer.get(now);
     this.timestamp = stretch.timestamp;
     if (stretch.kind === "frame" && stretch.pcm !== undefined) {
-      const changed =
-        stretch.adjust <= 0 ? shorten(stretch.pcm, -stretch.adjust) : lengthen(stretch.pcm, stretch.adjust);
-      const pcm = changed.slice();
+      const pcm = this.changed(stretch.pcm, stretch).slice();
       this.concealer.played(pcm);
       if (this.mute) fadeIn(pcm);
       this.mute = false;
@@ -52,6 +52,12 @@ export class Speaker {
       this.fallSilent(pcm);
     }
     return pcm;
+  }
+
+  private changed(pcm: Float32Array, { adjust, isAudible }: Stretch): Float32Array {
+    if (this.pauses.detect(pcm)) return resize(pcm, adjust);
+    if (!isAudible) return pcm;
+    return adjust <= 0 ? shorten(pcm, -adjust) : lengthen(pcm, adjust);
   }
 
   /** End what was played with a fade over the first 5 ms of `pcm`, and silence after it. */

@@ -16,6 +16,14 @@ const FLOOR_RISE = 2;
 /** Of the difference, per frame: two frames of a gap are enough to find the floor. */
 const FLOOR_FALL = 0.5;
 
+/** dBov of loud frames that are assumed before any was heard. */
+const USUAL_VOICE = -40;
+/** dB per second by which the loudest frame is forgotten: pauses are found again soon after a speaker became quieter. */
+const LOUDEST_FALL = 5;
+/** dB below the loudest frames: the ends of words are louder, and so are most consonants. */
+const QUIET_BELOW = 25;
+const SAMPLE_RATE = 48_000;
+
 /** The level of a frame as -dBov of its RMS, from 0 (loudest) to 127 (silence), as RFC 6464 defines it. */
 export function audioLevel(pcm: Float32Array): number {
   return Math.round(Math.min(Math.max(-dbov(pcm), 0), SILENCE_LEVEL));
@@ -39,6 +47,18 @@ export class VoiceDetector {
     }
     this.hangover -= seconds;
     return this.hangover > 0;
+  }
+}
+
+/** Tells frames that are so much quieter than the speech around them that nobody hears how long they are. */
+export class QuietDetector {
+  private loudest = USUAL_VOICE;
+
+  /** Whether this frame, at 48 kHz, is quiet. Frames are given in order. */
+  detect(pcm: Float32Array): boolean {
+    const level = dbov(pcm);
+    this.loudest = Math.max(level, this.loudest - (LOUDEST_FALL * pcm.length) / SAMPLE_RATE);
+    return level < this.loudest - QUIET_BELOW;
   }
 }
 

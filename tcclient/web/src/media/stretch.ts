@@ -1,5 +1,7 @@
 /**
- * Changing the length of a frame by one pitch period, so that the pitch stays: a small form of WSOLA.
+ * Changing the length of a frame: of speech by one pitch period, so that the pitch stays, of quiet sound exactly.
+ *
+ * The first is a small form of WSOLA.
  *
  * Verhelst and Roelands, "An overlap-add technique based on waveform similarity", ICASSP 1993.
  */
@@ -29,6 +31,20 @@ export function lengthen(pcm: Float32Array, maximum: number): Float32Array {
   result.set(pcm.subarray(0, lag));
   crossFade(result.subarray(lag, lag + overlap), pcm.subarray(lag, lag + overlap), pcm.subarray(0, overlap));
   result.set(pcm.subarray(overlap), lag + overlap);
+  return result;
+}
+
+/** Make quiet sound longer or, below zero, shorter by exactly so many samples, at most half of them. */
+export function resize(pcm: Float32Array, change: number): Float32Array {
+  const lag = Math.abs(change);
+  if (lag === 0) return pcm;
+  const overlap = Math.min(OVERLAP, pcm.length - lag);
+  const [beginning, later] = [pcm.subarray(0, overlap), pcm.subarray(lag, lag + overlap)];
+  const result = new Float32Array(pcm.length + change);
+  const at = change < 0 ? 0 : lag;
+  result.set(pcm.subarray(0, at));
+  crossFade(result.subarray(at, at + overlap), change < 0 ? beginning : later, change < 0 ? later : beginning);
+  result.set(pcm.subarray(change < 0 ? lag + overlap : overlap), at + overlap);
   return result;
 }
 

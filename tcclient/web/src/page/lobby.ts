@@ -20,6 +20,7 @@ export function lobby(view: View): TemplateResult {
         ${languagePicker(view, "inline-field")}
       </header>
       ${page.missing.length > 0 ? unsupported(view) : nothing}
+      ${page.invitation.unknown.length > 0 ? unknownWords(view) : nothing}
       <div class="lobby-columns">
         <div class="lobby-entry">${form(view)} ${page.preferences.noticeRead ? nothing : notice(view)}</div>
         ${devices(view)}
@@ -34,6 +35,16 @@ function unsupported({ t, page }: View): TemplateResult {
     <div class="callout danger" role="alert">
       ${icon("warning")}
       <p>${insecure ? t("help.secure_context") : t("help.unsupported")}</p>
+    </div>
+  `;
+}
+
+/** The link asks for something that this page does not know: the person decides whether to go on without it. */
+function unknownWords({ t, page }: View): TemplateResult {
+  return html`
+    <div class="callout" role="status">
+      ${icon("warning")}
+      <p>${t("lobby.unknown_words", { words: page.invitation.unknown.join(", ") })}</p>
     </div>
   `;
 }

@@ -78,6 +78,7 @@ function banners(view: View): TemplateResult {
     texts.push(`${problemText(t, reason)} ${t("banner.returning", { attempt })}`);
   }
   if (state.degraded !== "no") texts.push(t(`banner.${state.degraded}`));
+  if (state.advice !== undefined) texts.push(t(`advice.${state.advice}`));
   for (const kind of ["microphone", "camera", "screen"] as const) {
     const { fault } = state[kind];
     if (fault !== undefined) texts.push(faultHelp(t, kind, fault));

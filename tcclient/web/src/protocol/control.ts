@@ -24,6 +24,7 @@ import {
 } from "./messages.js";
 import { pack } from "./msgpack.js";
 import { type CipherState, Initiator } from "./noise.js";
+import { isCounted, SentMessages } from "./resumption.js";
 
 /** The version that is spoken here. */
 export const PROTOCOL_VERSION = 1;
@@ -60,6 +61,13 @@ export interface Replied {
 
 export type ControlEvent = HandshakeCompleted | Received | Replied;
 
+/** A request without a reply. */
+interface Asked {
+  readonly message: Message;
+  /** Number of the newest counted message when it was sent: a reply says that it came. */
+  readonly sent: number;
+}
+
 interface Channel {
   readonly send: CipherState;
   readonly receive: CipherState;
@@ -67,9 +75,13 @@ interface Channel {
 
 /** The client's end of a control connection. The first handshake message is ready to be sent. */
 export class ControlConnection {
+  /** Number of the newest counted message of the session that came. */
+  received = 0;
+  /** Counted messages of the session that the server may not have. */
+  sent = new SentMessages();
   readonly #frames = new FrameDecoder(LIMIT_BEFORE_LOGIN);
   readonly #initiator: Initiator;
-  readonly #requests = new Map<number, Message>();
+  readonly #requests = new Map<number, Asked>();
   #out: Uint8Array[];
   #channel: Channel | undefined;
   #isAuthenticated = false;
@@ -110,14 +122,35 @@ export class ControlConnection {
     const requestId = this.#lastRequest + 1;
     this.#send(message, requestId);
     this.#lastRequest = requestId;
-    this.#requests.set(requestId, message);
+    this.#requests.set(requestId, { message, sent: this.sent.number });
     return requestId;
   }
 
   /** Send a request that a timer repeats, unless too many of this type have no reply. */
   ask(message: Message): void {
-    const same = [...this.#requests.values()].filter((request) => request.t === message.t).length;
+    const same = [...this.#requests.values()].filter((asked) => asked.message.t === message.t).length;
     if (same < MAX_ASKED && this.#requests.size < MAX_OPEN_REQUESTS) this.request(message);
+  }
+
+  /** Leave the request ids to the connection before, of a session that is to be resumed on this one. */
+  follow(before: ControlConnection): void {
+    // It may still make requests that wait for the resumption, as many as may be open.
+    this.#lastRequest = before.#lastRequest + MAX_OPEN_REQUESTS;
+  }
+
+  /**
+   * Go on with the session of the connection before, which the server has resumed.
+   *
+   * The messages after `number`, of which `before.sent.hasAfter` is true, are sent again. The replies to all requests that
+   * are open come here.
+   */
+  takeOver(before: ControlConnection, number: number): void {
+    [this.received, this.sent] = [before.received, before.sent];
+    for (const [requestId, asked] of before.#requests) {
+      if (isCounted(asked.message)) this.#requests.set(requestId, asked);
+    }
+    this.sent.forget(number);
+    for (const { message, requestId } of this.sent.after(number)) this.#encrypt(encode(message, requestId));
   }
 
   /** Send a notification. Throws `RangeError` for a field out of range. */
@@ -153,9 +186,14 @@ export class ControlConnection {
   #send(message: Message, requestId: number): void {
     const row = rowOf(message);
     if (row.sender === "server") throw new RangeError(`${row.name} is not this side's to send`);
+    const encoded = encode(message, requestId);
+    this.#encrypt(encoded);
+    if (this.#isAuthenticated && isCounted(message)) this.sent.add({ message, requestId, size: encoded.length });
+  }
+
+  #encrypt(encoded: Uint8Array): void {
     if (this.#channel === undefined) throw new RangeError("there is no channel yet");
-    const body = concat(Uint8Array.of(FRAME_MESSAGE), encode(message, requestId));
-    this.#out.push(encodeFrame(this.#channel.send.encrypt(body)));
+    this.#out.push(encodeFrame(this.#channel.send.encrypt(concat(Uint8Array.of(FRAME_MESSAGE), encoded))));
   }
 
   #handshake(frame: Uint8Array): ControlEvent {
@@ -175,6 +213,7 @@ export class ControlConnection {
   #frame(body: Uint8Array): ControlEvent {
     if (body[0] !== FRAME_MESSAGE) throw new ProtocolError("bad_frame", "a frame of an unknown type");
     const { message, requestId } = decode(body.subarray(1));
+    if (this.#isAuthenticated && isCounted(message)) this.received++;
     if (message.t === undefined) return { type: "received", message, requestId };
     const row = rowOf(message);
     if (row.sender === "client") throw new ProtocolError("unexpected_message", `${row.name} is not the peer's to send`);
@@ -188,13 +227,15 @@ export class ControlConnection {
   }
 
   #replied(reply: Message, requestId: number): Replied {
-    const request = this.#requests.get(requestId);
-    if (request === undefined) throw new ProtocolError("unexpected_message", "a reply to nothing");
+    const asked = this.#requests.get(requestId);
+    if (asked === undefined) throw new ProtocolError("unexpected_message", "a reply to nothing");
     this.#requests.delete(requestId);
+    this.sent.forget(asked.sent);
+    const request = asked.message;
     if (reply.t !== "error" && reply.t !== rowOf(request).answer) {
       throw new ProtocolError("unexpected_message", "a reply of the wrong type");
     }
-    if (reply.t === "welcome") {
+    if (reply.t === "welcome" || reply.t === "resumed") {
       this.#isAuthenticated = true;
       this.#frames.limit = MAX_FRAME;
     }

@@ -1,15 +1,15 @@
 /** Our publications on the control connection: announced, muted, held, ended. */
 
-import type { ControlConnection } from "../../protocol/control.js";
 import { Refusal } from "../../protocol/errors.js";
 import { type ErrorReply, Mute, type Published, type PublicationInfo, Unpublish } from "../../protocol/messages.js";
+import type { Line } from "../control.js";
 import type { Emit } from "../events.js";
 import type { SenderKeys } from "../keys/own-key.js";
 import type { NewPublication, Publications } from "./publications.js";
 
 /** What `Publishing` works with. */
 interface Surroundings {
-  readonly control: ControlConnection;
+  readonly control: Line;
   readonly emit: Emit;
   readonly publications: Publications;
   /** Undefined in a room without end-to-end encryption. */

@@ -1,4 +1,4 @@
-/** How good our connection is for speech: from loss, jitter and round trips. */
+/** How good our connection is for speech, and what would make it better: from loss, jitter and round trips. */
 
 import type { Quality } from "../../protocol/messages.js";
 import type { DirectionStatistics } from "./statistics.js";
@@ -14,12 +14,29 @@ const OWN_DELAY = 60;
 const ROBUSTNESS = 10;
 const ORDER: readonly Quality[] = ["lost", "poor", "good", "excellent", "unknown"];
 
+/**
+ * What could be done about a poor connection.
+ *
+ * - `camera_off`: the way to the server is poor, and we send pictures; without them there is more room for our sound.
+ * - `uplink`: it is poor, though we send no pictures; others hear us badly.
+ * - `fewer_pictures`: the way from the server is poor, and pictures come; with fewer of them there is more room for sound.
+ * - `downlink`: it is poor, though no pictures come; we hear others badly.
+ * - `delay`: little is lost, but it takes long; people begin to speak at the same time.
+ */
+export type Advice = "camera_off" | "uplink" | "fewer_pictures" | "downlink" | "delay";
+
 export interface ConnectionFigures {
   readonly path: "unknown" | "ok" | "lost";
   /** Seconds. */
   readonly rtt: number | undefined;
   readonly up: DirectionStatistics;
   readonly down: DirectionStatistics;
+}
+
+/** What the connection is used for. */
+export interface ConnectionUse {
+  readonly sendsPictures: boolean;
+  readonly getsPictures: boolean;
 }
 
 /**
@@ -35,17 +52,28 @@ export function score(loss: number, jitterMs: number, rtt: number): number {
   return Math.max(1, 1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6);
 }
 
+/** Our connection: its quality, and advice where something could be done. */
 export class QualityMeter {
   quality: Quality = "unknown";
+  advice: Advice | undefined;
   #better: Quality = "unknown";
   #betterSince = Infinity;
 
   /** Take the figures as of now, each second; return whether the quality has changed. */
-  look({ path, rtt = 0, up, down }: ConnectionFigures, now: number): boolean {
+  look({ path, rtt = 0, up, down }: ConnectionFigures, use: ConnectionUse, now: number): boolean {
     if (path === "unknown") return false;
     const before = this.quality;
-    const scores = [up, down].map((direction) => score(direction.recentLoss, direction.jitterMs, rtt));
-    this.#settle(path === "lost" ? "lost" : graded(Math.min(...scores)), now);
+    const [upScore, downScore] = [up, down].map(({ recentLoss, jitterMs }) => score(recentLoss, jitterMs, rtt));
+    const least = Math.min(upScore ?? 1, downScore ?? 1);
+    this.#settle(path === "lost" ? "lost" : graded(least), now);
+    if (this.quality !== "poor") this.advice = undefined;
+    else if (least < GOOD) {
+      const loses = [up, down].some(({ recentLoss }) => score(recentLoss, 0, 0) < GOOD);
+      const isUp = upScore === least;
+      if (!loses) this.advice = "delay";
+      else if (isUp) this.advice = use.sendsPictures ? "camera_off" : "uplink";
+      else this.advice = use.getsPictures ? "fewer_pictures" : "downlink";
+    }
     return this.quality !== before;
   }
 

@@ -125,6 +125,7 @@ export class RoomState {
    */
   receiveSnapshot(page: Snapshot): RosterEvent[] | undefined {
     this.#checkRoom(page.room);
+    if (page.number < this.number) throw new Distrust("the server shows the room as it was before");
     if (this.#pages.number !== page.number) this.#pages = new Pages(page.number);
     const { members, publications } = this.#pages;
     for (const member of page.members) members.set(member.participant, member);

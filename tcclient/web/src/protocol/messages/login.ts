@@ -108,15 +108,16 @@ export const ChangePassword = row(
 );
 export type ChangePassword = MessageOf<typeof ChangePassword>;
 
-/** The seat goes on, with new session keys under a raised epoch. Reserved. */
+/** The seat goes on, with new session keys under a raised epoch. What was missed follows, then a snapshot. */
 export const Resumed = row(
   "resumed",
   "server",
   { participant: U32, mediaId: U32, epoch: U8, upKey: KEY, downKey: KEY, resumeToken: TOKEN, number: U64 },
   { reply: true },
 );
+export type Resumed = MessageOf<typeof Resumed>;
 
-/** Takes a seat again after the connection was lost. Reserved: a server may answer `cannot_resume`. */
+/** Takes a seat again after the connection was lost. */
 export const Resume = row(
   "resume",
   "client",
