@@ -21,6 +21,7 @@ from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.report import Bar, BenchmarkError, Cell, Missing, Report, Table
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.virtual_call import Call, Line, call, speech
+from benchmarks.parts import bystander
 from benchmarks.quality.speech import Pesq, direct_sound, load_pesq, score
 from tcclient.capture import SPEECH
 from tcclient.errors import MediaError
@@ -74,6 +75,8 @@ ROWS = {
 }
 """By name: loss in %, of the listener's line down unless it says otherwise."""
 BOTH_ENDS = "both ends 20"
+BYSTANDER = "bystander 20"
+"""What the line costs another receiver, whose own line is good."""
 
 
 class Result(NamedTuple):
@@ -89,8 +92,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_sound_options(parser)
     parser.add_argument(
-        "--rows", metavar="ROW", nargs="+", choices=ROWS, default=list(ROWS),
-        help=f"lines to measure (default: all): {', '.join(ROWS)}",
+        "--rows", metavar="ROW", nargs="+", choices=(*ROWS, BYSTANDER), default=[*ROWS, BYSTANDER],
+        help=f"lines to measure (default: all): {', '.join((*ROWS, BYSTANDER))}",
     )  # fmt: skip
 
 
@@ -120,6 +123,7 @@ def run(options: argparse.Namespace) -> Report:
     results = {
         name: [rated(pesq, ROWS[name], sound, seed) for sound in said for seed in range(1, seeds + 1)]
         for name in options.rows
+        if name in ROWS
     }
     columns = (
         *("line", "PESQ-WB of the mix", "of the recording", "mouth to ear ms, mean", "p95", "concealed or missing %"),
@@ -127,9 +131,14 @@ def run(options: argparse.Namespace) -> Report:
     )
     rows = [_row(name, found) for name, found in results.items()]
     title = f"Speech over a line with a round trip of 80 ms, {len(said) * seeds} calls each"
+    tables, bars = [Table(title, columns, rows)], _bars(results, doubt(pesq, said))
+    if BYSTANDER in options.rows:
+        table, costs = bystander.compare(replace(WAN, loss=0.2), seconds, seed=1)
+        tables.append(table)
+        bars += costs
     return Report(
-        [Table(title, columns, rows)],
-        _bars(results, doubt(pesq, said)),
+        tables,
+        bars,
         figures={"rows": [dict(zip(columns, row, strict=True)) for row in rows]},
     )
 

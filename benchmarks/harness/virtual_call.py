@@ -154,6 +154,7 @@ class _Ear:
     def __init__(self, client: Client, folder: Path, phase: float) -> None:
         self.kinds: Counter[FrameKind] = Counter()
         self.mouth_to_ear: list[float] = []
+        client.session.begin_recording()
         self._client = client
         self._phase = phase
         self._playout = Playout()

@@ -11,7 +11,7 @@ from tcclient.audio.frame import Frame, FrameKind
 from tcclient.audio.jitter import JitterBuffer, PutResult
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import OpusDecoder, OpusError, Pcm, packet_duration, packet_has_fec
-from tcclient.audio.speech import QuietDetector
+from tcclient.audio.speech import PauseDetector
 from tcclient.audio.stretch import lengthen, resize, shorten
 from tcclient.core.media.packet import AudioPacket
 from tcproto.serial import wrapped
@@ -52,7 +52,7 @@ class SpeakerDecoder:
         self._decoder = OpusDecoder()
         self._chunks: deque[_Chunk] = deque()
         """Samples that are decoded and not yet requested: less than one packet."""
-        self._pauses = QuietDetector()
+        self._pauses = PauseDetector()
         self._previous = FrameKind.SILENCE
 
     @property

@@ -86,7 +86,9 @@ class DelayEstimator:
         """Shares of packets by relative delay; the last bucket has those that no delay covers."""
         self._weight = _ASSUMED + _START_WEIGHT
         """Packets in the histogram, until some are forgotten."""
-        self._histogram[0] = _ASSUMED / self._weight
+        self._assumed = _ASSUMED / self._weight
+        """Share of the histogram that was assumed."""
+        self._histogram[0] = self._assumed
         self._histogram[round(START_TARGET / _BUCKET)] = _START_WEIGHT / self._weight
         self._costs = _SHORT_COST * np.abs(_DELAYS - START_TARGET)
         """Seconds, by delay."""
@@ -104,11 +106,13 @@ class DelayEstimator:
         self._minima.clear()
         self.base = None
 
-    def update(self, transit: float, now: float, *, in_order: bool = True) -> None:
+    def update(self, transit: float, now: float, *, in_order: bool = True, repaired: bool = False) -> None:
         """Take the transit of a packet, in seconds, that arrived at ``now``.
 
-        A packet that is not ``in_order`` was overtaken, or lost at first and sent again. Its lateness is no stall.
+        A packet that is not ``in_order`` was overtaken, or lost at first and ``repaired``. Its lateness is no stall.
         """
+        if repaired:
+            self._assume_nothing()
         relative = transit - self._follow(transit, now)
         if in_order:
             self._notice_stall(relative, now)
@@ -116,6 +120,7 @@ class DelayEstimator:
             forget = min(_FORGET, self._weight / (self._weight + 1))
             self._weight += 1
             self._histogram *= forget
+            self._assumed *= forget
             self._histogram[min(int(relative / _BUCKET), _BUCKETS)] += 1 - forget
         self._retarget(now)
 
@@ -151,6 +156,14 @@ class DelayEstimator:
             usual = self._histogram[:-1]
             usual[0] = usual[: buckets + 1].sum()
             usual[1:] = np.concatenate((usual[buckets + 1 :], np.zeros(min(buckets, _BUCKETS - 1))))
+
+    def _assume_nothing(self) -> None:
+        """Forget the punctual packets that were assumed: where packets are lost, more will be."""
+        if self._assumed:
+            self._histogram[0] -= self._assumed
+            self._histogram /= 1 - self._assumed
+            self._weight *= 1 - self._assumed
+            self._assumed = 0.0
 
     def _notice_stall(self, relative: float, now: float) -> None:
         if relative <= self._usual:

@@ -2,8 +2,8 @@
 
 Packets go in as they arrive, with ``JitterBuffer.put``. ``JitterBuffer.get`` returns the next stretch of sound to play,
 labelled with its origin. A late packet waits its turn and is played late, so the speaker lags behind. The lag is made
-up in pauses: silent packets are dropped, and the decoder is asked to shorten quiet frames, and others a little. So a
-stall of the network costs a pause and not a word.
+up in pauses: silent packets are dropped, and the decoder is asked to shorten the frames in them, and others a little
+where the lag is long. So a stall of the network costs a pause and not a word.
 
 The play-out asks in ticks, and a packet has to be there at the tick in which its play-out begins. So delays are chosen
 that are whole ticks apart.
@@ -47,9 +47,11 @@ _TICK_SECONDS: Final = _TICK / SAMPLE_RATE
 _MAX_ADJUST: Final = 480
 """10 ms: the longest pitch period, which the decoder cuts out or repeats."""
 _WORTH_CHANGING: Final = 0.002
-"""Seconds of delay, or as much in late packets, that a change of the delay in quiet sound has to save."""
-_WORTH_HEARING: Final = 0.020
-"""The same where the change may be heard."""
+"""Seconds of delay, or as much in late packets, that a change of the delay in a pause has to save."""
+_WORTH_WAITING: Final = 0.020
+"""The same where play-out waits for a missing packet, for as long as that is worth it."""
+_WORTH_HEARING: Final = 0.100
+"""The same where the change may be heard: a pause comes in a few seconds, and nobody notices what is changed there."""
 
 
 class PutResult(Enum):
@@ -156,7 +158,7 @@ class JitterBuffer:
         base = self._delay.base
         if base is None or abs(transit - base) <= RESYNC_JUMP:
             in_order = not packet.repaired and (newest is None or sequence > newest)
-            self._delay.update(transit, now, in_order=in_order)
+            self._delay.update(transit, now, in_order=in_order, repaired=packet.repaired)
             if fec and newest is not None and sequence == newest + 2:
                 # The frame between arrives now, with this packet, and its lateness counts like any other.
                 self._delay.update(transit + duration / SAMPLE_RATE, now)
@@ -257,7 +259,8 @@ class JitterBuffer:
         missing = head.sequence - self._last.sequence - 1
         if missing <= 0 or self._last.ended or self._concealed >= _MAX_CONCEAL:
             return False
-        return self._delay.choose(self._lag(now), _TICK_SECONDS).steps > 0
+        steps, gain = self._delay.choose(self._lag(now), _TICK_SECONDS)
+        return steps > 0 and gain >= _WORTH_WAITING
 
     def _wait(self, now: float) -> Frame:
         """Invent sound while media time does not move."""
@@ -293,7 +296,7 @@ class JitterBuffer:
 
         What may be heard changes the speed by 5 % at most, and has to save more. A frame is shortened for a shorter
         delay only if more media wait: otherwise the saved time would be spent on waiting for the next frame. Where the
-        delay stays, quiet frames are shortened until the next one begins with a tick.
+        delay stays, frames in pauses are shortened until the next one begins with a tick.
         """
         steps, gain = self._delay.choose(self._lag(now), _TICK_SECONDS)
         most = min(_MAX_ADJUST, head.duration // 2)

@@ -32,6 +32,9 @@ _LOUDEST_FALL: Final = 5.0
 """dB per second by which the loudest frame is forgotten: pauses are found again soon after a speaker became quieter."""
 _QUIET_BELOW: Final = 25.0
 """dB below the loudest frames: the ends of words are louder, and so are most consonants."""
+_PAUSE: Final = 0.12
+"""Seconds of quiet sound after which it is a pause. Within a word there is none so long, and there a change of the
+length by 10 ms costs up to 0.7 of PESQ in the 8 s around it."""
 
 
 def audio_level(pcm: Pcm) -> int:
@@ -65,17 +68,22 @@ class VoiceDetector:
         return self._hangover > 0
 
 
-class QuietDetector:
-    """Tells frames that are so much quieter than the speech around them that nobody hears how long they are."""
+class PauseDetector:
+    """Tells frames in pauses: so much quieter than the speech around them, for so long, that nobody hears how long
+    they are."""
 
     def __init__(self) -> None:
         self._loudest = _USUAL_VOICE
+        self._quiet = 0.0
+        """Seconds of quiet sound in a row."""
 
     def detect(self, pcm: Pcm) -> bool:
-        """Return whether this frame, int16 of shape (n,), is quiet. Give all frames, in order."""
+        """Return whether this frame, int16 of shape (n,), is in a pause. Give all frames, in order."""
         level = _dbov(pcm)
         self._loudest = max(level, self._loudest - _LOUDEST_FALL * len(pcm) / SAMPLE_RATE)
-        return level < self._loudest - _QUIET_BELOW
+        before = self._quiet
+        self._quiet = before + len(pcm) / SAMPLE_RATE if level < self._loudest - _QUIET_BELOW else 0.0
+        return self._quiet > 0 and before >= _PAUSE - 1e-9
 
 
 def _dbov(pcm: Pcm) -> float:

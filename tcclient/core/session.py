@@ -22,6 +22,7 @@ from tcclient.core.joining import Joining
 from tcclient.core.login import Login
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import Way
+from tcclient.core.media.repair import AUDIO_PATIENCE, RECORDING_PATIENCE
 from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import Lives
@@ -69,6 +70,7 @@ class Session:
         self._shown = ShownTexts()
         self._timers = Timers()
         self._seat: Seat | None = None
+        self._sound_patience = AUDIO_PATIENCE
         self._resumption = Resumption(control)
         self._connect(control, settings.fingerprint, now)
 
@@ -205,6 +207,12 @@ class Session:
             self._seat.path.ask_position(now)
 
     # Verbs
+
+    def begin_recording(self) -> None:
+        """Ask for lost sound for as long as a recording can wait for it, in this seat and all that follow."""
+        self._sound_patience = RECORDING_PATIENCE
+        if self._seat is not None:
+            self._seat.media.sound_patience = RECORDING_PATIENCE
 
     def trust_server(self, now: float) -> None:
         """Accept the key of ``ServerKey``."""
@@ -388,6 +396,7 @@ class Session:
             self.ways,
         )
         self.phase = Phase.ROOM
+        self._seat.media.sound_patience = self._sound_patience
         self._seat.subscribe(self._settings.sources)
 
     def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:

@@ -120,6 +120,7 @@ class TrackReception:
             self.recorder.recording.retry()
         else:
             self.recorder = TrackRecorder(directory, room, self._pool, self.clock_of, self._failed)
+            self._connection.session.begin_recording()
             for track in self.tracks.values():
                 self.recorder.add(track)
             self._spawn(self.recorder.run())

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from tcclient.core.media.packet import AudioPacket, VideoPacket
+from tcclient.core.media.repair import RECORDING_PATIENCE
 from tcclient.errors import RecordingError
 from tcclient.recording.clock import ClockMapping, MediaClock, Unwrapper
 from tcclient.recording.folder import Index, free_names
@@ -21,6 +22,8 @@ from tcproto.serial import wrapped
 
 PATIENCE = 0.3
 """Seconds for which entries wait for earlier ones, so that they are written in order."""
+GAP_PATIENCE = RECORDING_PATIENCE + 0.3
+"""Seconds for which sound behind a gap waits, while the missing packets are asked for. Pictures wait with it."""
 CLOCK_PATIENCE = 3.0
 """Seconds for which a stream waits for its clock mapping. After that the time of arrival is used."""
 MAX_ENTRIES = 20_000
@@ -190,13 +193,22 @@ class Take:
             self.failed, self._name, self._newest_sound = False, None, None
 
     def _write(self, now: float, until: float) -> None:
-        for entry in _taken(self._sound, until):
+        while (entry := self._next_sound(until)) is not None:
             self._write_sound(entry, now)
         self._place(now)
         if self._unplaced and not self._movie:
             return
-        for entry in _taken(self._movie, until):
+        for entry in _taken(self._movie, min(until, self._sound[0].at) if self._sound else until):
             self._write_picture(entry)
+
+    def _next_sound(self, until: float) -> _Entry | None:
+        """Remove the next packet that is to be written, and return it; behind a gap it waits longer."""
+        if not self._sound:
+            return None
+        first = self._sound[0]
+        if not self._ended[False] and self._newest_sound is not None and first.order > self._newest_sound.order + 1:
+            until -= GAP_PATIENCE - PATIENCE
+        return heapq.heappop(self._sound) if first.at <= until or len(self._sound) > MAX_ENTRIES else None
 
     def _place(self, now: float) -> None:
         """Set the time of pictures as soon as the sender's clock is known."""

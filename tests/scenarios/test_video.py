@@ -4,84 +4,13 @@ from itertools import pairwise
 
 import pytest
 
-from tcclient.core import events
-from tcclient.participant import Participant
-from tcclient.track import Track
 from tcproto.messages import KeyframeRequest, Kind, Source
-from tcproto.packet import KEYFRAME_INTERVAL, VideoHeader
+from tcproto.packet import KEYFRAME_INTERVAL
 from tcserver.media.forwarding.drops import Drop
+from tests.support.simulation.film import FRAME, TEND, Camera, Viewer
 from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
-FRAME = 0.04
-TEND = 0.05
-
-
-class Camera:
-    """Films.
-
-    A frame is a keyframe if one was requested, or if the last is ``every`` s old. Others refer to the frame before.
-    Each frame contains its name.
-    """
-
-    def __init__(self, world, client, size=3000, every=1e9):
-        self.client = client
-        self.number = client.publish(Kind.VIDEO, Source.CAMERA, "vp8", width=640, height=360)
-        self.frames = {}
-        self.keyframes = []
-        self._world = world
-        self._size = size
-        self._every = every
-        self.filmed = 0
-        self._answered = 0
-        world.until(lambda: client.session.seat.publications.can_send(self.number))
-        self._film(client.clock.now)
-
-    def _film(self, start):
-        asked = len(self.client.told(events.KeyframeRequested))
-        late = self.keyframes and self._world.now - self.keyframes[-1] >= self._every
-        keyframe = self.filmed == 0 or asked > self._answered or late
-        self._answered = asked
-        data = f"frame {self.filmed} ".encode() * (self._size // 8)
-        if self.client.show(self.number, data, self.filmed * 3600, keyframe=keyframe):
-            self.frames[data] = self.filmed
-            if keyframe:
-                self.keyframes.append(self._world.now)
-        self.filmed += 1
-        self.client.clock.at(start + self.filmed * FRAME, lambda: self._film(start))
-
-
-class Viewer:
-    """The track of the client's shell, fed by hand; ``shown`` are (time, frame number)."""
-
-    def __init__(self, world, client, camera):
-        self.shown = []
-        self._world = world
-        self._client = client
-        self._fed = 0
-        room = client.session.seat.room
-        world.until(lambda: any(info.kind is Kind.VIDEO for info in room.publications.values()))
-        (info,) = [info for info in room.publications.values() if info.kind is Kind.VIDEO]
-        self.track = Track(info, participant(client, info.participant), None, self._ask, None)
-        self.track.on_video.append(lambda frame: self.shown.append((world.now, camera.frames[frame.payload])))
-        self._tend()
-
-    def _ask(self, stream):
-        asked = self._client.session.seat.request_keyframe(stream, 0, self._client.clock.now)
-        self._client.pump()
-        return asked
-
-    def _tend(self):
-        for heard in self._client.heard[self._fed :]:
-            if isinstance(heard.packet.header, VideoHeader):
-                self.track.receive(heard.packet, self._client.clock.now)
-        self._fed = len(self._client.heard)
-        self.track.tend(self._client.clock.now)
-        self._world.clock.after(FRAME / 4, self._tend)
-
-
-def participant(client, number):
-    return Participant(client.session.seat.room.members[number], None)
 
 
 def test_everybody_sees_each_picture_once_and_in_order(world):

@@ -42,9 +42,16 @@ def copied_packets(carrier: SealedPacket, type_: int, value: bytes) -> list[Seal
     ]
 
 
-def last_copy_after(carrier: SealedPacket, copies: list[SealedPacket]) -> float:
-    """Return the seconds from the packet after a lost one to the last copy of the lost one, by these copies."""
-    header = carrier.header
-    assert isinstance(header, AudioHeader)
-    distance = max(wrapped(header.sequence - copy.header.sequence) for copy in copies)
-    return (distance - 1) * header.duration_ms / 1000 + COPY_MARGIN
+def farthest_copy(carrier: SealedPacket, copies: list[SealedPacket]) -> int:
+    """Return how many packets the farthest of these copies reaches back."""
+    return max(wrapped(carrier.header.sequence - copy.header.sequence) for copy in copies)
+
+
+def copied_within(farthest: int, frame: float, back: int) -> float:
+    """Return the seconds until the last copy of a lost packet has come; 0 where none can come any more.
+
+    The packet is ``back`` before the one that has just come, copies reach ``farthest`` packets back, and packets last
+    ``frame`` seconds.
+    """
+    left = farthest - back
+    return left * frame + COPY_MARGIN if left > 0 else 0.0

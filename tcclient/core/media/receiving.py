@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from tcclient.core.drops import Drop
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
-from tcclient.core.media.copies import COPY_ITEMS, copied_packets, last_copy_after
+from tcclient.core.media.copies import COPY_ITEMS, copied_packets, copied_within, farthest_copy
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
-from tcclient.core.media.repair import AUDIO_PATIENCE, VIDEO_PATIENCE, Repair, Slot
+from tcclient.core.media.repair import AUDIO_PATIENCE, HEAVY_LOSS, VIDEO_PATIENCE, Repair, Slot
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcproto.beacon import Beacon, BeaconContext, open_beacon
@@ -73,6 +74,8 @@ class MediaReceiver:
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
         self.sound_at = float("-inf")
         """When a packet of sound came last, whether or not it opened."""
+        self.sound_patience = AUDIO_PATIENCE
+        """Seconds after which lost sound is not asked for any more."""
         self.repair = Repair(lambda items: path.send(*items), lambda: path.round_trip)
         self._path = path
         self._opener = opener
@@ -232,7 +235,7 @@ class MediaReceiver:
         slot = _slot(carrier)
         counts = self._series.get(slot)
         if counts is not None and copies:
-            counts.last_copy_after = last_copy_after(carrier, copies)
+            counts.farthest_copy = farthest_copy(carrier, copies)
         for copy in copies:
             if sender.ring.is_new(copy.header, stream.publication):
                 if counts is not None and self.repair.recovered(slot, copy.forward):
@@ -289,7 +292,7 @@ class MediaReceiver:
             repaired = header.sequence < counts.sequence  # forwarded late: it was lost on its way to the server
             counts.sequence = max(header.sequence, counts.sequence)
             if more > 1:
-                self._miss(slot, sealed, more - 1, counts.last_copy_after)
+                self._miss(slot, sealed, more - 1, counts.farthest_copy)
         self._loss.mark(sealed.received_at, self._expected, max(0, self._expected - self._received) + self._repaired)
         self._expected += more
         self._received += 1
@@ -309,20 +312,23 @@ class MediaReceiver:
             self._repaired += 1
         return repaired
 
-    def _miss(self, slot: Slot, sealed: SealedPacket, count: int, wait: float) -> None:
-        """Have the ``count`` packets before this one repaired, if they do not come as copies within ``wait`` seconds.
+    def _miss(self, slot: Slot, sealed: SealedPacket, count: int, farthest: int) -> None:
+        """Have the ``count`` packets before this one repaired, if they do not come as copies.
 
-        A stream loses only what is too much for it.
+        Copies reach ``farthest`` packets back. A stream loses only what is too much for it.
         """
         header, now = sealed.header, sealed.received_at
         if self._path.way is not Way.UDP:
             return
         if isinstance(header, AudioHeader):
             self._missed(now)
-            count = min(count, int(AUDIO_PATIENCE * 1000 / header.duration_ms))
-            self.repair.lost(slot, sealed.forward, count, AUDIO_PATIENCE, wait, now)
+            frame = header.duration_ms / 1000
+            count = min(count, int(self.sound_patience / frame))
+            copied = partial(copied_within, farthest, frame)
+            heavy = self.loss()[0] >= HEAVY_LOSS
+            self.repair.lost(slot, sealed.forward, count, self.sound_patience, now, copied, twice=heavy)
         elif isinstance(header, VideoHeader):
-            self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, 0.0, now)
+            self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, now)
 
     def _open(self, sender: MemberKeys, sealed: SealedPacket, publication: PublicationId, now: float) -> None:
         header = sealed.header

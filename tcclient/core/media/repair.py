@@ -16,6 +16,8 @@ Slot = tuple[int, int, int]
 
 AUDIO_PATIENCE = 0.4
 """Seconds after which lost sound is of no use: a jitter buffer holds packets back for so long at most."""
+RECORDING_PATIENCE = 2.0
+"""The same where it is recorded. The server keeps sound for about 2.5 s."""
 VIDEO_PATIENCE = 0.5
 """Seconds after which a lost piece of a picture is of no use: pieces are collected for so long."""
 REORDER_WAIT = 0.02
@@ -32,6 +34,13 @@ MAX_GAP = 128
 """Packets lost in a row that are asked for, the newest: more of them is an outage, after which a keyframe helps."""
 UNKNOWN_RTT = 0.1
 """Seconds of a round trip that was not measured yet, as in libwebrtc."""
+HEAVY_LOSS = 0.1
+"""Share of packets lost from which sound is asked for twice before an answer can have come.
+
+At 20 % loss one answer in five is lost. To find that out takes a round trip, which all sound would have to wait for.
+"""
+QUICK_TRIES = 4
+"""Requests at even intervals: what a conversation can wait for. After them each interval is twice the one before."""
 QUICKEST = 0.7
 """Part of the usual round trip before which no answer comes: what comes sooner was overtaken, and not lost."""
 _WIDTH = 16
@@ -47,6 +56,8 @@ class _Missing:
     tries: int = 0
     asked_at: float = 0.0
     """When it was asked for first."""
+    twice: bool = False
+    """Whether it is asked for twice before an answer is waited for."""
 
 
 class Repair:
@@ -69,24 +80,35 @@ class Repair:
         """Packets of which a copy has come. The oldest of more than ``MAX_MISSING`` are forgotten."""
         self._overtaken_at = float("-inf")
 
-    def lost(self, slot: Slot, forward: int, count: int, patience: float, wait: float, now: float) -> None:
+    def lost(
+        self,
+        slot: Slot,
+        forward: int,
+        count: int,
+        patience: float,
+        now: float,
+        copied: Callable[[int], float] = lambda _: 0.0,
+        *,
+        twice: bool = False,
+    ) -> None:
         """Note that the ``count`` packets before the forward number are missing.
 
-        They are of use for ``patience`` seconds. They may come as copies within ``wait`` seconds, which costs less.
+        They are of use for ``patience`` seconds. The packet ``back`` before that number may come as a copy within
+        ``copied(back)`` seconds, which costs less. ``twice``: an answer is likely to be lost as well.
         """
-        if now < self._overtaken_at + REORDER_MEMORY:
-            wait = max(wait, REORDER_WAIT)
+        least = REORDER_WAIT if now < self._overtaken_at + REORDER_MEMORY else 0.0
         rtt, _ = self._round_trip()
-        if wait + (UNKNOWN_RTT if rtt is None else rtt) > patience:
-            wait = 0.0  # there is no time for both
+        most = patience - (UNKNOWN_RTT if rtt is None else rtt)
         missing = self._missing.setdefault(slot, {})
         for back in range(min(count, MAX_GAP), 0, -1):
             number = wrapped(forward - back, FORWARD_BITS)
             self._count += number not in missing  # a server may count in circles
-            missing[number] = _Missing(now + wait, now + patience)
+            wait = max(copied(back), least)
+            due = now + wait if wait <= most else now  # if there is no time for both, it is asked for at once
+            missing[number] = _Missing(due, now + patience, twice=twice)
+            self.next_deadline = min(self.next_deadline, due)
         while self._count > MAX_MISSING:
             self._give_up_oldest()
-        self.next_deadline = min(self.next_deadline, now + wait)
 
     def came(self, slot: Slot, forward: int, now: float) -> bool:
         """Note that a packet has come after all; return whether it is an answer. If not, others have overtaken it."""
@@ -143,7 +165,8 @@ class Repair:
                     if not packet.tries:
                         packet.asked_at = now
                     packet.tries += 1
-                    packet.due = now + spacing
+                    hurries = packet.twice and packet.tries % 2
+                    packet.due = now + (MIN_SPACING if hurries else spacing * 2 ** max(0, packet.tries - QUICK_TRIES))
                     asked.append(forward)
                 elif packet.tries and now < packet.until:
                     packet.due = packet.until  # the last answer may still come

@@ -34,8 +34,8 @@ class StreamStatistics:
     """Of the received ones, those that were lost and came when they were asked for again, or as copies."""
     sequence: int = -1
     """The highest sequence number that has come."""
-    last_copy_after: float = 0.0
-    """Seconds from the packet behind a lost one to the last copy of that; 0 where there are no copies."""
+    farthest_copy: int = 0
+    """Packets that the copies behind the latest one reach back; 0 where there are no copies."""
     _first: int = -1
     """Lowest forward number since the series began for us, unwrapped."""
     _highest: int = -1

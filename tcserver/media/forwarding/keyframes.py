@@ -67,6 +67,12 @@ class KeyframeLog:
         """Note that a packet was sealed for nobody: nothing can be replayed before the next keyframe."""
         self._sealed = None
 
+    @property
+    def first_counter(self) -> int:
+        """Counter of the first datagram with the last keyframe, which can be replayed."""
+        assert self._sealed
+        return self._sealed[0][0]
+
     def replay(self, sealer: MediaSealer, receiver: Receiver, opened_at: float) -> list[bytes] | None:
         """Return the datagrams from the keyframe on that a receiver wants and can open; None if it needs a new one.
 

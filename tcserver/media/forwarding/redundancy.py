@@ -31,8 +31,9 @@ LOSSES = {True: (0.01, 0.25, 0.35), False: (0.01, 0.08, 0.15)}
 """Shares of lost packets from which one, two and three copies are sent, to a receiver that is near or is not."""
 MAX_RECEPTIONS = 64
 """Series of a report that are looked at."""
-REMEMBERED = 50
-"""Packets that weigh as much as all those before them: one second of a talker."""
+REMEMBERED = 150
+"""Packets that weigh as much as all those before them: three seconds of a talker. Of fewer, the share that is lost
+varies so much that a copy more is sent now and then for nothing."""
 
 
 def copies_needed(loss: float, rtt: float | None) -> int:

@@ -12,6 +12,9 @@ REORDER_WAIT = 0.02
 """Seconds for which a missing datagram may just have been overtaken, where that has happened."""
 TRIES = 3
 """Requests for a datagram, in case the first is lost. An answer that is lost is missed itself."""
+SECOND_AFTER = 0.03
+"""Seconds from the first request to the second: a client answers one of them, and sound cannot wait for a round trip
+to know that a request was lost."""
 MAX_MISSING = 32
 """Datagrams of a seat that are missed at a time: 0.6 s of sound. The oldest are given up first."""
 NEVER = float("inf")
@@ -55,5 +58,5 @@ class Resends:
             if tries == TRIES or self.up.window.check(counter) is not Verdict.NEW:
                 del self._missing[counter]
                 continue
-            self._missing[counter] = now + spacing, tries + 1
+            self._missing[counter] = now + (spacing if tries else SECOND_AFTER), tries + 1
             yield counter

@@ -32,7 +32,6 @@ class MediaRoom:
 
     __slots__ = (
         "_audiences",
-        "_began",
         "_counters",
         "number",
         "paths_version",
@@ -54,8 +53,6 @@ class MediaRoom:
         self.paths_version = 0
         """Goes up when a path is proven, moved or lost."""
         self._counters = counters
-        self._began: dict[int, int] = {}
-        """Counter of the sealer when each receiver first got a stream, by media id."""
         # An audience lives as long as a series uses it.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
 
@@ -70,21 +67,14 @@ class MediaRoom:
 
     def remove_receiver(self, media_id: int) -> None:
         """Take a seat, of this worker or another, out of the receivers of all streams."""
-        self._began.pop(media_id, None)
         for stream in self.streams.values():
             stream.remove_receiver(media_id)
 
     def change_sealer(self, sealer: MediaSealer) -> None:
         """Seal with another sealer from now on. What the one before has sealed is not sent again."""
         self.sealer = sealer
-        self._began = dict.fromkeys(self._began, 0)
         for stream in self.streams.values():
             stream.forget_numbers()
-
-    def note_receivers(self, receivers: Iterable[Receiver]) -> None:
-        """Note who receives something from now on. Nothing that was sealed before is sent again to them."""
-        for receiver in receivers:
-            self._began.setdefault(receiver.media_id, self.sealer.counter)
 
     def sealed_before(self, media_id: int, series: SeriesName, numbers: Iterable[int]) -> list[bytes]:
         """Return the datagrams with these forward numbers, each once, as far as they are kept for this receiver."""
@@ -92,8 +82,7 @@ class MediaRoom:
         receiver = None if stream is None else stream.receivers.get(media_id)
         if stream is None or receiver is None:
             return []
-        began = self._began[media_id]
-        counters = dict.fromkeys(c for c in stream.counters(series, numbers, receiver) if c >= began)
+        counters = dict.fromkeys(stream.counters(series, numbers, receiver))
         return [datagram for c in counters if (datagram := self.sealer.recent(c)) is not None]
 
     def need_copies(self, ident: int, media_id: int, copies: int) -> None:
@@ -174,7 +163,7 @@ class MediaRoom:
         datagrams = log.replay(self.sealer, receiver, seat.opened_at)
         if datagrams is None or not replays.add(receiver.media_id, datagrams, now):
             return False
-        stream.begin_now(receiver.media_id, spatial)
+        stream.begin_now(receiver.media_id, spatial, log.first_counter)
         return True
 
     def path_changed(self, media_id: int) -> None:

@@ -107,6 +107,7 @@ class MediaStream:
     """A stream of a seat."""
 
     __slots__ = (
+        "_began",
         "_cap",
         "_class",
         "_comfort",
@@ -141,6 +142,8 @@ class MediaStream:
         self.muted = muted
         self.receivers: dict[int, Receiver] = {}
         """By media id."""
+        self._began: dict[int, int] = {}
+        """By media id: counter of the sealer when each receiver began. Nothing before it is sent to it again."""
         self.redundancy_wanted = 0
         """Receivers that want the redundant variant."""
         self.redundancy: Redundancy | None = None
@@ -221,10 +224,12 @@ class MediaStream:
         known = self._series.get(series.spatial << 5 | series.temporal << 1 | series.redundant)
         if known is None or not known.wanted_by(receiver):
             return []
-        return [counter for number in numbers if (counter := known.counter_of(number)) >= 0]
+        began = self._began[receiver.media_id]
+        return [counter for number in numbers if (counter := known.counter_of(number)) >= began]
 
     def forget_numbers(self) -> None:
         """Forget where the packets are: another sealer begins."""
+        self._began = dict.fromkeys(self._began, 0)
         for series in self._series.values():
             series.forget_numbers()
 
@@ -237,8 +242,12 @@ class MediaStream:
         """Let a receiver wait for the next keyframe of a layer, and begin with that."""
         self.waiting.setdefault(spatial, set()).add(media_id)
 
-    def begin_now(self, media_id: int, spatial: int) -> None:
-        """Let a receiver that was sent a keyframe get the layer from the next packet on, if it waits."""
+    def begin_now(self, media_id: int, spatial: int, counter: int) -> None:
+        """Let a receiver that is sent a keyframe get the layer from the next packet on, if it waits.
+
+        ``counter`` is that of the first datagram with the keyframe.
+        """
+        self._began[media_id] = min(self._began.get(media_id, counter), counter)
         waiting = self.waiting.get(spatial)
         if waiting is not None and media_id in waiting:
             waiting.discard(media_id)
@@ -268,14 +277,15 @@ class MediaStream:
             log = self.keyframes[spatial] = KeyframeLog()
         return log
 
-    def change_receivers(self, receivers: Iterable[Receiver], gone: Iterable[int]) -> None:
-        """Add or change receivers, and remove others, from the next packet on."""
+    def change_receivers(self, receivers: Iterable[Receiver], gone: Iterable[int], counter: int) -> None:
+        """Add or change receivers, and remove others, from the next packet on; ``counter`` is now the sealer's."""
         for media_id in gone:
             self.remove_receiver(media_id)
         for receiver in receivers:
             before = self.receivers.get(receiver.media_id)
             self.redundancy_wanted += receiver.redundant - (before is not None and before.redundant)
             self.receivers[receiver.media_id] = receiver
+            self._began.setdefault(receiver.media_id, counter)
             self._follow_redundancy(receiver.media_id, receiver.redundant)
             for spatial, waiting in self.waiting.items():
                 if spatial > receiver.max_spatial:
@@ -286,6 +296,7 @@ class MediaStream:
         """Remove a receiver, if it is one."""
         receiver = self.receivers.pop(media_id, None)
         if receiver is not None:
+            del self._began[media_id]
             self.redundancy_wanted -= receiver.redundant
             self._follow_redundancy(media_id, False)
             for waiting in self.waiting.values():

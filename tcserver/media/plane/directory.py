@@ -222,12 +222,11 @@ class Directory:
         room = self.rooms.get(command.room)
         if room is None:
             return
-        room.note_receivers(command.receivers)
         for ident in command.streams:
             stream = room.streams.get(ident)
             if stream is not None:
                 self._events += room.begin(stream, command.receivers, self._replays, now)
-                stream.change_receivers(command.receivers, command.gone)
+                stream.change_receivers(command.receivers, command.gone, room.sealer.counter)
 
     def _set_speakers(self, command: SetSpeakers, now: float) -> None:
         room = self.rooms.get(command.room)

@@ -68,6 +68,16 @@ def test_one_late_packet_at_the_beginning_is_no_large_share():
     assert follow([0.0, 0.0, 0.0, 0.09] + [0.0] * 100).target <= START_TARGET
 
 
+def test_a_repaired_packet_at_the_beginning_tells_of_more():
+    estimator = follow([0.0] * 8)
+    estimator.update(7.1, 0.16, in_order=False, repaired=True)
+    assert estimator.target == pytest.approx(0.1, abs=0.001)
+    follow([0.0] * 100, estimator, 0.16)
+    assert estimator.target == pytest.approx(0.1, abs=0.001)
+    estimator.update(7.1, 2.2, in_order=False, repaired=True)
+    assert estimator.target == pytest.approx(0.1, abs=0.001), "nothing is left to be forgotten"
+
+
 def test_a_stall_that_is_alone_is_followed_at_once_and_forgotten():
     estimator = follow([0.0] * 1_000)
     follow(np.linspace(0.25, 0.01, 13), estimator, 20.0)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tcclient.audio.speech import HANGOVER, SILENCE_LEVEL, QuietDetector, VoiceDetector, audio_level
+from tcclient.audio.speech import HANGOVER, SILENCE_LEVEL, PauseDetector, VoiceDetector, audio_level
 from tcclient.audio.tone import sine, speech_like
 
 
@@ -80,19 +80,21 @@ def test_faint_sounds_are_no_voice():
     assert not detections(sine(440, 48_000, level=-60)).any()
 
 
-def test_frames_far_below_the_loudest_are_quiet():
+def test_frames_far_below_the_loudest_for_a_while_are_a_pause():
     loud, soft, pause = sine(300, 48_000, level=-20), sine(300, 9_600, level=-40), sine(300, 9_600, level=-50)
-    found = detections(np.concatenate((loud, soft, pause, loud)), QuietDetector())
-    assert list(found) == [False] * 60 + [True] * 10 + [False] * 50
+    found = detections(np.concatenate((loud, soft, pause, loud)), PauseDetector())
+    assert list(found) == [False] * 66 + [True] * 4 + [False] * 50
+    within_a_word = pause[: 6 * 960]
+    assert not detections(np.concatenate((loud, within_a_word, loud)), PauseDetector()).any()
 
 
 def test_a_speaker_who_became_quieter_has_pauses_again():
     loud, quieter, pause = noise(48_000, -10), noise(240_000, -40), noise(9_600, -70)
-    found = detections(np.concatenate((loud, quieter, pause)), QuietDetector())
-    assert found[50:60].all()
+    found = detections(np.concatenate((loud, quieter, pause)), PauseDetector())
+    assert found[56:60].all()
     assert not found[200:300].any()
-    assert found[300:].all()
+    assert found[306:].all()
 
 
-def test_digital_silence_is_quiet_before_anything_was_said():
-    assert QuietDetector().detect(np.zeros(960, np.int16))
+def test_digital_silence_is_a_pause_before_anything_was_said():
+    assert detections(np.zeros(9_600, np.int16), PauseDetector())[6:].all()

@@ -5,8 +5,9 @@ import pytest
 
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
+from tcclient.core.media.repair import RECORDING_PATIENCE
 from tcclient.recording.clock import ClockMapping
-from tcclient.recording.take import CLOCK_PATIENCE, MAX_ENTRIES, PATIENCE, Take
+from tcclient.recording.take import CLOCK_PATIENCE, GAP_PATIENCE, MAX_ENTRIES, PATIENCE, Take
 from tests.support.packets import sound_packet, whole_picture
 
 """As much of a keyframe of 16x16 as a container needs."""
@@ -37,10 +38,35 @@ def test_packets_out_of_order_are_written_in_order(tmp_path: Path, opus: list[by
     speaker.flush(10.0 + PATIENCE / 2)
     assert speaker.paths == []
     speaker.flush(10.0 + PATIENCE)
+    assert speaker.packets_written == 4
     speaker.add_audio(sound_packet(4, 960 * 4, opus[4], 10.4))
     speaker.close()
-    assert speaker.packets_written == 5
-    assert stored(tmp_path / "a.ogg")[:4] == opus[:4]
+    assert stored(tmp_path / "a.ogg") == opus[:6]
+
+
+def test_sound_behind_a_gap_waits_while_the_missing_may_come_and_pictures_with_it(
+    tmp_path: Path, opus: list[bytes]
+) -> None:
+    speaker = Take(tmp_path, "a")
+    speaker.expect_video("vp8", 16, 16)
+    for video in (False, True):
+        speaker.map_clock(video=video, mapping=ClockMapping(0, 5_000_000))
+    for number in (0, 2):
+        speaker.add_audio(sound_packet(number, 960 * number, opus[number], 10.0))
+        speaker.add_video(whole_picture(1800 * number), 10.0 + number * 0.02)
+    speaker.flush(10.0 + RECORDING_PATIENCE)
+    assert (speaker.packets_written, speaker.frames_written) == (1, 1)
+    speaker.add_audio(sound_packet(1, 960, opus[1], 10.0 + RECORDING_PATIENCE))
+    speaker.add_audio(sound_packet(4, 960 * 4, opus[4], 10.1))
+    speaker.flush(10.0 + GAP_PATIENCE)
+    assert (speaker.packets_written, speaker.frames_written) == (3, 2)
+    speaker.flush(10.11 + GAP_PATIENCE)
+    assert speaker.packets_written == 4, "the fourth will not come any more"
+    speaker.add_audio(sound_packet(6, 960 * 6, opus[6], 12.6))
+    speaker.end(video=False)
+    speaker.flush(12.61 + PATIENCE)
+    assert speaker.packets_written == 5, "nor does anything of a track that has ended"
+    speaker.close()
 
 
 def test_without_a_clock_the_time_of_arrival_has_to_do(tmp_path: Path, opus: list[bytes]) -> None:

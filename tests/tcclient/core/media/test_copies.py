@@ -3,7 +3,7 @@
 import pytest
 
 from tcclient.core import Drop, Way, events
-from tcclient.core.media.copies import COPY_MARGIN
+from tcclient.core.media.copies import COPY_MARGIN, copied_within
 from tcproto import messages as m
 from tcproto.copies import Copy, pack_copies
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
@@ -56,7 +56,7 @@ def test_what_was_lost_comes_as_a_copy_once_and_is_not_asked_for(server, pair, s
     give(b, redundant(server, sound, 4, (1, 2)), redundant(server, sound, 5, (2, 4)))
     counts = b.session.seat.media.statistics()[SEALER, Series(a.told(events.Published)[0].stream, redundant=True)]
     assert (counts.received, counts.lost, counts.repaired) == (6, 0, 2)
-    assert counts.last_copy_after == pytest.approx(3 * 0.02 + COPY_MARGIN)
+    assert counts.farthest_copy == 4
     down = b.session.network_statistics().down
     assert (down.lost, down.repaired) == (0, 2)
     assert not b.session.drops[Drop.PACKET_REFUSED], "copies of what has come are not opened"
@@ -64,6 +64,11 @@ def test_what_was_lost_comes_as_a_copy_once_and_is_not_asked_for(server, pair, s
     assert 0 < share <= 2 / packets
     b.session.seat.path.way = Way.STREAM
     assert b.session.seat.media.loss() == (0.0, 0)
+
+
+@pytest.mark.parametrize(("back", "seconds"), [(1, 0.06 + COPY_MARGIN), (3, 0.02 + COPY_MARGIN), (4, 0.0), (9, 0.0)])
+def test_a_copy_is_waited_for_as_long_as_one_can_come(back, seconds):
+    assert copied_within(4, 0.02, back) == pytest.approx(seconds)
 
 
 def test_a_whole_packet_as_a_copy(server, pair, sound):

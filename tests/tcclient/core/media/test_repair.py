@@ -1,5 +1,7 @@
 """What was lost on the way down is asked for again, while it may still be of use."""
 
+from itertools import accumulate
+
 import pytest
 
 from tcclient.core import Way
@@ -8,6 +10,8 @@ from tcclient.core.media.repair import (
     MAX_GAP,
     MAX_MISSING,
     MIN_SPACING,
+    QUICK_TRIES,
+    RECORDING_PATIENCE,
     REORDER_MEMORY,
     REORDER_WAIT,
     UNKNOWN_RTT,
@@ -38,7 +42,7 @@ class Bench:
         self.datagrams.append([parse_retransmission_request(item.value) for item in items])
 
     def lose(self, forward: int = 10, count: int = 1, patience: float = AUDIO_PATIENCE, wait: float = 0.0, slot=SLOT):
-        self.repair.lost(slot, forward, count, patience, wait, self.now)
+        self.repair.lost(slot, forward, count, patience, self.now, lambda back: wait)
 
     def run(self, seconds: float) -> list[float]:
         """Let time pass; return when something was asked for, in seconds from now."""
@@ -67,7 +71,7 @@ def test_what_is_missing_is_asked_for_at_once_and_again_after_each_round_trip_wh
         ((0.2, 0.05), 0.9, 3),
         ((0.5, 0.0), AUDIO_PATIENCE, 0),
         ((None, 0.0), AUDIO_PATIENCE, 3),
-        ((0.08, 0.0), 2.0, MAX_TRIES),
+        ((0.08, 0.0), 2.0, 8),
     ],
 )
 def test_how_often_depends_on_the_round_trip(rtt, patience, times):
@@ -76,7 +80,22 @@ def test_how_often_depends_on_the_round_trip(rtt, patience, times):
     asked = bench.run(5)
     assert len(asked) == times
     spacing = max(MIN_SPACING, (UNKNOWN_RTT if rtt[0] is None else rtt[0]) + max(0.01, 2 * rtt[1]))
-    assert asked == pytest.approx([n * spacing for n in range(times)])
+    steps = [spacing * 2 ** max(0, n - QUICK_TRIES) for n in range(times)]
+    assert asked == pytest.approx([0, *accumulate(steps[1:])][:times])
+
+
+def test_where_much_is_lost_it_is_asked_for_twice_before_an_answer_is_waited_for():
+    bench = Bench()
+    bench.repair.lost(SLOT, 10, 1, AUDIO_PATIENCE, bench.now, twice=True)
+    starts = (0, 0.09 + MIN_SPACING, 0.18 + 2 * MIN_SPACING)
+    assert bench.run(1) == pytest.approx([start + after for start in starts for after in (0, MIN_SPACING)])
+
+
+def test_each_packet_waits_for_the_copies_that_can_still_come_of_it():
+    bench = Bench()
+    bench.repair.lost(SLOT, 10, 3, AUDIO_PATIENCE, bench.now, lambda back: {1: 0.05, 2: 0.03, 3: 0.0}[back])
+    assert bench.run(0.06) == pytest.approx([0, 0.03, 0.05])
+    assert [items[0].base for items in bench.datagrams] == [7, 8, 9]
 
 
 def test_an_answer_ends_it_also_a_late_one():
@@ -244,6 +263,27 @@ def test_pictures_are_repaired(server, pair):
     give(b, server.forwarded[-3], server.forwarded[-1])
     server.advance(VIDEO_PATIENCE - 0.1)
     assert len(requests(b)) > 1
+
+
+@pytest.mark.parametrize("seated", [True, False])
+def test_where_it_is_recorded_sound_is_asked_for_longer(server, seated):
+    a, b = server.seated(1)[0], server.connect()
+    if not seated:
+        b.session.begin_recording()
+    b.login()
+    if seated:
+        b.session.begin_recording()
+    sound_of(server, (a, b))
+    data = undelivered(server, a, 3)
+    give(b, data[0], data[2])
+    server.advance(AUDIO_PATIENCE)
+    requests(b)
+    server.advance(RECORDING_PATIENCE / 4)
+    assert requests(b)
+    server.advance(RECORDING_PATIENCE)
+    requests(b)
+    server.advance(RECORDING_PATIENCE)
+    assert requests(b) == []
 
 
 def test_numbers_that_go_round_in_circles_are_missed_once():

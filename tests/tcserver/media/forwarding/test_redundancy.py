@@ -112,15 +112,15 @@ def reception(received: int, lost: int, stream: int = STREAM, sealer: int = SEAL
 
 def test_the_share_that_is_lost_follows_the_reports():
     loss, now = ReportedLoss(), 0.0
-    for second in range(1, 11):
+    for second in range(1, 21):
         now += REPORT_INTERVAL
         assert loss.update([reception(40 * second, 10 * second)], now)
     assert loss.share == pytest.approx(0.2, abs=0.01)
     assert not loss.update([reception(0, 10_000)], now + REPORT_INTERVAL / 4), "too soon"
-    for second in range(11, 21):
+    for second in range(21, 41):
         now += REPORT_INTERVAL
-        loss.update([reception(40 * second, 100)], now)
-    assert loss.share < 0.001
+        loss.update([reception(40 * second, 200)], now)
+    assert loss.share < 0.003
     before = loss.share
     loss.update([reception(5, 0)], now + 1)
     assert loss.share == before, "the series began anew"
@@ -147,7 +147,7 @@ def test_a_report_shapes_the_variant_for_all_who_get_it_and_for_nobody_else():
     world.plane.seats[lossy.media_id].path.rtt = 0.3
     for sequence in range(8):
         send(world, talker, audio(STREAM, sequence))
-    world.receive(lossy, report(lossy, reception(85, 15), reception(5, 0, 99), reception(5, 0, sealer=1)))
+    world.receive(lossy, report(lossy, reception(170, 30), reception(5, 0, 99), reception(5, 0, sealer=1)))
     sent = dict(send(world, talker, audio(STREAM, 8)))
     assert sent[lossy.address] == sent[other.address]
     assert (copies_in(sent[lossy.address]), copies_in(sent[clean.address])) == (2, 0)

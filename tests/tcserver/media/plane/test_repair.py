@@ -7,7 +7,7 @@ from tcproto.feedback import REPEAT_INTERVAL, RetransmissionRequest
 from tcproto.messages import Kind
 from tcproto.packet import Series
 from tcserver.media.forwarding.drops import Drop
-from tcserver.media.forwarding.keyframes import BURST, BURST_INTERVAL
+from tcserver.media.forwarding.keyframes import BURST, BURST_INTERVAL, KEY_DELIVERY
 from tcserver.media.forwarding.repeats import ASKED, MAX_REMEMBERED, REPEATED, Repeats
 from tcserver.media.forwarding.stream import KEPT_NUMBERS
 from tcserver.media.interface import OpenSealer, Receiver
@@ -103,6 +103,30 @@ def test_nothing_is_sent_again_from_before_the_asker_was_sent_anything():
     assert talk.ask(talk.other, request(base=0, bitmap=0b111)) == talk.sent[3:]
     talk.world.forward(talk.talker, STREAM, [talk.near])
     assert talk.ask(talk.other, request(base=3)) == []
+
+
+def test_nothing_of_a_stream_is_sent_again_from_before_the_asker_got_that_stream():
+    talk = Talk()
+    talk.world.publish(talk.other, STREAM + 1, to=[talk.near, talk.far])
+    send(talk.world, talk.other, audio(STREAM + 1, 0))
+    later = request(Series(STREAM + 1), bitmap=0b1)
+    talk.world.forward(talk.other, STREAM + 1, [talk.far])
+    send(talk.world, talk.other, audio(STREAM + 1, 1))
+    talk.world.forward(talk.other, STREAM + 1, [talk.near, talk.far])
+    assert talk.ask(talk.near, later) == [], "it had the stream before, and gave it up"
+    sent = dict(send(talk.world, talk.other, audio(STREAM + 1, 2)))[talk.near.address]
+    assert talk.ask(talk.near, request(Series(STREAM + 1), base=2), later) == [sent]
+    assert len(talk.ask(talk.far, later)) == 2
+
+
+def test_who_began_with_a_replayed_keyframe_may_ask_for_what_was_lost_of_that():
+    talk = Talk(Kind.VIDEO)
+    talk.world.now += KEY_DELIVERY
+    packets = [keyframe(STREAM, 0), video(STREAM, 1), keyframe(STREAM, 2), video(STREAM, 3)]
+    sent = [dict(send(talk.world, talk.talker, packet))[talk.near.address] for packet in packets]
+    talk.world.forward(talk.talker, STREAM, [talk.near, talk.other])
+    assert [datagram for _, datagram in talk.world.receive(talk.other)] == sent[2:]
+    assert talk.ask(talk.other, request(base=1, bitmap=0b11)) == sent[2:]
 
 
 def test_what_another_sealer_has_sealed_is_forgotten():
