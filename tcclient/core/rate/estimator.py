@@ -15,7 +15,7 @@ LEAST = 30e3
 MOST = 4e6
 """Bits per second beyond which nothing is estimated, unless the owner knows better."""
 NEVER = float("inf")
-CONGESTED, FREE = 0.06, 0.03
+CONGESTED, FREE = 0.06, 0.045
 """Seconds of waiting from which a way is congested, and below which it is no more."""
 IN_USE = 0.75
 """Share of the estimate below which the application limits what comes, and not the way."""
@@ -24,7 +24,7 @@ TARGET, TARGET_RATE, TARGET_POWER = 0.016, 1e6, 0.5
 
 RFC 8698 (4.3) has a power of 1, with which a flow of 250 kbit/s holds a queue of 80 ms.
 """
-LEAST_TARGET, MOST_TARGET = 0.010, 0.050
+LEAST_TARGET, MOST_TARGET = 0.010, 0.040
 CALM = 0.4
 """Share of that, up to which the way is calm, and the rate may grow fast. Below 1, or it would swing."""
 CALM_FOR, LONG_CALM = 0.5, 3.0
@@ -33,8 +33,8 @@ STEADY_GROWTH = 0.1
 """Share by which it grows so in a second."""
 HEADROOM, HEADROOM_RATE = 1.5, 16e3
 """It is at most so many times of what is in use, and so many bits per second more: one voice."""
-QUEUE_BOUND = 0.05
-"""Seconds of waiting that the fast growth may cause (QBOUND of RFC 8698)."""
+QUEUE_BOUND = 0.06
+"""Seconds of waiting that the fast growth may cause (QBOUND of RFC 8698, which has 0.05)."""
 SMOOTHING = 0.5
 """Seconds that it takes to follow the wait (TAU of RFC 8698)."""
 DRAIN = 0.1
@@ -45,13 +45,17 @@ AFTER_DRAIN = 0.9
 """Share of it that is sent when the queue has drained."""
 EMPTY = 0.005
 """Seconds of waiting that count as no queue."""
-PAUSE_EACH, PAUSE, PAUSE_SHARE = 15.0, 0.4, 0.8
+PAUSE_EACH, PAUSE, PAUSE_SHARE = 20.0, 0.4, 0.8
 """If the queue was not empty for so long, only a share is sent for a moment. Otherwise the aimed-at wait would in time
 count as none (``BASE_SPAN``)."""
-CERTAIN = 0.05
+AFTER_PAUSE = 1.5
+"""Seconds from the begin of a pause in which the rate does not grow fast: that there is no queue now, tells nothing."""
+CERTAIN = 0.03
 """Share of packets that may be lost beyond what the link loses, before that counts."""
 DEVIATIONS = 2.5
 """Standard deviations that may be lost beyond that: one of a hundred measurements is wrong."""
+MOST_LOSS = 0.4
+"""Share that the link may lose; nobody sends more to make up for more."""
 LOSS_DELAY, LOSS_SCALE = 0.01, 0.01
 """Seconds of waiting that count the same as this share of excess loss (DLOSS and PLRREF of RFC 8698); it goes with the
 square."""
@@ -178,14 +182,15 @@ class RateEstimator:
         """Return the rate that keeps the wait near the one that is aimed at; ``more`` is the change of the signal."""
         sent = self._sent()
         target = min(MOST_TARGET, max(LEAST_TARGET, TARGET * (TARGET_RATE / rate) ** TARGET_POWER))
-        if self._arrivals.queue > CALM * target or excess:
+        if self._arrivals.queue > CALM * target or excess or now - self._pause_from < AFTER_PAUSE:
             self._calm_since = now
         if now - self._calm_since >= CALM_FOR:
             growth = min(0.5, QUEUE_BOUND / (self.round_trip + STEP + 0.12))  # 0.12 s: DFILT of RFC 8698
             return max(rate, min((1 + growth) * sent, rate * (1 + step)), self._beyond_use(now, rate, step))
         rate -= rate * ((self._signal - target) * step / SMOOTHING + 2 * more)
         if excess:
-            rate = min(rate, max(0.5 * rate, DRAINED_SHARE * sent))
+            passed = self.received / (1 - min(MOST_LOSS, self._arrivals.floor))
+            rate = min(rate, max(0.5 * rate, DRAINED_SHARE * passed))
         return rate
 
     def _beyond_use(self, now: float, rate: float, step: float) -> float:
@@ -210,4 +215,4 @@ class RateEstimator:
     def _sent(self) -> float:
         """Return the bits per second that were sent for those that came."""
         lost = max(self._arrivals.floor, min(self._arrivals.loss, self._arrivals.floor + 0.1))
-        return self.received / (1 - min(0.4, lost))
+        return self.received / (1 - min(MOST_LOSS, lost))

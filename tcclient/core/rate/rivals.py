@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 STANDING = 3.0
-"""Seconds for which a queue stands until it counts as that of another flow. Our own is drained in less."""
+"""Seconds for which a queue stands until it may count as that of another flow. Our own is drained in less."""
 LEAST_QUEUE = 0.05
 """Seconds of waiting that nobody goes below in that time."""
 LEAST_SPREAD = 0.01
 """Seconds by which the wait varies in that time, at least. If it does not, it is no queue, but a longer way."""
+JUMP, JUMP_TIME = 0.06, 0.5
+"""Seconds by which the wait grows, and in how many, if the link has become slower: then all begins again."""
+SHRUNK = 0.75
+"""Share to which what comes of ours falls while we give way beside others. Alone, all that the link carries is ours."""
 OBEYED = 1.2
 """Times of the rate that was allowed within a second: what is sent beyond that ignores it. Encoders are not exact."""
-FREE, FREE_FOR = 0.02, 5.0
+FREE, FREE_FOR = 0.02, 2.0
 """Seconds of waiting below which, for so many seconds, the other flow is gone."""
 DECREASE, INCREASE = 0.7, 0.53
 """Share that is left after a loss, and packets more in each round trip: as fair to TCP as 0.5 and 1 (RFC 8312, 5.2)."""
 SEGMENT = 12e3
 """Bits of a packet of TCP."""
+FASTEST = 0.5
+"""Share by which the rate grows in a second, at most."""
 FALL = 0.75
 """Share of its peak to which the queue falls when another flow has lost something, and slows down."""
+
+
+class _Step(NamedTuple):
+    at: float
+    wait: float
+    rate: float
+    """What was allowed."""
+    sent: float
 
 
 class Rivals:
@@ -29,8 +44,8 @@ class Rivals:
         self.are_there = False
         self.is_longer = False
         """Whether the way is longer than it was."""
-        self._waits: deque[tuple[float, float, float]] = deque()
-        """Time, wait and rate of each step for which the queue stands; ``STANDING`` seconds of them."""
+        self._waits: deque[_Step] = deque()
+        """The steps for which the queue stands; ``STANDING`` seconds of them."""
         self._free_since: float | None = None
         self._peak = 0.0
         self._cut_at = float("-inf")
@@ -45,19 +60,23 @@ class Rivals:
             self._look_free(now, wait)
             return rate
         waits = self._waits
-        allowed = max((before for at, _, before in waits if at > now - 1), default=rate)
-        if wait < LEAST_QUEUE or sent > OBEYED * allowed:
+        allowed = max((step.rate for step in waits if step.at > now - 1), default=rate)
+        jumped = any(wait - step.wait > JUMP for step in waits if step.at > now - JUMP_TIME)
+        if wait < LEAST_QUEUE or sent > OBEYED * allowed or jumped:
             waits.clear()
             return rate
-        waits.append((now, wait, rate))
-        if now - waits[0][0] < STANDING:
+        waits.append(_Step(now, wait, rate, sent))
+        first = waits[0]
+        if now - first.at < STANDING:
             return rate
-        seen = [wait for _, wait, _ in waits]
-        if max(seen) - min(seen) < LEAST_SPREAD:
+        if max(step.wait for step in waits) - min(step.wait for step in waits) < LEAST_SPREAD:
             self.is_longer = True
-        else:
+        elif sent < SHRUNK * first.sent:
             self.are_there, self._peak, self._free_since = True, wait, None
-            rate = max(rate, waits[0][2])
+            rate = max(rate, first.rate)
+        else:
+            waits.popleft()
+            return rate
         waits.clear()
         return rate
 
@@ -68,7 +87,7 @@ class Rivals:
         if (lost or wait < FALL * self._peak) and now - self._cut_at > whole:
             self._peak, self._cut_at = wait, now
             return rate * DECREASE
-        return rate + INCREASE * SEGMENT / whole**2 * step
+        return rate + min(INCREASE * SEGMENT / whole**2, FASTEST * rate) * step
 
     def _look_free(self, now: float, wait: float) -> None:
         if wait >= FREE:

@@ -7,10 +7,13 @@ from tcclient.core.rate.rivals import FREE_FOR, STANDING, Rivals
 STEP = 0.1
 
 
-def watched(rivals: Rivals, waits: list[float], rate: float = 100e3, sent: float = 0.0) -> float:
-    """Let the waits of some steps be seen; return the rate at the end, of which each step would take a tenth."""
+def watched(rivals: Rivals, waits: list[float], rate: float = 100e3, sent: float | None = None) -> float:
+    """Let the waits of some steps be seen; return the rate at the end, of which each step takes a tenth.
+
+    What was sent is the rate, unless told.
+    """
     for number, wait in enumerate(waits):
-        rate = 0.9 * rivals.watch(STEP * number, wait, rate, sent)
+        rate = 0.9 * rivals.watch(STEP * number, wait, rate, rate if sent is None else sent)
     return rate / 0.9
 
 
@@ -29,13 +32,21 @@ def test_a_queue_that_stands_though_we_give_way_is_that_of_another() -> None:
 def test_a_queue_of_ours_is_none_of_another() -> None:
     for waits, sent in (
         ([0.3 - 0.01 * number for number in range(28)] * 2, 90e3),  # drains, and comes back
-        (saw(10), 121e3),  # more was sent than was allowed
-        ([0.03] * 100, 90e3),
+        (saw(10), 130e3),  # more than was allowed
+        ([0.03] * 100, None),
+        ([0.06, 0.07, 0.3, 0.28, 0.26] * 20, None),  # the link becomes slower again and again
     ):
         rivals = Rivals()
         watched(rivals, waits, sent=sent)
         assert not rivals.are_there
         assert not rivals.is_longer
+
+
+def test_where_what_comes_stays_the_same_it_is_all_that_the_link_carries() -> None:
+    rivals = Rivals()
+    for number, wait in enumerate(saw(10)):
+        rivals.watch(STEP * number, wait, 100e3, 95e3)
+    assert not rivals.are_there
 
 
 def test_a_wait_that_never_varies_is_a_longer_way() -> None:
