@@ -34,6 +34,7 @@ BENCHMARKS = {
     "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",
     "speech": "How does speech sound after a bad line, and what does its repair cost in bytes?",
     "jitter": "How does speech sound where datagrams come unevenly, and what delay does that cost?",
+    "congestion": "What rate does a sender take on a narrow link, with what queue, and what do others take?",
     "recovery": "How long is nothing heard after a fault of the line or of the server, and do others notice?",
     "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",
