@@ -34,6 +34,7 @@ class MediaRoom:
         "_audiences",
         "_began",
         "_counters",
+        "_ranking",
         "number",
         "paths_version",
         "sealer",
@@ -54,6 +55,8 @@ class MediaRoom:
         self.paths_version = 0
         """Goes up when a path is proven, moved or lost."""
         self._counters = counters
+        self._ranking: tuple[int, ...] = ()
+        """As the streams know it."""
         self._began: dict[int, int] = {}
         """Counter of the sealer when each receiver first got a stream, by media id."""
         # An audience lives as long as a series uses it.
@@ -126,8 +129,19 @@ class MediaRoom:
     def decide(self, now: float) -> Iterator[SpeakersChanged]:
         """Decide who speaks and who is dominant; return what changed, if anything."""
         changed = self.speakers.decide(self.number, now)
+        self.follow_ranking()
         if changed is not None:
             yield changed
+
+    def follow_ranking(self) -> None:
+        """Tell the streams of sound where they are in the ranking, where that has changed."""
+        ranking = self.speakers.ranking
+        if ranking is self._ranking:
+            return
+        self._ranking = ranking
+        ranks = {stream: rank for rank, stream in enumerate(ranking)}
+        for stream in self.streams.values():
+            stream.take_rank(ranks.get(stream.ident, len(ranking)))
 
     def begin(
         self, stream: MediaStream, receivers: Iterable[Receiver], replays: Replays, now: float
@@ -328,7 +342,7 @@ class MediaRoom:
         wanting = (
             media_id
             for media_id, receiver in stream.receivers.items()
-            if series.wanted_by(receiver) and media_id not in waiting
+            if series.wanted_by(receiver) and stream.is_for(receiver) and media_id not in waiting
         )
         members = frozenset((stream.publisher, *wanting))
         audience = self._audiences.get(members)
