@@ -36,6 +36,7 @@ from tcclient.core.membership.snapshots import SnapshotRequests
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
+from tcproto.datagram import Item
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Kind, Source, StreamChoice
@@ -96,6 +97,7 @@ class Seat:
             lambda: self.feedback.redundant,
             self._subscription_changed,
             lambda: self.media.forgive_losses(),
+            self._send_by_udp,
         )
         self.media = MediaReceiver(
             self.path,
@@ -106,6 +108,7 @@ class Seat:
             drops,
             self.feedback.missed,
             self.subscription.arrivals,
+            self.subscription.probes,
         )
         recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
@@ -412,6 +415,10 @@ class Seat:
         """Expect to hear those who begin to speak. Who speaks is not taken from the server, see ``Audible``."""
         if self.watchdog.speaking(message.started, message.stopped, now):
             self.path.expect(speech=True)
+
+    def _send_by_udp(self, item: Item) -> None:
+        if self.path.way is Way.UDP:
+            self.path.send(item)
 
     def _subscription_changed(self, asked: messages.Subscribe) -> None:
         self.media.wants_changed()

@@ -32,6 +32,8 @@ class Line(NamedTuple):
     """Bit/s that came of late, with all headers. While a queue stands, that is what the line can bear."""
     queue: float
     """Seconds that datagrams wait longer than the quickest."""
+    proven: float | None = None
+    """Bit/s that it would bear, as probes have shown; None: nobody knows."""
 
 
 @dataclass(slots=True)
@@ -47,12 +49,15 @@ class Arrivals:
     """Counts the room datagrams of the last ``KEPT`` seconds."""
 
     def __init__(self) -> None:
+        self.total = 0
+        """Bytes of all that came down, with the headers of IP and UDP."""
         self.latest = float("-inf")
         """When a datagram came last."""
         self._buckets: deque[_Bucket] = deque()
 
     def datagram(self, size: int, delay: float | None, now: float) -> None:
         """Count a datagram: its bytes, and its seconds behind the quickest; None: they say nothing."""
+        self.total += size + IP_UDP
         self.latest = now
         number = int(now / BUCKET)
         buckets = self._buckets
@@ -64,6 +69,10 @@ class Arrivals:
         bucket.size += size + IP_UDP
         if delay is not None and (bucket.delay is None or delay < bucket.delay):
             bucket.delay = delay
+
+    def other(self, size: int) -> None:
+        """Count a datagram that is not of the room."""
+        self.total += size + IP_UDP
 
     def packet(self, layer: Layer, size: int) -> None:
         """Count bytes of the last datagram for the layer of a stream."""

@@ -23,14 +23,22 @@ TRIAL_QUEUE = 0.06
 """The same right after a step up, which is easily taken back."""
 HOLD = 0.25
 """Seconds for which a queue has to stand: what a stall has held up, or a keyframe, is soon gone."""
+GROWTH = 0.2
+"""Seconds by which a queue grows then, so that nobody waits any longer: a keyframe alone makes less where all fits."""
 FALL = 0.02
 """Seconds by which a queue is shorter that drains; the size of packets makes smaller differences."""
 SETTLE = 0.3
 """Seconds from a step to datagrams that the server has sent after it: a round trip, where it is a long one."""
 USABLE = 0.9
 """Part of what came while the queue stood that is used from then on: the rest lets the queue drain."""
+USABLE_FOR_MORE = 0.95
+"""The same for a step up, which is taken back if a queue comes of it."""
 STABLE = 8.0
 """Seconds without a queue until a step up."""
+UNPROVEN = 30.0
+"""The same where nothing tells that the line bears it: a step that fails is heard."""
+PROOF = 3.0
+"""Seconds before a step up from which probes are of use."""
 MAX_STABLE = 120.0
 """The same after steps up that failed again and again."""
 TRIAL = 10.0
@@ -58,19 +66,30 @@ class Offer(NamedTuple):
     """The most important first."""
 
 
+class _Mark(NamedTuple):
+    """A queue that is too long and does not fall."""
+
+    since: float
+    first: float
+    """Seconds, then."""
+    most: float
+    """Seconds, since then."""
+
+
 class Ladder:
     """Decides what is received: ``voices`` at a time (0: all), and no layers of pictures that are ``given_up``."""
 
     def __init__(self) -> None:
         self.voices = 0
         self.given_up: frozenset[Layer] = frozenset()
-        self._marked: tuple[float, float] | None = None
-        """Since when the queue is too long and does not fall, and how long it was at most."""
+        self._marked: _Mark | None = None
         self._stepped_at = 0.0
         self._stable_since = 0.0
         self._stable = STABLE
         self._raised: tuple[float, int, frozenset[Layer]] | None = None
         """When the last step up was, and what it was from."""
+        self.capacity = 0.0
+        """Bit/s that came while a queue stood."""
         self._lowered: Line | None = None
         """The line at the last step down."""
         self._ignored = 0.0
@@ -80,6 +99,10 @@ class Ladder:
     def is_limiting(self) -> bool:
         """Whether something is given up."""
         return bool(self.voices or self.given_up)
+
+    def wants_proof(self, now: float) -> bool:
+        """Return whether a step up waits for nothing but a proof that the line bears it."""
+        return self.is_limiting and now >= self._stable_since + self._stable - PROOF
 
     def look(self, line: Line, offer: Callable[[], Offer], now: float) -> bool:
         """Take the line as it is; return whether something else is given up now. ``offer`` is asked where it matters.
@@ -91,17 +114,18 @@ class Ladder:
         queue = line.queue - self._ignored
         if queue < (TRIAL_QUEUE if in_trial else QUEUE):
             self._marked = self._lowered = None
-            return self._rest(offer, now)
+            return self._rest(line, offer, now)
         self._stable_since = now
         if now - queue < self._stepped_at + SETTLE:
             return False  # what comes now was sent before the last step
-        if self._marked is None or line.queue < self._marked[1] - FALL:
-            self._marked = now, line.queue
-        self._marked = self._marked[0], max(self._marked[1], line.queue)
-        if now < self._marked[0] + HOLD:
+        if self._marked is None or line.queue < self._marked.most - FALL:
+            self._marked = _Mark(now, line.queue, line.queue)
+        self._marked = self._marked._replace(most=max(self._marked.most, line.queue))
+        if now < self._marked.since + HOLD and line.queue < self._marked.first + GROWTH:
             return False
         self._marked = None
         self._stepped_at = now
+        self.capacity = line.bitrate
         if in_trial:
             return self._take_back()
         if self._lowered is not None and _is_elsewhere(self._lowered, line):
@@ -127,22 +151,25 @@ class Ladder:
         self.given_up = given_up
         return changed
 
-    def _rest(self, offer: Callable[[], Offer], now: float) -> bool:
+    def _rest(self, line: Line, offer: Callable[[], Offer], now: float) -> bool:
         if self._raised is not None and now >= self._raised[0] + TRIAL:
             self._raised, self._stable = None, STABLE
         if not self.is_limiting or now < self._stable_since + self._stable:
             return False
+        offered = offer()
+        missing = [part for part in offered.pictures if part.layer in self.given_up]
+        more = max(offered.voices, default=0.0) if self.voices else missing[0].bitrate if missing else 0.0
+        known = max(self.capacity, line.proven or 0.0)
+        is_proven = line.bitrate + more <= known * USABLE_FOR_MORE
+        if not is_proven and (line.proven is not None or now < self._stable_since + UNPROVEN):
+            return False
         self._stable_since = now
         self._raised = now, self.voices, self.given_up
-        return self._raise(offer())
-
-    def _raise(self, offer: Offer) -> bool:
         if self.voices:
-            self.voices = self.voices + 1 if self.voices + 1 < offer.talkers else 0
-            return True
-        missing = [part.layer for part in offer.pictures if part.layer in self.given_up]
-        self.given_up = frozenset(missing[1:])
-        return bool(missing)
+            self.voices = self.voices + 1 if self.voices + 1 < offered.talkers else 0
+        else:
+            self.given_up = frozenset(part.layer for part in missing[1:])
+        return True
 
     def _take_back(self) -> bool:
         assert self._raised is not None

@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from tcclient.core.control import Line as ControlLine
 from tcclient.core.downlink.arrivals import Arrivals, Layer
+from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.timers import NEVER
+from tcproto.datagram import Item
 from tcproto.errors import Refusal
 from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, Subscribe
 
@@ -42,7 +44,8 @@ class Subscription:
     """Asks the server for what is wished, and for less while the line is too thin.
 
     ``dominant`` returns the dominant speaker, ``is_redundant`` whether copies are wanted. ``changed`` is called before
-    something else is asked for, ``congested`` while datagrams wait on the line.
+    something else is asked for, ``congested`` while datagrams wait on the line. ``send`` sends an item by UDP, if that
+    is in use.
     """
 
     def __init__(
@@ -53,11 +56,13 @@ class Subscription:
         is_redundant: Callable[[], bool],
         changed: Callable[[Subscribe], None],
         congested: Callable[[], None],
+        send: Callable[[Item], None],
     ) -> None:
         self.wishes = Wishes()
         self.asked = Subscribe(0, ())
         """What was asked for last."""
         self.arrivals = Arrivals()
+        self.probes = BandwidthProbes()
         self.ladder = Ladder()
         self._room = room
         self._control = control
@@ -65,6 +70,7 @@ class Subscription:
         self._is_redundant = is_redundant
         self._changed = changed
         self._congested = congested
+        self._send = send
         self._bitrates: dict[Layer, float] = {}
         """Of pictures, those that are given up included, bit/s."""
         self._offered = Offer((), 0, ())
@@ -96,12 +102,14 @@ class Subscription:
         if self.ladder.given_up:
             before = self._offered
             self._owes |= self.ladder.follow(self._offer(now), before)
-        line = self.arrivals.line(now)
+        line = self.arrivals.line(now)._replace(proven=self.probes.rate(now))
         if line.queue >= QUEUE:
             self._congested()
         self._owes |= self.ladder.look(line, lambda: self._offer(now), now)
         if self._owes:
             self._owes = not self.again()
+        if self.ladder.wants_proof(now) and (item := self.probes.request(self.ladder.capacity, now)) is not None:
+            self._send(item)
 
     def given_up(self, info: PublicationInfo) -> int | None:
         """Return the lowest layer of a publication that is given up; None: none of them."""

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from tcclient.core.downlink.arrivals import OVERHEAD, Arrivals, Layer
+from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.drops import Drop
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
@@ -63,7 +64,7 @@ class MediaReceiver:
     """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason.
 
     ``heard`` is called with each packet that opened, and ``now``, ``missed`` where sound was lost, with ``now``.
-    ``arrivals`` is told what comes.
+    ``arrivals`` and ``probes`` are told what comes.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class MediaReceiver:
         drops: Counter[Drop],
         missed: Callable[[float], None],
         arrivals: Arrivals,
+        probes: BandwidthProbes,
     ) -> None:
         self.beacons: list[tuple[MemberKeys, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
@@ -92,6 +94,7 @@ class MediaReceiver:
         self._drops = drops
         self._missed = missed
         self._arrivals = arrivals
+        self._probes = probes
         self._queue: list[MediaPacket[Header]] = []
         self._streams = room.streams
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
@@ -174,6 +177,7 @@ class MediaReceiver:
         else:
             plaintext = self._path.open(header, data, way, now)
             if plaintext is not None:
+                self._arrivals.other(len(data))
                 self._down_datagram(plaintext, way, now)
 
     def release(self, sender: MemberKeys, now: float) -> None:
@@ -190,6 +194,8 @@ class MediaReceiver:
                 if type_ == ItemType.POSITIONS:
                     for sealer, counter in parse_positions(value):
                         self._opener.confirm(sealer, counter)
+                elif type_ == ItemType.BANDWIDTH_PROBE:
+                    self._probes.arrived(value, self._arrivals.total, now)
                 else:
                     self._path.handle_item(type_, value, way, now)
         except ValueError:

@@ -10,6 +10,7 @@ from tcclient.core.downlink.ladder import (
     QUEUE,
     STABLE,
     TRIAL,
+    UNPROVEN,
     Ladder,
     Offer,
     Part,
@@ -32,6 +33,8 @@ class Bench:
     least: float = 0.0
     """Seconds of delay that nothing changes."""
     peak: float = 0.0
+    probes: bool = True
+    """Whether they are answered."""
     changes: list[float] = field(default_factory=list)
 
     def offer(self) -> Offer:
@@ -47,7 +50,9 @@ class Bench:
         for _ in range(round(seconds / LOOK_INTERVAL)):
             self.queue = max(0.0, self.queue + (self.load / self.capacity - 1) * LOOK_INTERVAL)
             self.peak = max(self.peak, self.queue)
-            line = Line(min(self.load, self.capacity) if not self.queue else self.capacity, self.queue + self.least)
+            comes = self.capacity if self.queue else min(self.load, self.capacity)
+            proven = self.capacity if self.probes and self.ladder.wants_proof(self.now) else None
+            line = Line(comes, self.queue + self.least, proven)
             if self.ladder.look(line, self.offer, self.now):
                 self.changes.append(self.now)
             self.now += LOOK_INTERVAL
@@ -109,14 +114,30 @@ def test_more_is_tried_one_by_one_when_the_line_is_steady():
     assert len(bench.changes) == 5, "voices 2, 3 and all, two pictures"
 
 
-def test_a_step_up_that_fails_is_taken_back_and_waits_longer_each_time():
+def test_a_step_up_that_the_line_does_not_bear_is_not_tried():
     bench = Bench(256_000, 3, ((STAGE, 300_000),))
+    bench.run(300)
+    assert len(bench.changes) == 1
+
+
+def test_without_proof_a_step_up_is_tried_much_later():
+    bench = Bench(256_000, 3, ((STAGE, 300_000),), probes=False)
+    bench.run(5)
+    bench.capacity = 1e6
+    bench.run(UNPROVEN + 5)
+    assert not bench.ladder.is_limiting
+    assert bench.changes[1] - bench.changes[0] >= UNPROVEN
+
+
+def test_a_step_up_that_fails_is_taken_back_and_waits_longer_each_time():
+    bench = Bench(256_000, 3, ((STAGE, 300_000),), probes=False)
     bench.run(1000)
     ups = bench.changes[1::2]
     backs = bench.changes[2::2]
     assert all(back - up < 1 for up, back in zip(ups, backs, strict=False))
     waits = [later - earlier for earlier, later in zip(backs, ups[1:], strict=False)]
     assert all(later >= earlier for earlier, later in pairwise(waits))
+    assert waits[0] >= UNPROVEN
     assert MAX_STABLE <= waits[-1] < MAX_STABLE + 5
     assert bench.ladder.voices == 0
 

@@ -4,12 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tcclient.core.downlink.arrivals import Line
-from tcclient.core.downlink.ladder import LOOK_INTERVAL, STABLE
+from tcclient.core.downlink.arrivals import IP_UDP, Line
+from tcclient.core.downlink.ladder import LOOK_INTERVAL, PROOF, STABLE
 from tcclient.core.downlink.subscription import SOUND, Subscription, Wishes
 from tcclient.core.timers import NEVER
+from tcproto.datagram import Item, ItemType
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, Subscribe
+from tcproto.path import ProbeItem, parse_probe_request
 
 OWN = 1
 ALL = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN)
@@ -27,8 +29,11 @@ class Bench:
         self.changed: list[Subscribe] = []
         self.dominant = 0
         self.congested: list[float] = []
+        self.sent: list[Item] = []
         self.redundant = False
         self.is_busy = False
+        self.answers = 0
+        """Bit/s of a line with which probes are answered; 0: they are not."""
         self.now = 100.0
         self.subscription = Subscription(
             self.room,  # type: ignore[arg-type]
@@ -37,6 +42,7 @@ class Bench:
             lambda: self.redundant,
             self.changed.append,
             lambda: self.congested.append(self.now),
+            self.sent.append,
         )
         self.subscription.wish(wishes)
 
@@ -60,8 +66,20 @@ class Bench:
                 self.subscription.arrivals.datagram(size, queue, self.now)
                 self.subscription.arrivals.packet((int(stream), int(layer or 0)), size)
             if self.now >= self.subscription.next_deadline:
+                asked = len(self.sent)
                 self.subscription.handle_timeout(self.now)
+                for item in self.sent[asked:]:
+                    self.answer(item)
             self.now += LOOK_INTERVAL
+
+    def answer(self, item: Item) -> None:
+        """Let a probe come over a line of so many bit/s."""
+        assert item.type == ItemType.BANDWIDTH_PROBE
+        number, count, size = parse_probe_request(item.value)
+        for index in range(count if self.answers else 0):
+            self.subscription.arrivals.other(size)
+            at = self.now + index * (size + IP_UDP) * 8 / (self.answers or 1)
+            self.subscription.probes.arrived(ProbeItem(number, index).pack(), self.subscription.arrivals.total, at)
 
     @property
     def asked(self) -> Subscribe:
@@ -149,7 +167,12 @@ def test_all_comes_back_as_it_was_wished():
     bench.come(1, 0.0, **VOICES, s21=300_000)
     bench.come(0.5, 0.3, **VOICES, s21=100_000)
     assert bench.asked.choices[0] == StreamChoice(21, wanted=False)
-    bench.come(3 * STABLE, 0.0, **VOICES)
+    assert bench.sent == []
+    bench.come(STABLE - PROOF, 0.0, **VOICES)
+    assert bench.sent == []
+    bench.answers = 1_000_000
+    bench.come(2 * STABLE, 0.0, **VOICES)
+    assert bench.sent
     assert bench.asked.choices == (choice,)
     assert (bench.asked.defaults, bench.asked.voices) == (ALL, 4)
 
