@@ -70,10 +70,10 @@ class PongItem(NamedTuple):
 
 
 class ProbeRequest(NamedTuple):
-    """Asks for ``count`` datagrams of ``size`` bytes at once, which show how fast the way down is."""
+    """Asks for so many datagrams of ``size`` bytes at once, which show how fast the way down is."""
 
     number: int
-    count: int
+    datagrams: int
     size: int
 
     def pack(self) -> bytes:
@@ -86,7 +86,7 @@ class ProbeItem(NamedTuple):
 
     number: int
     """Of the request."""
-    index: int
+    place: int
 
     def pack(self) -> bytes:
         """Return the 3 bytes."""
@@ -120,7 +120,7 @@ def parse_probe_request(value: bytes) -> ProbeRequest:
     if len(value) != _PROBE_REQUEST.size:
         raise ValueError("probe request of a wrong length")
     request = ProbeRequest(*_PROBE_REQUEST.unpack(value))
-    if not 1 <= request.count <= MAX_PROBE or not MIN_PROBE_SIZE <= request.size <= MAX_DATAGRAM:
+    if not 1 <= request.datagrams <= MAX_PROBE or not MIN_PROBE_SIZE <= request.size <= MAX_DATAGRAM:
         raise ValueError("a probe that nobody sends")
     return request
 

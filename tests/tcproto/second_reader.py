@@ -402,7 +402,7 @@ def read_resend_request(value: bytes) -> Any:
 
 
 def read_bandwidth_probe_request(value: bytes) -> Any:
-    return dict(zip(("number", "count", "size"), struct.unpack(">HBH", value), strict=True))
+    return dict(zip(("number", "datagrams", "size"), struct.unpack(">HBH", value), strict=True))
 
 
 ITEM_READERS = {

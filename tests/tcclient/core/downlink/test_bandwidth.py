@@ -23,7 +23,7 @@ class Bench:
         return parse_probe_request(item.value)
 
     def come(self, request: ProbeRequest, bitrate: float, *, lost: int = -1, other: int = 0) -> None:
-        for index in range(request.count):
+        for index in range(request.datagrams):
             if index != lost:
                 self.total += request.size + IP_UDP
                 self.probes.arrived(ProbeItem(request.number, index).pack(), self.total, self.now)
