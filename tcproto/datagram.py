@@ -115,8 +115,8 @@ class ItemType(IntEnum):
     """up: asks for packets of a series again"""
     RESEND_REQUEST = 27
     """down: asks for packets of up datagrams again"""
-    PROBE = 28
-    """up, down: id 2, padding. Reserved."""
+    BANDWIDTH_PROBE = 28
+    """up: asks for datagrams that measure the way down; down: one of them"""
     URGENT = 29
     """up, down: number 2, control message. Reserved."""
     URGENT_RECEIPT = 30

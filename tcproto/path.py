@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
+from tcproto.datagram import MAX_DATAGRAM, MIN_DATAGRAM
+
 PATH_TOKEN_SIZE = 8
 """Bytes of a path challenge: nobody guesses 64 bits in its lifetime."""
 CHALLENGE_LIFETIME = 3.0
@@ -26,9 +28,15 @@ PING_INTERVAL_SILENT = 0.1
 """Seconds between these faster pings: 20 more within ``PATH_SILENCE``. On a usable path not all of them are lost."""
 CONTROL_TIMEOUT = 15.0
 """Seconds without anything from the peer after which a control connection is dead."""
+MAX_PROBE = 16
+"""Datagrams of a bandwidth probe at most."""
+MIN_PROBE_SIZE = MIN_DATAGRAM + 7
+"""Bytes of each of them at least: it has an item of 3 bytes with its head of 3, and a head of padding."""
 _PING = Struct(">HI")
 _PONG = Struct(">HIIHII")
 _POSITION = Struct(">IHI")
+_PROBE_REQUEST = Struct(">HBH")
+_PROBE = Struct(">HB")
 
 
 class PingItem(NamedTuple):
@@ -61,6 +69,30 @@ class PongItem(NamedTuple):
         return _PONG.pack(number, time, received_at, highest >> 32, highest & 0xFFFFFFFF, received)
 
 
+class ProbeRequest(NamedTuple):
+    """Asks for so many datagrams of ``size`` bytes at once, which show how fast the way down is."""
+
+    number: int
+    datagrams: int
+    size: int
+
+    def pack(self) -> bytes:
+        """Return the 5 bytes."""
+        return _PROBE_REQUEST.pack(*self)
+
+
+class ProbeItem(NamedTuple):
+    """One of these datagrams, which count from 0; the rest of it is padding."""
+
+    number: int
+    """Of the request."""
+    place: int
+
+    def pack(self) -> bytes:
+        """Return the 3 bytes."""
+        return _PROBE.pack(*self)
+
+
 class Position(NamedTuple):
     """The counter that a sealer will use next. The ceiling of its replay window follows from it."""
 
@@ -81,6 +113,23 @@ def parse_pong(value: bytes) -> PongItem:
         raise ValueError("pong of a wrong length")
     number, time, received_at, high, low, received = _PONG.unpack(value)
     return PongItem(number, time, received_at, high << 32 | low, received)
+
+
+def parse_probe_request(value: bytes) -> ProbeRequest:
+    """Parse a request for a bandwidth probe. Raises ``ValueError`` where it is malformed, or asks for too much."""
+    if len(value) != _PROBE_REQUEST.size:
+        raise ValueError("probe request of a wrong length")
+    request = ProbeRequest(*_PROBE_REQUEST.unpack(value))
+    if not 1 <= request.datagrams <= MAX_PROBE or not MIN_PROBE_SIZE <= request.size <= MAX_DATAGRAM:
+        raise ValueError("a probe that nobody sends")
+    return request
+
+
+def parse_probe(value: bytes) -> ProbeItem:
+    """Parse the item of a datagram of a bandwidth probe. Raises ``ValueError`` for a wrong length."""
+    if len(value) != _PROBE.size:
+        raise ValueError("probe of a wrong length")
+    return ProbeItem(*_PROBE.unpack(value))
 
 
 def pack_positions(positions: Sequence[Position]) -> bytes:

@@ -82,7 +82,6 @@ RESERVED = (
         ("datagram.ItemType.NOT_SENT", "feedback.NotSent", "feedback.parse_not_sent"),
         _SKIPPED,
     ),
-    Reserved("item PROBE", ("datagram.ItemType.PROBE",), _SKIPPED),
     Reserved(
         "items URGENT and URGENT_RECEIPT", ("datagram.ItemType.URGENT", "datagram.ItemType.URGENT_RECEIPT"), _SKIPPED
     ),

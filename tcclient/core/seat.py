@@ -8,6 +8,7 @@ from typing import Any
 
 from tcclient.core import events
 from tcclient.core.control import Line
+from tcclient.core.downlink.subscription import Subscription, Wishes
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Place
@@ -35,6 +36,7 @@ from tcclient.core.membership.snapshots import SnapshotRequests
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
+from tcproto.datagram import Item
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Kind, Source, StreamChoice
@@ -42,8 +44,6 @@ from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader, Header
 from tcproto.sender_key import Party
 
-SOUND = (Source.MICROPHONE, Source.SCREEN_AUDIO)
-"""Sources whose packets have copies in the redundant variant."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
 
@@ -85,10 +85,30 @@ class Seat:
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
         self.feedback = Feedback(
-            lambda: self.media.loss(), lambda: self.media.statistics(), self.path.send, self._subscribe_again
+            lambda: self.media.loss(),
+            lambda: self.media.statistics(),
+            self.path.send,
+            lambda: self.subscription.again(),
+        )
+        self.subscription = Subscription(
+            self.room,
+            control,
+            lambda: self._audible.dominant,
+            lambda: self.feedback.redundant,
+            self._subscription_changed,
+            lambda: self.media.forgive_losses(),
+            self._send_by_udp,
         )
         self.media = MediaReceiver(
-            self.path, self.opener, self.room, self.member_keys, self._opened, drops, self.feedback.missed
+            self.path,
+            self.opener,
+            self.room,
+            self.member_keys,
+            self._opened,
+            drops,
+            self.feedback.missed,
+            self.subscription.arrivals,
+            self.subscription.probes,
         )
         recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
@@ -113,7 +133,7 @@ class Seat:
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
         self.connections = Connections(self.path, self.media, self.publications, self.room, control, emit)
-        self.watchdog = SoundWatchdog(self.path, self.media, self.room, self._subscribe_again)
+        self.watchdog = SoundWatchdog(self.path, self.media, self.room, self.subscription.again)
         self._control = control
         self._emit = emit
         self._path_told = events.PathChanged(self.path.state, self.path.way)
@@ -122,7 +142,6 @@ class Seat:
         self._complete = False
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
         self._purge_at = NEVER
-        self._generation = 0
         self._keyframe_spacing = KeyframeSpacing()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
@@ -154,6 +173,7 @@ class Seat:
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
             ("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout),
+            ("subscription", lambda: self.subscription.next_deadline, self.subscription.handle_timeout),
             ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
             ("purge", lambda: self._purge_at, self._purge),
         ):
@@ -225,14 +245,19 @@ class Seat:
         """
         return self._control.request(message)
 
-    def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...] = ()) -> int:
-        """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
-        self._generation += 1
-        self.media.wants_changed()
-        wanted = messages.Subscribe(self._generation, sources, choices, SOUND if self.feedback.redundant else ())
-        self.watchdog.subscription = wanted
-        self.connections.gets_pictures = bool(PICTURES.intersection(sources) or choices)
-        return self._control.request(wanted)
+    def subscribe(
+        self,
+        sources: tuple[Source, ...],
+        choices: tuple[StreamChoice, ...] = (),
+        voices: int = 0,
+        stage: frozenset[int] = frozenset(),
+    ) -> int:
+        """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id.
+
+        ``voices`` are the most at a time (0: all), ``stage`` the participants whose pictures matter most. While the
+        line is too thin, less is asked for.
+        """
+        return self.subscription.wish(Wishes(sources, choices, voices, stage))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""
@@ -391,20 +416,23 @@ class Seat:
         if self.watchdog.speaking(message.started, message.stopped, now):
             self.path.expect(speech=True)
 
-    def _subscribe_again(self) -> bool:
-        """Ask for the same, in the variant that is wanted now; return False where too much is unanswered."""
-        wanted = self.watchdog.subscription
-        try:
-            return not wanted.generation or bool(self.subscribe(wanted.defaults, wanted.choices))
-        except Refusal:  # the connection is what has to be repaired
-            return False
+    def _send_by_udp(self, item: Item) -> None:
+        if self.path.way is Way.UDP:
+            self.path.send(item)
+
+    def _subscription_changed(self, asked: messages.Subscribe) -> None:
+        self.media.wants_changed()
+        self.media.limits_voices = asked.voices > 0
+        self.watchdog.subscription = asked
+        chosen = any(choice.wanted for choice in asked.choices)
+        self.connections.gets_pictures = bool(PICTURES.intersection(asked.defaults) or chosen)
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:
             self._emit(events.MuteAsked(message.participant, message.source, message.muted))
 
     def _path_due(self, now: float) -> None:
-        wanted = self.watchdog.subscription
+        wanted = self.subscription.asked
         subscribed = bool(wanted.defaults) or any(choice.wanted for choice in wanted.choices)
         self.path.on_call = bool(self.publications.live) or subscribed
         self.path.needs_large = self.connections.are_pictures_used

@@ -397,7 +397,7 @@ class Session:
         )
         self.phase = Phase.ROOM
         self._seat.media.sound_patience = self._sound_patience
-        self._seat.subscribe(self._settings.sources)
+        self._seat.subscribe(self._settings.sources, voices=self._settings.voices)
 
     def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:
         self.phase, self._joining = Phase.LOBBY, None

@@ -18,3 +18,5 @@ class Settings:
     """Fingerprint of the server, 20 bytes, from the link or pinned. None: the application decides on ``ServerKey``."""
     sources: tuple[Source, ...] = DEFAULT_SOURCES
     """Sources of everybody that are subscribed to after a join."""
+    voices: int = 0
+    """Voices that are wanted at a time, at most; 0: all."""

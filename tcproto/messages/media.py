@@ -9,6 +9,7 @@ from tcproto.messages.login import Ok
 from tcproto.messages.registry import Sender, State, message
 from tcproto.messages.types import (
     MAX_KEY_BOXES,
+    MAX_VOICES,
     U8,
     U16,
     U32,
@@ -98,6 +99,8 @@ class Subscribe:
     choices: Annotated[tuple[StreamChoice, ...], Items(1024)] = ()
     redundant_sources: Annotated[tuple[Source, ...], Items(8)] = ()
     """Sources whose streams are wanted in the redundant variant, beside those of the choices."""
+    voices: Annotated[int, Range(0, MAX_VOICES)] = 0
+    """Streams of sound that are wanted at a time, at most, the most important; 0: all."""
 
 
 @message("keyframe_request", Sender.BOTH, states=State.ROOM)

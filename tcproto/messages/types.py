@@ -15,6 +15,8 @@ MESSAGE_ID_SIZE = 16
 TOKEN_SIZE = 32
 MAX_KEY_BOXES = 64
 """The most key boxes, or receipts, of one message."""
+MAX_VOICES = 16
+"""The most voices that can be asked for; more are all. Nobody could tell more apart."""
 MAX_CHANGES = 64
 """The most changes of one message."""
 MEMBERS_PER_PAGE = 48

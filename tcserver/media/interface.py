@@ -169,6 +169,8 @@ class Receiver(NamedTuple):
     redundant: bool = False
     max_spatial: int = 3
     max_temporal: int = 7
+    voices: int = 0
+    """Streams of sound that it wants at a time, at most, by the ranking of the speaker selection; 0: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -401,6 +401,10 @@ def read_resend_request(value: bytes) -> Any:
     return [_u48(high, low) for high, low in struct.iter_unpack(">HI", value)]
 
 
+def read_bandwidth_probe_request(value: bytes) -> Any:
+    return dict(zip(("number", "datagrams", "size"), struct.unpack(">HBH", value), strict=True))
+
+
 ITEM_READERS = {
     5: read_copies,
     16: read_ping,
@@ -412,6 +416,7 @@ ITEM_READERS = {
     25: read_not_sent,
     26: read_retransmission_request,
     27: read_resend_request,
+    28: read_bandwidth_probe_request,
 }
 
 

@@ -195,6 +195,7 @@ ITEM_PARSERS: dict[int, Any] = {
     datagram.ItemType.HEADS: feedback.parse_heads,
     datagram.ItemType.NOT_SENT: feedback.parse_not_sent,
     datagram.ItemType.RETRANSMISSION_REQUEST: feedback.parse_retransmission_request,
+    datagram.ItemType.BANDWIDTH_PROBE: path.parse_probe_request,
     datagram.ItemType.RESEND_REQUEST: feedback.parse_resend_request,
 }
 

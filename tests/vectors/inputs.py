@@ -109,6 +109,7 @@ def control_messages() -> list[tuple[object, int]]:
         (messages.Publish(1, messages.Kind.AUDIO, messages.Source.MICROPHONE, "opus"), 7),
         (messages.Published(1, 0x0101, messages.Caps(160_000, 130)), 7),
         (messages.Subscribe(1, (messages.Source.MICROPHONE,), (messages.StreamChoice(0x0102, max_spatial=1),)), 8),
+        (messages.Subscribe(2, (messages.Source.MICROPHONE,), voices=2), 9),
         (messages.UpdateRoom(title="Rapat"), 10),
         (messages.LockRoom(True), 15),
         (messages.RaiseHand(), 11),

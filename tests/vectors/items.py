@@ -19,6 +19,7 @@ def cases() -> list[tuple[ItemType, Any, bytes]]:
     not_sent = feedback.NotSent(SEALER, SERIES, 0xFFF0, 4)
     again = feedback.RetransmissionRequest(SEALER, SERIES, 1000, 0x8001)
     counters = [2**40, 17]
+    probe = path.ProbeRequest(7, 4, 300)
     return [
         (ItemType.PING, ping, ping.pack()),
         (ItemType.PONG, pong, pong.pack()),
@@ -29,5 +30,6 @@ def cases() -> list[tuple[ItemType, Any, bytes]]:
         (ItemType.HEADS, {"sealer": SEALER, "heads": HEADS}, feedback.pack_heads(SEALER, HEADS)),
         (ItemType.NOT_SENT, not_sent, not_sent.pack()),
         (ItemType.RETRANSMISSION_REQUEST, again, again.pack()),
+        (ItemType.BANDWIDTH_PROBE, probe, probe.pack()),
         (ItemType.RESEND_REQUEST, counters, feedback.pack_resend_request(counters)),
     ]

@@ -27,6 +27,11 @@ class Audible:
         """When ``handle_timeout`` is due."""
         return self._speaking.next_deadline
 
+    @property
+    def dominant(self) -> int:
+        """The dominant speaker, perhaps ourselves; 0 before anybody spoke."""
+        return self._speaking.dominant
+
     def received(self, packet: MediaPacket[Header], now: float) -> None:
         """Take a packet of another participant that opened."""
         if isinstance(packet.header, AudioHeader):

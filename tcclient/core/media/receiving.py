@@ -6,6 +6,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from tcclient.core.downlink.arrivals import OVERHEAD, Arrivals, Layer
+from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.drops import Drop
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
@@ -43,6 +45,11 @@ The server tells changes in batches, by TCP, which may be a retransmission behin
 """
 MAX_STRAYS = 128
 """Packets that wait so: a keyframe and some sound; the oldest go first."""
+LEFT_OUT = 250_000
+"""µs between two packets of a stream after which it may have been left out, where not all voices are wanted.
+
+The server leaves it out for 0.3 s at least.
+"""
 MAX_SERIES = 4096
 """Series that are counted; more are received without."""
 _PACKET_ITEMS = {
@@ -58,6 +65,7 @@ class MediaReceiver:
     """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason.
 
     ``heard`` is called with each packet that opened, and ``now``, ``missed`` where sound was lost, with ``now``.
+    ``arrivals`` and ``probes`` are told what comes.
     """
 
     def __init__(
@@ -69,6 +77,8 @@ class MediaReceiver:
         heard: Callable[[MediaPacket[Header], float], None],
         drops: Counter[Drop],
         missed: Callable[[float], None],
+        arrivals: Arrivals,
+        probes: BandwidthProbes,
     ) -> None:
         self.beacons: list[tuple[MemberKeys, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
@@ -76,6 +86,8 @@ class MediaReceiver:
         """When a packet of sound came last, whether or not it opened."""
         self.sound_patience = AUDIO_PATIENCE
         """Seconds after which lost sound is not asked for any more."""
+        self.limits_voices = False
+        """Whether the server leaves voices out, so that not all that is missing was lost."""
         self.repair = Repair(lambda items: path.send(*items), lambda: path.round_trip)
         self._path = path
         self._opener = opener
@@ -84,6 +96,8 @@ class MediaReceiver:
         self._heard = heard
         self._drops = drops
         self._missed = missed
+        self._arrivals = arrivals
+        self._probes = probes
         self._queue: list[MediaPacket[Header]] = []
         self._streams = room.streams
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
@@ -92,7 +106,7 @@ class MediaReceiver:
         self._expected = self._received = self._reordered = self._late = 0
         """Packets of all series there were."""
         self._repaired = 0
-        self._loss = LossMeter()
+        self._loss, self._random_loss = LossMeter(), LossMeter()
         self._strays: deque[SealedPacket] = deque()
 
     def take(self) -> list[MediaPacket[Header]]:
@@ -112,11 +126,18 @@ class MediaReceiver:
         return DirectionStatistics(self._expected, lost, recent, jitter, self._reordered, self._late, self._repaired)
 
     def loss(self) -> tuple[float, int]:
-        """Return the share that was lost of late on UDP, before anything was repaired, and of how many packets."""
+        """Return the share that was lost of late on UDP, before anything was repaired, and of how many packets.
+
+        Losses that were forgiven do not count.
+        """
         if self._path.way is not Way.UDP:
             return 0.0, 0
         lost = max(0, self._expected - self._received) + self._repaired
-        return self._loss.recent(self._expected, lost), self._loss.sent(self._expected)
+        return self._random_loss.recent(self._expected, lost), self._random_loss.sent(self._expected)
+
+    def forgive_losses(self) -> None:
+        """Count what was lost until now no more for ``loss``: a full queue lost it, and copies would be worse."""
+        self._random_loss = LossMeter(self._expected, max(0, self._expected - self._received) + self._repaired)
 
     def wants_changed(self) -> None:
         """Something else is wanted from now on: what was forwarded of a series meanwhile was not for us."""
@@ -151,7 +172,7 @@ class MediaReceiver:
             opened = self._opener.open(header, data, now)
             if opened is not None:
                 self._path.hear(opened.reordered, way, now)
-                self._room_datagram(opened, header.id, now)
+                self._room_datagram(opened, header.id, len(data), now)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1
         elif header.id != self._path.media_id:
@@ -159,6 +180,7 @@ class MediaReceiver:
         else:
             plaintext = self._path.open(header, data, way, now)
             if plaintext is not None:
+                self._arrivals.other(len(data))
                 self._down_datagram(plaintext, way, now)
 
     def release(self, sender: MemberKeys, now: float) -> None:
@@ -175,12 +197,14 @@ class MediaReceiver:
                 if type_ == ItemType.POSITIONS:
                     for sealer, counter in parse_positions(value):
                         self._opener.confirm(sealer, counter)
+                elif type_ == ItemType.BANDWIDTH_PROBE:
+                    self._probes.arrived(value, self._arrivals.total, now)
                 else:
                     self._path.handle_item(type_, value, way, now)
         except ValueError:
             self._drops[Drop.MALFORMED] += 1
 
-    def _room_datagram(self, opened: Opened, sealer: int, now: float) -> None:
+    def _room_datagram(self, opened: Opened, sealer: int, size: int, now: float) -> None:
         plaintext = opened.plaintext
         try:
             relay_time = parse_relay_time(plaintext)
@@ -191,13 +215,16 @@ class MediaReceiver:
         transit, delay = None, 0.0
         if not opened.reordered:
             transit, delay = opened.sealer.clock.transit(relay_time, now)
+        self._arrivals.datagram(size, None if transit is None else delay, now)
         carrier: SealedPacket | None = None
         for type_, value in items:
             kind = _PACKET_ITEMS.get(type_)
             if kind is None:
                 if carrier is not None and type_ in COPY_ITEMS:
+                    self._arrivals.packet(_layer(carrier.header), len(value))
                     self._copies(carrier, type_, value, now)
                 continue
+            overhead = OVERHEAD if carrier is None else 0
             carrier = None
             start, redundant = kind
             packet = value[start:]
@@ -218,6 +245,7 @@ class MediaReceiver:
                 delay,
                 now,
             )
+            self._arrivals.packet(_layer(packet_header), len(value) + overhead)
             self._packet(sealed, now)
             carrier = sealed
 
@@ -284,6 +312,8 @@ class MediaReceiver:
             if len(self._series) >= MAX_SERIES:
                 return False
             counts = self._series[slot] = StreamStatistics()
+        if self.limits_voices and isinstance(header, AudioHeader) and counts.pause(sealed.relay_time) > LEFT_OUT:
+            counts.restart()
         reordered, late, repaired = counts.reordered, counts.late, False
         more = counts.count(sealed.forward, sealed.transit, sealed.delay)
         if counts.reordered != reordered:
@@ -291,9 +321,12 @@ class MediaReceiver:
         else:
             repaired = header.sequence < counts.sequence  # forwarded late: it was lost on its way to the server
             counts.sequence = max(header.sequence, counts.sequence)
+            counts.relay_time = sealed.relay_time
             if more > 1:
                 self._miss(slot, sealed, more - 1, counts.farthest_copy)
-        self._loss.mark(sealed.received_at, self._expected, max(0, self._expected - self._received) + self._repaired)
+        lost = max(0, self._expected - self._received) + self._repaired
+        for meter in (self._loss, self._random_loss):
+            meter.mark(sealed.received_at, self._expected, lost)
         self._expected += more
         self._received += 1
         self._reordered += counts.reordered - reordered
@@ -377,6 +410,10 @@ class MediaReceiver:
             first = sender.claims.sequence < 0
             sender.claims.sequence = sequence
             self.beacons.append((sender, beacon, first))
+
+
+def _layer(header: Header) -> Layer:
+    return header.stream, header.spatial if isinstance(header, VideoHeader) else 0
 
 
 def _slot(sealed: SealedPacket) -> Slot:

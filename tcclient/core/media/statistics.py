@@ -34,6 +34,8 @@ class StreamStatistics:
     """Of the received ones, those that were lost and came when they were asked for again, or as copies."""
     sequence: int = -1
     """The highest sequence number that has come."""
+    relay_time: int = 0
+    """Relay time of the latest packet, as it came."""
     farthest_copy: int = 0
     """Packets that the copies behind the latest one reach back; 0 where there are no copies."""
     _first: int = -1
@@ -54,6 +56,10 @@ class StreamStatistics:
     def lost(self) -> int:
         """Of the expected ones, how many have not arrived."""
         return max(0, self.expected - self.received)
+
+    def pause(self, relay_time: int) -> int:
+        """Return the µs from the latest packet to one with this relay time; below 0 for an earlier one."""
+        return difference(relay_time, self.relay_time)
 
     def restart(self) -> None:
         """Take the next packet for the first: what was forwarded until it comes was not for us."""
@@ -96,10 +102,10 @@ class StreamStatistics:
 
 
 class LossMeter:
-    """Recent loss in one direction, from counts since the beginning."""
+    """Recent loss in one direction, from counts since the beginning, or since ``sent`` and ``lost``."""
 
-    def __init__(self) -> None:
-        self._marks: deque[tuple[float, int, int]] = deque([(float("-inf"), 0, 0)])
+    def __init__(self, sent: int = 0, lost: int = 0) -> None:
+        self._marks: deque[tuple[float, int, int]] = deque([(float("-inf"), sent, lost)])
         """Counts at times, ``RECENT / RECENT_STEP`` and two at most; the first is the newest that is old enough."""
 
     def mark(self, now: float, sent: int, lost: int) -> None:

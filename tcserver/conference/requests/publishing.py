@@ -95,7 +95,8 @@ def subscribe(_: Services, request: RoomRequest[Subscribe]) -> None:
         streams = forwarding.streams
         choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
         redundant = frozenset(message.redundant_sources)
-        seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices, redundant)
+        defaults = frozenset(message.defaults)
+        seat.subscription = Subscription(message.generation, defaults, choices, redundant, message.voices)
         request.cost(STREAM_COST * len(streams))
         forwarding.update(seat)
     request.reply(Ok())

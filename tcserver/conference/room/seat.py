@@ -9,6 +9,7 @@ from tcproto.datagram import EPOCH_BITS
 from tcproto.messages import (
     Join,
     Joined,
+    Kind,
     Member,
     Permission,
     PublicationInfo,
@@ -68,6 +69,8 @@ class Subscription:
     choices: dict[int, StreamChoice] = field(default_factory=dict)
     redundant: frozenset[Source] = frozenset()
     """Sources that are wanted in the redundant variant."""
+    voices: int = 0
+    """Streams of sound that are wanted at a time, at most; 0: all."""
 
 
 @dataclass(slots=True, eq=False)
@@ -219,10 +222,12 @@ class Seat:
         if not self.may_subscribe:
             return None
         redundant = info.source in self.subscription.redundant
+        voices = self.subscription.voices if info.kind is Kind.AUDIO else 0
         choice = self.subscription.choices.get(stream.number)
         if choice is None:
             wanted = info.source in self.subscription.defaults and not stream.beyond_last_n
-            return Receiver(self.media_id, redundant) if wanted else None
+            return Receiver(self.media_id, redundant, voices=voices) if wanted else None
         if not choice.wanted:
             return None
-        return Receiver(self.media_id, redundant or choice.redundant, choice.max_spatial, choice.max_temporal)
+        redundant = redundant or choice.redundant
+        return Receiver(self.media_id, redundant, choice.max_spatial, choice.max_temporal, voices)

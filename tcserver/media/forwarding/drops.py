@@ -40,6 +40,8 @@ class Drop(StrEnum):
     """datagram: an item is cut off, or there are too many"""
     PING_RATE = "ping_rate"
     """ping: more often than pings are answered"""
+    BANDWIDTH_PROBE_RATE = "bandwidth_probe_rate"
+    """datagram of a bandwidth probe: more than the share of a seat, or asked for from an address that is not proved"""
     ITEM = "item"
     """item: malformed, or more of its type than one datagram may hold"""
     PATH_TOKEN = "path_token"  # noqa: S105 - a reason, not a secret

@@ -33,6 +33,7 @@ class MediaRoom:
     __slots__ = (
         "_audiences",
         "_counters",
+        "_ranking",
         "number",
         "paths_version",
         "sealer",
@@ -53,6 +54,8 @@ class MediaRoom:
         self.paths_version = 0
         """Goes up when a path is proven, moved or lost."""
         self._counters = counters
+        self._ranking: tuple[int, ...] = ()
+        """As the streams know it."""
         # An audience lives as long as a series uses it.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
 
@@ -115,8 +118,19 @@ class MediaRoom:
     def decide(self, now: float) -> Iterator[SpeakersChanged]:
         """Decide who speaks and who is dominant; return what changed, if anything."""
         changed = self.speakers.decide(self.number, now)
+        self.follow_ranking()
         if changed is not None:
             yield changed
+
+    def follow_ranking(self) -> None:
+        """Tell the streams of sound where they are in the ranking, where that has changed."""
+        ranking = self.speakers.ranking
+        if ranking is self._ranking:
+            return
+        self._ranking = ranking
+        ranks = {stream: rank for rank, stream in enumerate(ranking)}
+        for stream in self.streams.values():
+            stream.take_rank(ranks.get(stream.ident, len(ranking)))
 
     def begin(
         self, stream: MediaStream, receivers: Iterable[Receiver], replays: Replays, now: float
@@ -317,7 +331,7 @@ class MediaRoom:
         wanting = (
             media_id
             for media_id, receiver in stream.receivers.items()
-            if series.wanted_by(receiver) and media_id not in waiting
+            if series.wanted_by(receiver) and stream.is_for(receiver) and media_id not in waiting
         )
         members = frozenset((stream.publisher, *wanting))
         audience = self._audiences.get(members)

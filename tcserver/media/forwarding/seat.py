@@ -22,7 +22,7 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcproto.messages import Caps
-from tcproto.path import PingItem, PongItem, parse_ping
+from tcproto.path import MAX_PROBE, PingItem, PongItem, parse_ping
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.secretbox import unbox
 from tcproto.serial import clock_us, wrapped
@@ -41,6 +41,8 @@ that ends."""
 ANSWERED_PINGS = Caps(bitrate=0, packets_per_second=10)
 """Pings of a seat that are answered, those of one second at once. A client that proves its path sends five in two
 seconds; one that missed the position of a sealer sends five in one."""
+BANDWIDTH_PROBES = Caps(bitrate=100_000, packets_per_second=2 * MAX_PROBE)
+"""What a seat is sent of bandwidth probes: some hundredths of a line on which it would ask for them."""
 MAX_GAP = SESSION_WINDOW
 """The largest gap between the counters of two datagrams that counts as loss. In a larger one the client has skipped
 counters, or nothing came for very long: one datagram must not change a metric by millions."""
@@ -155,6 +157,7 @@ class MediaSeat:
         "_pings",
         "_previous",
         "_previous_until",
+        "_probes",
         "_reported",
         "account",
         "cap",
@@ -206,6 +209,7 @@ class MediaSeat:
         """What it was sent again; None: it has never asked for anything."""
         self._asks = RateCap(KEYFRAME_ASKS, now)
         self._pings = RateCap(ANSWERED_PINGS, now)
+        self._probes = RateCap(BANDWIDTH_PROBES, now)
         self.cap = RateCap(SEAT_CAPS, now)
         """Rate cap of all that comes from the proven address, before it is opened."""
 
@@ -216,6 +220,10 @@ class MediaSeat:
     def may_ping(self, now: float) -> bool:
         """Return whether a ping is answered."""
         return self._pings.take(0, now)
+
+    def may_probe(self, size: int, now: float) -> bool:
+        """Return whether the seat is sent a datagram of so many bytes of a bandwidth probe."""
+        return self._probes.take(size, now)
 
     def follow_streams(self) -> None:
         """Set the cap of the seat to what all its streams together may bring."""

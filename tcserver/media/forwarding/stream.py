@@ -126,6 +126,7 @@ class MediaStream:
         "plain",
         "preroll",
         "publisher",
+        "rank",
         "received",
         "receivers",
         "redundancy",
@@ -153,6 +154,8 @@ class MediaStream:
         self.forwarded = 0
         """Packets that went to at least one receiver since then, counted once for each variant."""
         self.preroll = Preroll()
+        self.rank = 0
+        """Place in the ranking of speakers. It is for receivers that want fewer than that."""
         self.keyframes: dict[int, KeyframeLog] = {}
         """By spatial layer that was seen."""
         self.waiting: dict[int, set[int]] = {}
@@ -312,6 +315,17 @@ class MediaStream:
             self.redundancy.remove(media_id)
             if not len(self.redundancy):
                 self.redundancy = None
+
+    def take_rank(self, rank: int) -> None:
+        """Take a place in the ranking of speakers, which matters to receivers that do not want all of them."""
+        if rank != self.rank:
+            self.rank = rank
+            if any(receiver.voices for receiver in self.receivers.values()):
+                self._forget_audiences()
+
+    def is_for(self, receiver: Receiver) -> bool:
+        """Return whether a receiver gets a stream of this rank, if it wants it."""
+        return not receiver.voices or self.rank < receiver.voices
 
     def ask_keyframe(self, media_id: int, now: float) -> bool:
         """Return whether the request of a receiver for a keyframe is to be passed on."""

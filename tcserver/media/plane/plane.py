@@ -16,7 +16,7 @@ from tcproto.datagram import (
     parse_items,
     unpack_header,
 )
-from tcproto.path import pack_positions, parse_ping
+from tcproto.path import MIN_PROBE_SIZE, ProbeItem, pack_positions, parse_ping, parse_probe_request
 from tcproto.transit import LATE
 from tcserver.media.forwarding.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
@@ -279,14 +279,21 @@ class MediaPlane:
                 else:
                     pinged = True
                     self._take_ping(seat, up, item.value, address, size, now)
-            elif type_ == ItemType.PATH_RESPONSE:
-                self._take_path_response(seat, item.value, address, now)
-            elif type_ == ItemType.KEYFRAME_REQUEST:
-                self._take_keyframe_request(seat, item.value, now)
-            elif self._repair.take(seat, type_, item.value, now):
-                self._replay(now)
+            else:
+                self._take_request(seat, item, address, now)
         if packets:
             self._take_packets(seat, packets, now)
+
+    def _take_request(self, seat: MediaSeat, item: Item, address: Address, now: float) -> None:
+        type_, value = item
+        if type_ == ItemType.PATH_RESPONSE:
+            self._take_path_response(seat, value, address, now)
+        elif type_ == ItemType.BANDWIDTH_PROBE:
+            self._take_bandwidth_probe(seat, value, address, now)
+        elif type_ == ItemType.KEYFRAME_REQUEST:
+            self._take_keyframe_request(seat, value, now)
+        elif self._repair.take(seat, type_, value, now):
+            self._replay(now)
 
     def _take_packet(self, seat: MediaSeat, packet: bytes, now: float) -> None:
         """Do the same as ``_take_packets`` for a single packet, with less work: nearly all datagrams hold one."""
@@ -343,6 +350,19 @@ class MediaPlane:
         if (room := size - 2 * ITEM_HEAD - sum(len(item.value) for item in answer) - 1) >= 0:
             answer.append(Item(ItemType.PADDING, bytes(room)))
         self._answer(seat, answer, address)
+
+    def _take_bandwidth_probe(self, seat: MediaSeat, value: bytes, address: Address, now: float) -> None:
+        try:
+            number, count, size = parse_probe_request(value)
+        except ValueError:
+            self._drop(Drop.ITEM)
+            return
+        for index in range(count):
+            if address != seat.path.address or not seat.may_probe(size, now):
+                self._drop(Drop.BANDWIDTH_PROBE_RATE)
+                return
+            item = Item(ItemType.BANDWIDTH_PROBE, ProbeItem(number, index).pack())
+            self._answer(seat, [item, Item(ItemType.PADDING, bytes(size - MIN_PROBE_SIZE))], address)
 
     def _take_path_response(self, seat: MediaSeat, token: bytes, address: Address, now: float) -> None:
         proof = seat.path.respond(address, token, now)

@@ -74,6 +74,7 @@ class Relay:
             Message.POSITION: self._take_position,
             Message.LEVELS: self._take_levels,
             Message.HOLDERS: self._take_holders,
+            Message.RANKING: self._take_ranking,
         }
 
     def follow(self, message: Message, handler: Callable[[int, int, bytes, float], None]) -> None:
@@ -230,7 +231,12 @@ class Relay:
         room.speakers.take_levels(wire.parse_levels(data), now)
 
     def _take_holders(self, worker: int, number: int, data: bytes, now: float) -> None:
-        self._room(number).speakers.take_holders(wire.parse_holders(data))
+        self._room(number).speakers.take_holders(frozenset(wire.parse_streams(data)))
+
+    def _take_ranking(self, worker: int, number: int, data: bytes, now: float) -> None:
+        room = self._room(number)
+        room.speakers.take_ranking(wire.parse_streams(data))
+        room.follow_ranking()
 
     def _room(self, number: int) -> MediaRoom:
         room = self._rooms.get(number)

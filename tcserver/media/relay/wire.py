@@ -55,6 +55,8 @@ class Message(IntEnum):
 
     NEED = 8
     """To the worker of a sealer, of a seat that gets the redundant variant: media id (4), stream (2), copies (1)."""
+    RANKING = 9
+    """From the home of a room: the streams of those who spoke last, the most important first (2 each)."""
 
 
 def parse_head(data: bytes) -> tuple[int, int]:
@@ -101,11 +103,15 @@ def parse_position(data: bytes) -> Position:
 
 def pack_news(room: int, news: News) -> list[bytes]:
     """Return the messages that tell the other side of a speaker selection what is new, none longer than it may be."""
-    levels, holders = news
+    levels, holders, ranking = news
     messages = [
         pack_levels(room, levels[at : at + LEVELS_IN_MESSAGE]) for at in range(0, len(levels), LEVELS_IN_MESSAGE)
     ]
-    return messages if holders is None else [*messages, pack_holders(room, holders)]
+    if holders is not None:
+        messages.append(pack_streams(Message.HOLDERS, room, holders))
+    if ranking is not None:
+        messages.append(pack_streams(Message.RANKING, room, ranking))
+    return messages
 
 
 def pack_levels(room: int, levels: Iterable[Level]) -> bytes:
@@ -128,9 +134,9 @@ def parse_levels(data: bytes) -> list[Level]:
     ]
 
 
-def pack_holders(room: int, streams: Iterable[int]) -> bytes:
-    """Return a message that tells which streams are forwarded."""
-    return pack_head(Message.HOLDERS, room) + b"".join(map(_STREAM.pack, streams))
+def pack_streams(type_: Message, room: int, streams: Iterable[int]) -> bytes:
+    """Return a message that names streams: those that are forwarded, or the ranking."""
+    return pack_head(type_, room) + b"".join(map(_STREAM.pack, streams))
 
 
 def pack_repeat(room: int, media_id: int, series: Series, numbers: Iterable[int]) -> bytes:
@@ -176,9 +182,9 @@ def parse_need(data: bytes) -> tuple[int, int, int]:
     return media_id, stream, copies
 
 
-def parse_holders(data: bytes) -> frozenset[int]:
-    """Return the streams; raises ``ValueError``."""
+def parse_streams(data: bytes) -> tuple[int, ...]:
+    """Return the streams in their order; raises ``ValueError``."""
     try:
-        return frozenset(stream for (stream,) in _STREAM.iter_unpack(data[HEAD_SIZE:]))
+        return tuple(stream for (stream,) in _STREAM.iter_unpack(data[HEAD_SIZE:]))
     except error as wrong:
-        raise ValueError(f"no holders: {wrong}") from None
+        raise ValueError(f"no streams: {wrong}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable
 
+from tcproto.messages.types import MAX_VOICES
 from tcproto.packet import SPEECH_LEVEL
 from tcserver.media.interface import SpeakersChanged
 from tcserver.media.speakers.dominance import LEVEL_INTERVAL, LEVELS, MAX_LEVEL, Activity, dominant
@@ -17,6 +18,10 @@ SPEECH_WINDOW = 0.4
 """Seconds that decide whether somebody speaks."""
 SPEECH_MS = 160
 """Milliseconds of the window that have to be loud: 40 %."""
+RANKED_FOR = 2.0
+"""Seconds after the last speech for which a speaker is ranked before those who are silent: pauses are shorter."""
+MAX_RANKED = MAX_VOICES
+"""Streams in the ranking: nobody can want more."""
 IDLE_AFTER = 0.04
 """Seconds without a level, after which they count as silence."""
 _CANDIDATE_LEVEL = 47
@@ -28,7 +33,7 @@ _MAX_LOUD = 64
 class _Talk:
     """What is known of one audio stream."""
 
-    __slots__ = ("activity", "arrived", "candidate_until", "heard", "loud", "packets", "participant")
+    __slots__ = ("activity", "arrived", "candidate_until", "heard", "loud", "packets", "participant", "ranked_until")
 
     def __init__(self, participant: int, now: float) -> None:
         self.participant = participant
@@ -43,6 +48,8 @@ class _Talk:
         """When the newest packet came that a decision has taken in."""
         self.candidate_until = now
         """From then on the levels that are kept cannot make this the dominant speaker."""
+        self.ranked_until = now
+        """Until when it is ranked as one that speaks."""
 
     def _hear(self, level: int, duration_ms: int, now: float) -> None:
         if level <= SPEECH_LEVEL:
@@ -67,7 +74,10 @@ class _Talk:
         loud = self.loud
         while loud and loud[0][0] <= now - SPEECH_WINDOW:
             loud.popleft()
-        return sum(duration for _, duration in loud) >= SPEECH_MS
+        speaks = sum(duration for _, duration in loud) >= SPEECH_MS
+        if speaks:
+            self.ranked_until = now + RANKED_FOR
+        return speaks
 
     def _fill(self, now: float) -> None:
         silence = now - self.heard
@@ -82,7 +92,7 @@ class LocalSelection(SpeakerSelection):
     Levels are what their publishers claim: end-to-end encrypted audio cannot be measured here.
     """
 
-    __slots__ = ("_contest", "_dominant", "_reported", "_speaking", "_talks")
+    __slots__ = ("_contest", "_dominant", "_ranking", "_ranking_told", "_reported", "_speaking", "_talks")
 
     def __init__(self) -> None:
         self._talks: dict[int, _Talk] = {}
@@ -91,6 +101,8 @@ class LocalSelection(SpeakerSelection):
         self._dominant: int | None = None
         """Stream of the dominant speaker; None: nobody has spoken yet."""
         self._reported = 0
+        self._ranking: tuple[int, ...] = ()
+        self._ranking_told = False
 
     @property
     def limit(self) -> int:
@@ -106,6 +118,11 @@ class LocalSelection(SpeakerSelection):
     def holders(self) -> tuple[int, ...]:
         """Streams that hold a place."""
         return self._contest.holders
+
+    @property
+    def ranking(self) -> tuple[int, ...]:
+        """Streams of those who spoke last, the most important first."""
+        return self._ranking
 
     def configure(self, limit: int, always: Collection[int]) -> None:
         """Set the number of places, and the seats that are forwarded at any level, without a place."""
@@ -150,6 +167,7 @@ class LocalSelection(SpeakerSelection):
             if now < talk.candidate_until or stream == self._dominant
         }
         self._dominant = self._contest.dominant = dominant(activities, self._dominant)
+        self._rank(now)
         talk = self._talks.get(self._dominant) if self._dominant is not None else None
         participant = talk.participant if talk else 0
         if speaking == self._speaking and participant == self._reported:
@@ -158,21 +176,31 @@ class LocalSelection(SpeakerSelection):
         self._speaking, self._reported = speaking, participant
         return SpeakersChanged(room, started, stopped, participant)
 
+    def _rank(self, now: float) -> None:
+        """Put those who speak before the others, and the dominant speaker first; all others keep their order."""
+        talks = self._talks
+        before = [stream for stream in self._ranking if stream in talks]
+        new = sorted(talks.keys() - set(before), key=lambda stream: -talks[stream].ranked_until)
+        order = sorted(before + new, key=lambda stream: (now >= talks[stream].ranked_until, stream != self._dominant))
+        ranking = tuple(order[:MAX_RANKED])
+        if ranking != self._ranking:
+            self._ranking, self._ranking_told = ranking, False
+
     @property
     def has_news(self) -> bool:
-        """Whether the holders have changed since ``take_news``."""
-        return self._contest.changed
+        """Whether holders or ranking have changed since ``take_news``."""
+        return self._contest.changed or not self._ranking_told
 
     def take_news(self) -> News:
-        """Return the holders, if they have changed since the last call."""
-        if not self._contest.changed:
-            return News()
-        self._contest.changed = False
-        return News(holders=self.holders)
+        """Return holders and ranking, each if it has changed since the last call."""
+        holders = self.holders if self._contest.changed else None
+        ranking = None if self._ranking_told else self._ranking
+        self._contest.changed, self._ranking_told = False, True
+        return News(holders=holders, ranking=ranking)
 
     def repeat(self) -> None:
-        """Name the holders again, though they have not changed: a message was lost, or a worker is new."""
-        self._contest.changed = True
+        """Tell holders and ranking again, though they have not changed: a message was lost, or a worker is new."""
+        self._contest.changed, self._ranking_told = True, False
 
     def take_levels(self, levels: Iterable[Level], now: float) -> None:
         """Hear what another worker has heard of its seats."""
@@ -184,3 +212,6 @@ class LocalSelection(SpeakerSelection):
 
     def take_holders(self, streams: frozenset[int]) -> None:
         """Ignore it: the holders are decided here."""
+
+    def take_ranking(self, streams: tuple[int, ...]) -> None:
+        """Ignore it: the ranking is decided here."""

@@ -17,7 +17,7 @@ MAX_LEVELS = 8192
 class RemoteSelection(SpeakerSelection):
     """Collects the levels for the home, and knows who holds a place there."""
 
-    __slots__ = ("_always", "_holders", "_levels", "_limit")
+    __slots__ = ("_always", "_holders", "_levels", "_limit", "_ranking")
 
     def __init__(self, limit: int = 0, always: Collection[int] = ()) -> None:
         self._limit = limit
@@ -25,6 +25,7 @@ class RemoteSelection(SpeakerSelection):
         self._holders: frozenset[int] = frozenset()
         self._levels: deque[Level] = deque(maxlen=MAX_LEVELS)
         """Since the last summary."""
+        self._ranking: tuple[int, ...] = ()
 
     @property
     def limit(self) -> int:
@@ -40,6 +41,11 @@ class RemoteSelection(SpeakerSelection):
     def holders(self) -> tuple[int, ...]:
         """Streams that hold a place, as far as the home has told."""
         return tuple(self._holders)
+
+    @property
+    def ranking(self) -> tuple[int, ...]:
+        """Streams of those who spoke last, the most important first, as far as the home has told."""
+        return self._ranking
 
     def configure(self, limit: int, always: Collection[int]) -> None:
         """Set the number of places, and the seats that are forwarded at any level, without a place."""
@@ -96,3 +102,8 @@ class RemoteSelection(SpeakerSelection):
     def take_holders(self, streams: frozenset[int]) -> None:
         """Follow the home: these streams hold a place."""
         self._holders = streams
+
+    def take_ranking(self, streams: tuple[int, ...]) -> None:
+        """Follow the home: this is the ranking."""
+        if streams != self._ranking:
+            self._ranking = streams

@@ -31,6 +31,8 @@ class News(NamedTuple):
     """For the home: what was heard elsewhere."""
     holders: Collection[int] | None = None
     """From the home: the streams that hold a place; None: they have not changed."""
+    ranking: Sequence[int] | None = None
+    """From the home: as ``SpeakerSelection.ranking``; None: it has not changed."""
 
 
 class SpeakerSelection(ABC):
@@ -57,6 +59,14 @@ class SpeakerSelection(ABC):
     @abstractmethod
     def holders(self) -> tuple[int, ...]:
         """Streams that hold a place."""
+
+    @property
+    @abstractmethod
+    def ranking(self) -> tuple[int, ...]:
+        """Streams of those who spoke last, the most important first, for receivers that want few of them.
+
+        It is the same object until it changes.
+        """
 
     @abstractmethod
     def configure(self, limit: int, always: Collection[int]) -> None:
@@ -108,3 +118,7 @@ class SpeakerSelection(ABC):
     @abstractmethod
     def take_holders(self, streams: frozenset[int]) -> None:
         """Follow the home: these streams hold a place. A selection that decides itself ignores it."""
+
+    @abstractmethod
+    def take_ranking(self, streams: tuple[int, ...]) -> None:
+        """Follow the home: this is the ranking. A selection that decides itself ignores it."""

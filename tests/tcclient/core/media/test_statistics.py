@@ -119,3 +119,11 @@ def test_beacons_follow_the_key():
     schedule.sent(key, 12.0)
     schedule.key_changed(key._replace(number=2), 13.0)
     assert schedule.next_deadline == 13.0
+
+
+def test_losses_before_a_meter_began_do_not_count():
+    meter = LossMeter(100, 50)
+    meter.mark(10.0, 100, 50)
+    assert meter.recent(100, 50) == 0.0
+    assert meter.recent(200, 60) == 0.1
+    assert meter.sent(200) == 100

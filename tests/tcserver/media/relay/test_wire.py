@@ -55,22 +55,23 @@ def test_many_levels_take_several_messages():
     assert [level for part in parts for level in part] == levels
 
 
-@pytest.mark.parametrize("holders", [(), (7, 8)])
-def test_news_of_the_home(holders):
-    (message,) = wire.pack_news(1, News(holders=holders))
-    assert wire.parse_head(message) == (Message.HOLDERS, 1)
-    assert wire.parse_holders(message) == set(holders)
+@pytest.mark.parametrize("streams", [(), (8, 7)])
+def test_news_of_the_home(streams):
+    holders, ranking = wire.pack_news(1, News(holders=streams, ranking=streams))
+    assert wire.parse_head(holders) == (Message.HOLDERS, 1)
+    assert wire.parse_head(ranking) == (Message.RANKING, 1)
+    assert wire.parse_streams(holders) == wire.parse_streams(ranking) == streams
     assert wire.pack_news(1, News()) == []
 
 
-@given(U32, st.frozensets(U16))
-def test_holders(room, streams):
-    data = wire.pack_holders(room, streams)
-    assert wire.parse_head(data) == (Message.HOLDERS, room)
-    assert wire.parse_holders(data) == streams
+@given(U32, st.lists(U16).map(tuple))
+def test_streams(room, streams):
+    data = wire.pack_streams(Message.RANKING, room, streams)
+    assert wire.parse_head(data) == (Message.RANKING, room)
+    assert wire.parse_streams(data) == streams
 
 
-@pytest.mark.parametrize("kind", ["head", "audience", "position", "levels", "holders"])
+@pytest.mark.parametrize("kind", ["head", "audience", "position", "levels", "streams"])
 @given(data=st.binary(max_size=80))
 def test_whatever_comes_is_a_value_or_a_value_error(kind, data):
     with contextlib.suppress(ValueError):

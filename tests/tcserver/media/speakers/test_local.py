@@ -6,7 +6,7 @@ import pytest
 
 from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, SpeakersChanged
 from tcserver.media.speakers.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
-from tcserver.media.speakers.local import DECISION_INTERVAL, LocalSelection
+from tcserver.media.speakers.local import DECISION_INTERVAL, MAX_RANKED, RANKED_FOR, LocalSelection
 from tcserver.media.speakers.selection import Level, News
 from tests.support.media.world import World, audio, packet_item
 
@@ -190,7 +190,7 @@ def test_the_holders_are_told_when_they_change_and_when_they_are_to_be_said_agai
     assert speakers.has_news
     assert speakers.take_news() == News(holders=(7,))
     speakers.repeat()
-    assert speakers.take_news() == News(holders=(7,))
+    assert speakers.take_news() == News(holders=(7,), ranking=())
     speakers.take_holders(frozenset({9}))
     assert speakers.holders == (7,), "the home decides itself"
 
@@ -215,3 +215,44 @@ def test_lost_streams_are_forgotten_but_those_that_are_known():
     assert speakers.holders == (7, 8)
     speakers.forget_lost(11.0, {8})
     assert speakers.holders == (8,)
+
+
+def test_the_dominant_speaker_is_first_then_those_who_speak_in_the_order_in_which_they_began():
+    talk = Talk()
+    talk.run(3, p1=SPEECH, p2=SILENCE)
+    assert talk.speakers.ranking == (101, 102)
+    talk.run(3, p1=SPEECH, p2=SILENCE, p3=SPEECH)
+    assert talk.speakers.ranking == (101, 103, 102)
+    talk.run(RANKED_FOR + 2, p2=SILENCE, p3=SPEECH)
+    assert talk.speakers.ranking == (103, 101, 102), "the first is silent"
+
+
+def test_a_pause_changes_no_rank():
+    talk = Talk()
+    talk.run(3, p1=SPEECH, p2=SILENCE, p3=SPEECH)
+    first = talk.speakers.ranking
+    assert first == (101, 103, 102)
+    talk.run(RANKED_FOR - 1, p1=SPEECH, p2=SILENCE)
+    assert talk.speakers.ranking is first
+
+
+def test_streams_that_are_over_are_not_ranked_and_the_ranking_is_bounded():
+    talk = Talk()
+    talk.run(1, **{f"p{n}": SPEECH for n in range(1, MAX_RANKED + 5)})
+    assert len(talk.speakers.ranking) == MAX_RANKED
+    talk.speakers.forget(talk.speakers.ranking[0])
+    gone, *rest = talk.speakers.ranking
+    talk.run(1)
+    assert gone not in talk.speakers.ranking
+    assert set(rest) < set(talk.speakers.ranking)
+
+
+def test_the_ranking_is_told_when_it_changes():
+    talk = Talk()
+    talk.speakers.take_news()
+    talk.run(1, p1=SPEECH)
+    assert talk.speakers.take_news() == News(ranking=(101,))
+    talk.run(1, p1=SPEECH)
+    assert talk.speakers.take_news() == News()
+    talk.speakers.take_ranking((102,))
+    assert talk.speakers.ranking == (101,), "the home decides itself"

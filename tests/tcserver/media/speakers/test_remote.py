@@ -50,3 +50,13 @@ def test_nothing_is_decided_here():
     assert speakers.decide(1, 1.0) is None
     with pytest.raises(ValueError, match="home"):
         speakers.take_levels([Level(7, 4, 4, 3, 10, 20, True)], 1.0)
+
+
+def test_the_ranking_is_that_of_the_home():
+    speakers = RemoteSelection()
+    assert speakers.ranking == ()
+    speakers.take_ranking((7, 8))
+    ranking = speakers.ranking
+    assert ranking == (7, 8)
+    speakers.take_ranking((7, 8))
+    assert speakers.ranking is ranking, "nothing has changed"

@@ -10,6 +10,7 @@ import {
   KIND,
   LayerInterest,
   MAX_KEY_BOXES,
+  MAX_VOICES,
   MemberQuality,
   PUBLICATION_NUMBER,
   QUALITY,
@@ -97,6 +98,8 @@ export const Subscribe = row(
     choices: withDefault(array(StreamChoice, 1024), []),
     /** Sources whose streams are wanted in the redundant variant, beside those of the choices. */
     redundant_sources: withDefault(array(SOURCE, 8), []),
+    /** Streams of sound that are wanted at a time, at most, the most important; 0: all. */
+    voices: withDefault(range(0, MAX_VOICES), 0),
   },
   { states: SEATED, answer: "ok" },
 );

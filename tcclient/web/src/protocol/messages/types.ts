@@ -27,6 +27,8 @@ export const MESSAGE_ID_SIZE = 16;
 export const TOKEN_SIZE = 32;
 /** The most key boxes, or receipts, of one message. */
 export const MAX_KEY_BOXES = 64;
+/** The most voices that can be asked for; more are all. Nobody could tell more apart. */
+export const MAX_VOICES = 16;
 /** The most changes of one message. */
 export const MAX_CHANGES = 64;
 /** The most members of a page of a snapshot. */

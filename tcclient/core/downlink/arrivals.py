@@ -1,0 +1,105 @@
+"""What comes down: bits of each stream, and how long datagrams wait on the line."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tcproto.datagram import MIN_DATAGRAM, RELAY_TIME_SIZE
+
+Layer = tuple[int, int]
+"""A stream id, and a spatial layer of it."""
+
+BUCKET = 0.05
+"""Seconds that are counted together."""
+KEPT = 3.0
+"""Seconds that are remembered: the rate of pictures varies from one to the next."""
+QUEUE_WINDOW = 0.15
+"""Seconds in which the least delay counts as that of the queue: jitter delays some datagrams, a queue delays all."""
+RATE_WINDOW = 0.5
+"""Seconds over which the rate is taken: as long as it takes to find that there is a queue, and no longer."""
+IP_UDP = 28
+"""Bytes of IPv4 and UDP around a datagram."""
+OVERHEAD = IP_UDP + MIN_DATAGRAM + RELAY_TIME_SIZE
+"""Bytes around the items of a room datagram."""
+
+
+class Line(NamedTuple):
+    """How the way down does."""
+
+    bitrate: float
+    """Bit/s that came of late, with all headers. While a queue stands, that is what the line can bear."""
+    queue: float
+    """Seconds that datagrams wait longer than the quickest."""
+    proven: float | None = None
+    """Bit/s that it would bear, as probes have shown; None: nobody knows."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    number: int
+    size: int = 0
+    delay: float | None = None
+    """The least."""
+    sizes: dict[Layer, int] = field(default_factory=dict)
+
+
+class Arrivals:
+    """Counts the room datagrams of the last ``KEPT`` seconds."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        """Bytes of all that came down, with the headers of IP and UDP."""
+        self.latest = float("-inf")
+        """When a datagram came last."""
+        self._buckets: deque[_Bucket] = deque()
+
+    def datagram(self, size: int, delay: float | None, now: float) -> None:
+        """Count a datagram: its bytes, and its seconds behind the quickest; None: they say nothing."""
+        self.total += size + IP_UDP
+        self.latest = now
+        number = int(now / BUCKET)
+        buckets = self._buckets
+        if not buckets or buckets[-1].number < number:
+            buckets.append(_Bucket(number))
+            while buckets[0].number <= number - KEPT / BUCKET:
+                buckets.popleft()
+        bucket = buckets[-1]
+        bucket.size += size + IP_UDP
+        if delay is not None and (bucket.delay is None or delay < bucket.delay):
+            bucket.delay = delay
+
+    def other(self, size: int) -> None:
+        """Count a datagram that is not of the room."""
+        self.total += size + IP_UDP
+
+    def packet(self, layer: Layer, size: int) -> None:
+        """Count bytes of the last datagram for the layer of a stream."""
+        sizes = self._buckets[-1].sizes
+        sizes[layer] = sizes.get(layer, 0) + size
+
+    def line(self, now: float) -> Line:
+        """Return how the way down does. The queue is 0 where nothing came for a while, since then nobody knows."""
+        delays = [bucket.delay for bucket in self._since(now, QUEUE_WINDOW) if bucket.delay is not None]
+        size = sum(bucket.size for bucket in self._since(now, RATE_WINDOW))
+        return Line(size * 8 / RATE_WINDOW, min(delays, default=0.0))
+
+    def bitrates(self, now: float) -> dict[Layer, float]:
+        """Return the bit/s of each layer of which something came, since it came first within ``KEPT``."""
+        sizes: dict[Layer, int] = {}
+        began: dict[Layer, int] = {}
+        for bucket in self._buckets:
+            for layer, size in bucket.sizes.items():
+                sizes[layer] = sizes.get(layer, 0) + size
+                began.setdefault(layer, bucket.number)
+        return {layer: size * 8 / max(now - began[layer] * BUCKET, RATE_WINDOW) for layer, size in sizes.items()}
+
+    def heard_since(self, since: float) -> set[int]:
+        """Return the streams of which something came since then, at most ``KEPT`` seconds back."""
+        first = int(since / BUCKET)
+        return {stream for bucket in self._buckets if bucket.number >= first for stream, _ in bucket.sizes}
+
+    def _since(self, now: float, window: float) -> list[_Bucket]:
+        first = int(now / BUCKET) - round(window / BUCKET)
+        return [bucket for bucket in self._buckets if bucket.number > first]

@@ -1,0 +1,68 @@
+"""What more the line would carry, by a few datagrams that the server sends at once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from tcclient.core.downlink.arrivals import IP_UDP
+from tcproto.datagram import MAX_DATAGRAM, Item, ItemType
+from tcproto.path import MIN_PROBE_SIZE, PING_NUMBER_BITS, ProbeRequest, parse_probe
+from tcproto.serial import wrapped
+
+DATAGRAMS = 4
+"""Datagrams of a probe: three gaps, and a short wait for others behind them."""
+SPAN = 0.04
+"""Seconds for which a probe may take the line, as it was when it was found too thin."""
+INTERVAL = 1.0
+"""Seconds between two probes."""
+ENOUGH = 3
+"""Datagrams that have to come, so that the loss of one does not spoil all."""
+LEAST_TIME = 0.001
+"""Seconds in which they come at least: the event loop takes what came meanwhile at once."""
+AGREEING = 2
+"""Probes whose lowest rate counts: a stall of the network gathers datagrams, which then come too fast."""
+LIFETIME = 5.0
+"""Seconds for which a probe tells something."""
+
+
+class BandwidthProbes:
+    """Asks for probes, and measures them. ``rate`` is what the last ``AGREEING`` of them have shown."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._asked_at = float("-inf")
+        self._first: tuple[float, int] | None = None
+        """When the first datagram of the present probe came, and how many bytes there had been then."""
+        self._count = 0
+        self._measured: deque[tuple[float, float]] = deque(maxlen=AGREEING)
+        """When the probes were, and their rates; the present one is the last."""
+
+    def request(self, capacity: float, now: float) -> Item | None:
+        """Return what asks for a probe of a line of so many bit/s; None where it is too soon."""
+        if now < self._asked_at + INTERVAL:
+            return None
+        self._asked_at = now
+        self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
+        self._first, self._count = None, 0
+        size = round(capacity * SPAN / 8 / DATAGRAMS) - IP_UDP
+        size = min(max(size, MIN_PROBE_SIZE), MAX_DATAGRAM)
+        return Item(ItemType.BANDWIDTH_PROBE, ProbeRequest(self._number, DATAGRAMS, size).pack())
+
+    def arrived(self, value: bytes, total: int, now: float) -> None:
+        """Take a datagram of a probe, and how many bytes came until now; raises ``ValueError``."""
+        number, _ = parse_probe(value)
+        if number != self._number:
+            return
+        self._count += 1
+        if self._first is None:
+            self._first = now, total
+        elif self._count >= ENOUGH:
+            began, before = self._first
+            if self._count > ENOUGH:
+                self._measured.pop()
+            self._measured.append((now, (total - before) * 8 / max(now - began, LEAST_TIME)))
+
+    def rate(self, now: float) -> float | None:
+        """Return the bit/s that the line carries at least; None where too few probes came of late."""
+        rates = [rate for at, rate in self._measured if now < at + LIFETIME]
+        return min(rates) if len(rates) == AGREEING else None

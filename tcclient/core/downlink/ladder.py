@@ -1,0 +1,214 @@
+"""What is given up where the line is too thin, and when more is tried again.
+
+There is one order. The voices come first, as many as the line can bear, and at least one. Then come the pictures, the
+most important first, each if the line can bear it too. So no voice is given up for a picture, and a small picture is
+shown where a large one does not fit.
+
+Steps down are taken at once, as many as it takes. A step up is taken after a while without a queue, one at a time. If
+the queue comes back soon after, the step was too much, and the next one waits twice as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from tcclient.core.downlink.arrivals import Layer, Line
+
+LOOK_INTERVAL = 0.1
+"""Seconds between two looks at the line."""
+QUEUE = 0.1
+"""Seconds of a queue that is too long. The bar of a good call is 0.15 s, and it grows while this is noticed."""
+TRIAL_QUEUE = 0.06
+"""The same right after a step up, which is easily taken back."""
+HOLD = 0.25
+"""Seconds for which a queue has to stand: what a stall has held up, or a keyframe, is soon gone."""
+GROWTH = 0.2
+"""Seconds by which a queue grows then, so that nobody waits any longer: a keyframe alone makes less where all fits."""
+FALL = 0.02
+"""Seconds by which a queue is shorter that drains; the size of packets makes smaller differences."""
+SETTLE = 0.3
+"""Seconds from a step to datagrams that the server has sent after it: a round trip, where it is a long one."""
+USABLE = 0.9
+"""Part of what came while the queue stood that is used from then on: the rest lets the queue drain."""
+USABLE_FOR_MORE = 0.95
+"""The same for a step up, which is taken back if a queue comes of it."""
+STABLE = 8.0
+"""Seconds without a queue until a step up."""
+UNPROVEN = 30.0
+"""The same where nothing tells that the line bears it: a step that fails is heard."""
+PROOF = 3.0
+"""Seconds before a step up from which probes are of use."""
+MAX_STABLE = 120.0
+"""The same after steps up that failed again and again."""
+TRIAL = 10.0
+"""Seconds in which a queue is taken for the fault of the last step up."""
+STILL = 0.2
+"""Part by which a queue changes at least when much less is sent, if it is that of this line."""
+
+
+class Part(NamedTuple):
+    """A layer of pictures that can be given up by itself."""
+
+    layer: Layer
+    bitrate: float
+    """What it takes of the line, or would take, bit/s."""
+
+
+class Offer(NamedTuple):
+    """What there is to receive."""
+
+    voices: tuple[float, ...]
+    """Bit/s of each of those who talk."""
+    talkers: int
+    """Those who could talk."""
+    pictures: tuple[Part, ...]
+    """The most important first."""
+
+
+class _Mark(NamedTuple):
+    """A queue that is too long and does not fall."""
+
+    since: float
+    first: float
+    """Seconds, then."""
+    most: float
+    """Seconds, since then."""
+
+
+class Ladder:
+    """Decides what is received: ``voices`` at a time (0: all), and no layers of pictures that are ``given_up``."""
+
+    def __init__(self) -> None:
+        self.voices = 0
+        self.given_up: frozenset[Layer] = frozenset()
+        self._marked: _Mark | None = None
+        self._stepped_at = 0.0
+        self._stable_since = 0.0
+        self._stable = STABLE
+        self._raised: tuple[float, int, frozenset[Layer]] | None = None
+        """When the last step up was, and what it was from."""
+        self.capacity = 0.0
+        """Bit/s that came while a queue stood."""
+        self._lowered: Line | None = None
+        """The line at the last step down."""
+        self._ignored = 0.0
+        """Seconds of delay that do not go away when less is sent: the way is longer, or the queue is not ours."""
+
+    @property
+    def is_limiting(self) -> bool:
+        """Whether something is given up."""
+        return bool(self.voices or self.given_up)
+
+    def wants_proof(self, now: float) -> bool:
+        """Return whether a step up waits for nothing but a proof that the line bears it."""
+        return self.is_limiting and now >= self._stable_since + self._stable - PROOF
+
+    def look(self, line: Line, offer: Callable[[], Offer], now: float) -> bool:
+        """Take the line as it is; return whether something else is given up now. ``offer`` is asked where it matters.
+
+        To be called each ``LOOK_INTERVAL``.
+        """
+        in_trial = self._raised is not None and now < self._raised[0] + TRIAL
+        self._ignored = min(self._ignored, line.queue)
+        queue = line.queue - self._ignored
+        if queue < (TRIAL_QUEUE if in_trial else QUEUE):
+            self._marked = self._lowered = None
+            return self._rest(line, offer, now)
+        self._stable_since = now
+        if now - queue < self._stepped_at + SETTLE:
+            return False  # what comes now was sent before the last step
+        if self._marked is None or line.queue < self._marked.most - FALL:
+            self._marked = _Mark(now, line.queue, line.queue)
+        self._marked = self._marked._replace(most=max(self._marked.most, line.queue))
+        if now < self._marked.since + HOLD and line.queue < self._marked.first + GROWTH:
+            return False
+        self._marked = None
+        self._stepped_at = now
+        self.capacity = line.bitrate
+        if in_trial:
+            return self._take_back()
+        if self._lowered is not None and _is_elsewhere(self._lowered, line):
+            self._ignored, self._lowered = line.queue, None
+            return False
+        self._lowered = self._lowered or line
+        self._stable = STABLE
+        return self._lower(offer(), line.bitrate * USABLE)
+
+    def follow(self, offer: Offer, before: Offer) -> bool:
+        """Take another offer than before; return whether something else is given up now.
+
+        While something is given up, new pictures are not tried out before their turn. But what has become important
+        takes the place of what is less so, as far as it does not take more of the line.
+        """
+        if not self.given_up:
+            return False
+        old = {part.layer for part in before.pictures}
+        room = sum(part.bitrate for part in before.pictures if part.layer not in self.given_up)
+        every = frozenset(part.layer for part in offer.pictures)
+        given_up = every - _fitting([part for part in offer.pictures if part.layer in old], room)
+        changed = given_up != self.given_up & every
+        self.given_up = given_up
+        return changed
+
+    def _rest(self, line: Line, offer: Callable[[], Offer], now: float) -> bool:
+        if self._raised is not None and now >= self._raised[0] + TRIAL:
+            self._raised, self._stable = None, STABLE
+        if not self.is_limiting or now < self._stable_since + self._stable:
+            return False
+        offered = offer()
+        missing = [part for part in offered.pictures if part.layer in self.given_up]
+        more = max(offered.voices, default=0.0) if self.voices else missing[0].bitrate if missing else 0.0
+        known = max(self.capacity, line.proven or 0.0)
+        is_proven = line.bitrate + more <= known * USABLE_FOR_MORE
+        if not is_proven and (line.proven is not None or now < self._stable_since + UNPROVEN):
+            return False
+        self._stable_since = now
+        self._raised = now, self.voices, self.given_up
+        if self.voices:
+            self.voices = self.voices + 1 if self.voices + 1 < offered.talkers else 0
+        else:
+            self.given_up = frozenset(part.layer for part in missing[1:])
+        return True
+
+    def _take_back(self) -> bool:
+        assert self._raised is not None
+        _, self.voices, self.given_up = self._raised
+        self._raised = None
+        self._stable = min(2 * self._stable, MAX_STABLE)
+        return True
+
+    def _lower(self, offer: Offer, room: float) -> bool:
+        """Give up what is beyond ``room`` bit/s, and something in any case, as long as there is more than a voice."""
+        kept = [part for part in offer.pictures if part.layer not in self.given_up]
+        voices = 0
+        for bitrate in offer.voices:
+            room -= bitrate
+            if room < 0 and voices:
+                break
+            voices += 1
+        given_up = frozenset(part.layer for part in offer.pictures) - _fitting(kept, room)
+        if kept and given_up == self.given_up:
+            given_up |= {kept[-1].layer}
+        elif not kept and voices == len(offer.voices) and voices > 1:
+            voices -= 1
+        limit = max(voices, 1) if voices < len(offer.voices) else self.voices
+        changed = (limit, given_up) != (self.voices, self.given_up)
+        self.voices, self.given_up = limit, given_up
+        return changed
+
+
+def _fitting(pictures: Iterable[Part], room: float) -> set[Layer]:
+    """Return the layers that fit ``room`` bit/s, each if those below it do."""
+    fitting: set[Layer] = set()
+    for part in pictures:
+        stream, layer = part.layer
+        if part.bitrate <= room and (not layer or (stream, layer - 1) in fitting):
+            fitting.add(part.layer)
+            room -= part.bitrate
+    return fitting
+
+
+def _is_elsewhere(before: Line, line: Line) -> bool:
+    """Return whether a queue stays as it is, though much less comes than when it was found."""
+    return line.bitrate < before.bitrate / 2 and abs(line.queue - before.queue) < STILL * before.queue

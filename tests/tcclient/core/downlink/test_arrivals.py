@@ -1,0 +1,73 @@
+"""What is counted of the datagrams that come."""
+
+import pytest
+
+from tcclient.core.downlink.arrivals import BUCKET, IP_UDP, KEPT, QUEUE_WINDOW, Arrivals, Line
+
+
+def come(arrivals: Arrivals, start: float, seconds: float, size: int, delay: float | None = 0.0, every: float = 0.02):
+    for n in range(round(seconds / every)):
+        arrivals.datagram(size, delay, start + n * every)
+        arrivals.packet((7, 0), size)
+
+
+def test_nothing_came():
+    arrivals = Arrivals()
+    assert arrivals.line(10.0) == Line(0.0, 0.0)
+    assert arrivals.bitrates(10.0) == {}
+    assert arrivals.heard_since(0.0) == set()
+
+
+def test_the_rate_counts_all_headers():
+    arrivals = Arrivals()
+    come(arrivals, 10.0, 2.0, 100)
+    assert arrivals.line(11.999).bitrate == pytest.approx(50 * (100 + IP_UDP) * 8, rel=0.1)
+
+
+def test_the_rate_follows_soon():
+    arrivals = Arrivals()
+    come(arrivals, 10.0, 1.0, 100)
+    come(arrivals, 11.0, 0.5, 1000)
+    assert arrivals.line(11.499).bitrate == pytest.approx(50 * (1000 + IP_UDP) * 8, rel=0.1)
+
+
+def test_a_queue_delays_all_and_jitter_some():
+    arrivals = Arrivals()
+    for n in range(20):
+        arrivals.datagram(100, 0.3 if n % 2 else 0.01, 10.0 + n * 0.02)
+    assert arrivals.line(10.4).queue == 0.01
+    come(arrivals, 10.4, QUEUE_WINDOW + BUCKET, 100, 0.3)
+    assert arrivals.line(10.4 + QUEUE_WINDOW + BUCKET).queue == 0.3
+
+
+def test_datagrams_that_say_nothing_of_the_queue_count_for_the_rate_alone():
+    arrivals = Arrivals()
+    come(arrivals, 10.0, 1.0, 100, None)
+    assert arrivals.line(11.0).queue == 0.0
+    assert arrivals.line(11.0).bitrate > 0
+
+
+def test_of_a_queue_that_was_seen_long_ago_nobody_knows():
+    arrivals = Arrivals()
+    come(arrivals, 10.0, 1.0, 100, 0.5)
+    assert arrivals.line(11.0 + QUEUE_WINDOW + BUCKET).queue == 0.0
+
+
+def test_the_rate_of_a_layer_is_that_since_it_came_first():
+    arrivals = Arrivals()
+    come(arrivals, 10.0, 1.0, 100)
+    for n in range(30):
+        arrivals.datagram(1000, 0.0, 11.0 + n / 30)
+        arrivals.packet((8, 1), 1000)
+    rates = arrivals.bitrates(12.0)
+    assert rates[8, 1] == pytest.approx(30 * 1000 * 8, rel=0.1)
+    assert rates[7, 0] == pytest.approx(50 * 100 * 8 / 2, rel=0.1), "nothing in the second half"
+    assert arrivals.heard_since(11.5) == {8}
+    assert arrivals.heard_since(10.0) == {7, 8}
+
+
+def test_only_the_last_seconds_are_kept():
+    arrivals = Arrivals()
+    come(arrivals, 10.0, 1.0, 100)
+    come(arrivals, 10.0 + 2 * KEPT, KEPT + 1, 10)
+    assert arrivals.bitrates(11.0 + 3 * KEPT)[7, 0] == pytest.approx(50 * 10 * 8, rel=0.1)

@@ -1,0 +1,212 @@
+"""What is given up on a thin line, and when more is tried again."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from tcclient.core.downlink.arrivals import Line
+from tcclient.core.downlink.ladder import (
+    LOOK_INTERVAL,
+    MAX_STABLE,
+    QUEUE,
+    STABLE,
+    TRIAL,
+    UNPROVEN,
+    Ladder,
+    Offer,
+    Part,
+)
+
+STAGE, SCREEN, SMALL = (1, 0), (2, 0), (3, 0)
+VOICE = 50_000.0
+
+
+@dataclass
+class Bench:
+    """A ladder on a line of a rate, with a queue that fills and drains."""
+
+    capacity: float
+    voices: int = 1
+    pictures: tuple[tuple[tuple[int, int], float], ...] = ()
+    ladder: Ladder = field(default_factory=Ladder)
+    now: float = 100.0
+    queue: float = 0.0
+    least: float = 0.0
+    """Seconds of delay that nothing changes."""
+    peak: float = 0.0
+    probes: bool = True
+    """Whether they are answered."""
+    changes: list[float] = field(default_factory=list)
+
+    def offer(self) -> Offer:
+        talking = min(self.voices, self.ladder.voices or self.voices)
+        return Offer((VOICE,) * talking, self.voices, tuple(Part(*picture) for picture in self.pictures))
+
+    @property
+    def load(self) -> float:
+        kept = sum(rate for layer, rate in self.pictures if layer not in self.ladder.given_up)
+        return VOICE * min(self.voices, self.ladder.voices or self.voices) + kept
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / LOOK_INTERVAL)):
+            self.queue = max(0.0, self.queue + (self.load / self.capacity - 1) * LOOK_INTERVAL)
+            self.peak = max(self.peak, self.queue)
+            comes = self.capacity if self.queue else min(self.load, self.capacity)
+            proven = self.capacity if self.probes and self.ladder.wants_proof(self.now) else None
+            line = Line(comes, self.queue + self.least, proven)
+            if self.ladder.look(line, self.offer, self.now):
+                self.changes.append(self.now)
+            self.now += LOOK_INTERVAL
+
+
+def test_a_line_that_bears_all_loses_nothing():
+    bench = Bench(1e6, 3, ((STAGE, 500_000), (SMALL, 200_000)))
+    bench.run(60)
+    assert not bench.ladder.is_limiting
+    assert bench.changes == []
+
+
+def test_pictures_go_before_voices_the_least_important_first():
+    bench = Bench(600_000, 3, ((STAGE, 300_000), (SCREEN, 200_000), (SMALL, 100_000)))
+    bench.run(5)
+    assert bench.ladder.given_up == {SCREEN, SMALL}
+    assert bench.ladder.voices == 0
+
+
+def test_no_voice_is_given_up_for_a_picture():
+    bench = Bench(110_000, 3, ((STAGE, 20_000),))
+    bench.run(8)
+    assert bench.ladder.given_up == {STAGE}
+    assert bench.ladder.voices == 1
+
+
+def test_steps_down_are_soon_enough_for_the_jitter_buffer():
+    bench = Bench(256_000, 3, ((STAGE, 300_000),))
+    bench.run(6)
+    assert bench.ladder.given_up == {STAGE}
+    assert bench.peak < 0.5
+    assert bench.queue < QUEUE
+
+
+def test_one_voice_is_never_given_up():
+    bench = Bench(20_000, 3)
+    bench.run(60)
+    assert bench.ladder.voices == 1
+
+
+def test_a_burst_that_drains_gives_nothing_up():
+    bench = Bench(1e6, 2, ((STAGE, 600_000),))
+    for _ in range(10):
+        bench.queue += 0.3  # a keyframe
+        bench.run(3)
+    assert bench.changes == []
+
+
+def test_more_is_tried_one_by_one_when_the_line_is_steady():
+    bench = Bench(100_000, 4, ((STAGE, 300_000), (SMALL, 100_000)))
+    bench.run(6)
+    assert bench.ladder.voices == 1
+    bench.capacity = 1e6
+    bench.changes.clear()
+    bench.run(80)
+    assert not bench.ladder.is_limiting
+    steps = [b - a for a, b in pairwise(bench.changes)]
+    assert min(steps) >= STABLE - LOOK_INTERVAL
+    assert len(bench.changes) == 5, "voices 2, 3 and all, two pictures"
+
+
+def test_a_step_up_that_the_line_does_not_bear_is_not_tried():
+    bench = Bench(256_000, 3, ((STAGE, 300_000),))
+    bench.run(300)
+    assert len(bench.changes) == 1
+
+
+def test_without_proof_a_step_up_is_tried_much_later():
+    bench = Bench(256_000, 3, ((STAGE, 300_000),), probes=False)
+    bench.run(5)
+    bench.capacity = 1e6
+    bench.run(UNPROVEN + 5)
+    assert not bench.ladder.is_limiting
+    assert bench.changes[1] - bench.changes[0] >= UNPROVEN
+
+
+def test_a_step_up_that_fails_is_taken_back_and_waits_longer_each_time():
+    bench = Bench(256_000, 3, ((STAGE, 300_000),), probes=False)
+    bench.run(1000)
+    ups = bench.changes[1::2]
+    backs = bench.changes[2::2]
+    assert all(back - up < 1 for up, back in zip(ups, backs, strict=False))
+    waits = [later - earlier for earlier, later in zip(backs, ups[1:], strict=False)]
+    assert all(later >= earlier for earlier, later in pairwise(waits))
+    assert waits[0] >= UNPROVEN
+    assert MAX_STABLE <= waits[-1] < MAX_STABLE + 5
+    assert bench.ladder.voices == 0
+
+
+def test_a_queue_long_after_a_step_up_is_not_its_fault():
+    bench = Bench(100_000, 1, ((STAGE, 300_000),))
+    bench.run(5)
+    bench.capacity = 500_000
+    bench.run(STABLE + TRIAL + 10)
+    assert not bench.ladder.is_limiting
+    bench.capacity = 100_000
+    bench.run(5)
+    bench.capacity = 500_000
+    bench.changes.clear()
+    fell = bench.now
+    bench.run(STABLE + 5)
+    assert bench.changes[0] - fell < STABLE + 2
+
+
+def test_a_way_that_has_become_longer_costs_no_picture_for_long():
+    bench = Bench(1e6, 2, ((STAGE, 600_000), (SMALL, 100_000)))
+    bench.run(5)
+    bench.least = 0.25
+    bench.run(40)
+    assert not bench.ladder.is_limiting
+    bench.least = 0.0
+    bench.run(5)
+    bench.least = 0.25
+    bench.run(2)
+    assert bench.ladder.is_limiting, "it is looked at anew"
+
+
+def offer(*pictures):
+    return Offer((VOICE,), 1, tuple(Part((stream, 0), rate) for stream, rate in pictures))
+
+
+def test_new_pictures_wait_for_their_turn():
+    ladder = Ladder()
+    assert not ladder.follow(offer((1, 100), (2, 100)), offer((1, 100)))
+    ladder.given_up = frozenset({(2, 0)})
+    assert ladder.follow(offer((1, 100), (2, 100), (3, 100)), offer((1, 100), (2, 100)))
+    assert ladder.given_up == {(2, 0), (3, 0)}
+
+
+def test_pictures_that_have_ended_are_forgotten():
+    ladder = Ladder()
+    ladder.given_up = frozenset({(2, 0)})
+    assert not ladder.follow(offer((1, 100)), offer((1, 100), (2, 100)))
+    assert ladder.given_up == frozenset()
+
+
+def test_what_became_important_takes_the_place_of_another():
+    ladder = Ladder()
+    ladder.given_up = frozenset({(2, 0)})
+    before = offer((1, 100), (2, 100))
+    assert ladder.follow(offer((2, 100), (1, 100)), before)
+    assert ladder.given_up == {(1, 0)}
+    assert not ladder.follow(offer((2, 100), (1, 100)), offer((2, 100), (1, 100)))
+
+
+def test_it_takes_no_more_of_the_line_than_there_was():
+    ladder = Ladder()
+    ladder.given_up = frozenset({(2, 0)})
+    assert not ladder.follow(offer((2, 900), (1, 100)), offer((1, 100), (2, 900)))
+    assert ladder.given_up == {(2, 0)}
+
+
+def test_a_layer_goes_with_the_one_below_it():
+    layers = (((1, 0), 100_000), ((1, 1), 300_000), ((2, 0), 50_000), ((1, 2), 20_000))
+    bench = Bench(320_000, 1, layers)
+    bench.run(5)
+    assert bench.ladder.given_up == {(1, 1), (1, 2)}

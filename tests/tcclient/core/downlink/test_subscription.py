@@ -1,0 +1,247 @@
+"""What is asked of the server, by the wishes of the program and by the line."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from tcclient.core.downlink.arrivals import IP_UDP, Line
+from tcclient.core.downlink.ladder import LOOK_INTERVAL, PROOF, STABLE
+from tcclient.core.downlink.subscription import SOUND, Subscription, Wishes
+from tcclient.core.timers import NEVER
+from tcproto.datagram import Item, ItemType
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, Subscribe
+from tcproto.path import ProbeItem, parse_probe_request
+
+OWN = 1
+ALL = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN)
+
+
+EVERYTHING = Wishes(ALL)
+
+
+class Bench:
+    """A subscription with a roster, a line that is as told, and what it asks for."""
+
+    def __init__(self, wishes: Wishes = EVERYTHING) -> None:
+        self.room = SimpleNamespace(own=OWN, publications={})
+        self.told: list[Subscribe] = []
+        self.changed: list[Subscribe] = []
+        self.dominant = 0
+        self.congested: list[float] = []
+        self.sent: list[Item] = []
+        self.redundant = False
+        self.is_busy = False
+        self.answers = 0
+        """Bit/s of a line with which probes are answered; 0: they are not."""
+        self.now = 100.0
+        self.subscription = Subscription(
+            self.room,  # type: ignore[arg-type]
+            self,  # type: ignore[arg-type]
+            lambda: self.dominant,
+            lambda: self.redundant,
+            self.changed.append,
+            lambda: self.congested.append(self.now),
+            self.sent.append,
+        )
+        self.subscription.wish(wishes)
+
+    def request(self, message: Subscribe) -> int:
+        if self.is_busy:
+            raise Refusal(ErrorCode.RATE_LIMITED)
+        self.told.append(message)
+        return len(self.told)
+
+    def publish(self, participant: int, stream: int, source: Source, **more: object) -> None:
+        kind = Kind.AUDIO if source in SOUND else Kind.VIDEO
+        info = PublicationInfo(participant, stream, stream, kind, source, "x", **more)  # type: ignore[arg-type]
+        self.room.publications[participant, stream] = info
+
+    def come(self, seconds: float, queue: float, **bitrates: int) -> None:
+        """Let streams come, ``s7=300_000`` is stream 7, and ``s7_1`` its layer 1, for a while."""
+        for _ in range(round(seconds / LOOK_INTERVAL)):
+            for name, bitrate in bitrates.items():
+                stream, _, layer = name[1:].partition("_")
+                size = round(bitrate * LOOK_INTERVAL / 8)
+                self.subscription.arrivals.datagram(size, queue, self.now)
+                self.subscription.arrivals.packet((int(stream), int(layer or 0)), size)
+            if self.now >= self.subscription.next_deadline:
+                asked = len(self.sent)
+                self.subscription.handle_timeout(self.now)
+                for item in self.sent[asked:]:
+                    self.answer(item)
+            self.now += LOOK_INTERVAL
+
+    def answer(self, item: Item) -> None:
+        """Let a probe come over a line of so many bit/s."""
+        assert item.type == ItemType.BANDWIDTH_PROBE
+        number, count, size = parse_probe_request(item.value)
+        for index in range(count if self.answers else 0):
+            self.subscription.arrivals.other(size)
+            at = self.now + index * (size + IP_UDP) * 8 / (self.answers or 1)
+            self.subscription.probes.arrived(ProbeItem(number, index).pack(), self.subscription.arrivals.total, at)
+
+    @property
+    def asked(self) -> Subscribe:
+        return self.told[-1]
+
+
+def meeting(wishes: Wishes = EVERYTHING) -> Bench:
+    """Two voices, two cameras and a screen of others, and a camera of ours."""
+    bench = Bench(wishes)
+    bench.publish(2, 20, Source.MICROPHONE)
+    bench.publish(2, 21, Source.CAMERA)
+    bench.publish(3, 30, Source.MICROPHONE)
+    bench.publish(3, 31, Source.CAMERA)
+    bench.publish(3, 32, Source.SCREEN)
+    bench.publish(OWN, 11, Source.CAMERA)
+    bench.dominant = 3
+    return bench
+
+
+VOICES = {"s20": 50_000, "s30": 50_000}
+
+
+def test_wishes_are_passed_on_whole_with_growing_generations():
+    bench = Bench(Wishes((Source.MICROPHONE,), (StreamChoice(5),), 3))
+    bench.redundant = True
+    assert bench.subscription.again()
+    assert (
+        bench.told
+        == bench.changed
+        == [
+            Subscribe(1, (Source.MICROPHONE,), (StreamChoice(5),), (), 3),
+            Subscribe(2, (Source.MICROPHONE,), (StreamChoice(5),), SOUND, 3),
+        ]
+    )
+
+
+def test_nothing_is_asked_again_before_anything_was_asked_for_or_while_the_server_is_behind():
+    bench = Bench()
+    bench.is_busy = True
+    assert not bench.subscription.again()
+    bench.subscription.asked = Subscribe(0, ())
+    assert bench.subscription.again()
+    assert len(bench.told) == 1
+
+
+def test_nobody_looks_at_a_line_on_which_nothing_comes():
+    bench = meeting()
+    assert bench.subscription.next_deadline == NEVER
+    bench.come(0.2, 0.0, **VOICES)
+    bench.subscription.arrivals.datagram(100, 0.0, bench.now)
+    assert bench.subscription.next_deadline < bench.now + LOOK_INTERVAL
+    bench.now += 10
+    bench.subscription.handle_timeout(bench.now)
+    assert bench.subscription.next_deadline == NEVER
+
+
+def test_a_line_without_a_queue_changes_nothing():
+    bench = meeting()
+    bench.come(20, 0.02, **VOICES, s21=300_000, s31=300_000, s32=300_000)
+    assert len(bench.told) == 1
+    assert bench.congested == []
+
+
+def test_pictures_of_others_go_first_then_screens_then_the_stage():
+    bench = meeting()
+    bench.come(1, 0.0, **VOICES, s21=300_000, s31=300_000, s32=300_000)
+    bench.come(0.5, 0.3, **VOICES, s21=250_000, s31=300_000, s32=300_000)
+    assert bench.asked.choices == (StreamChoice(21, wanted=False),)
+    assert bench.asked.defaults == ALL
+    assert bench.subscription.given_up(bench.room.publications[2, 21]) == 0
+    assert bench.subscription.given_up(bench.room.publications[3, 31]) is None
+    bench.come(1.5, 0.4, **VOICES, s31=300_000, s32=150_000)
+    assert bench.asked.choices == (StreamChoice(21, wanted=False), StreamChoice(32, wanted=False))
+    assert bench.asked.defaults == (Source.MICROPHONE, Source.CAMERA), "all screens are given up"
+    bench.come(1.5, 0.5, **VOICES, s31=50_000)
+    assert bench.asked.defaults == (Source.MICROPHONE,)
+    bench.come(1.5, 0.6, s20=25_000, s30=25_000)
+    assert bench.asked.voices == 1
+    assert bench.changed == bench.told
+
+
+def test_all_comes_back_as_it_was_wished():
+    choice = StreamChoice(21, redundant=True)
+    bench = meeting(Wishes(ALL, (choice,), voices=4))
+    bench.come(1, 0.0, **VOICES, s21=300_000)
+    bench.come(0.5, 0.3, **VOICES, s21=100_000)
+    assert bench.asked.choices[0] == StreamChoice(21, wanted=False)
+    assert bench.sent == []
+    bench.come(STABLE - PROOF, 0.0, **VOICES)
+    assert bench.sent == []
+    bench.answers = 1_000_000
+    bench.come(2 * STABLE, 0.0, **VOICES)
+    assert bench.sent
+    assert bench.asked.choices == (choice,)
+    assert (bench.asked.defaults, bench.asked.voices) == (ALL, 4)
+
+
+def test_an_upper_layer_goes_before_the_lower_one():
+    bench = Bench()
+    bench.publish(2, 20, Source.MICROPHONE)
+    bench.publish(2, 21, Source.CAMERA, layers=3)
+    bench.come(1, 0.0, s20=50_000, s21=100_000, s21_1=300_000, s21_2=900_000)
+    bench.come(0.5, 0.3, s20=50_000, s21=100_000, s21_1=300_000, s21_2=150_000)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=1),)
+    bench.come(1.5, 0.4, s20=50_000, s21=100_000, s21_1=50_000)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=0),)
+    assert Source.CAMERA in bench.asked.defaults
+
+
+def test_layers_that_the_program_does_not_want_are_no_step():
+    bench = Bench(Wishes(ALL, (StreamChoice(21, max_spatial=0), StreamChoice(31, wanted=False))))
+    bench.publish(2, 20, Source.MICROPHONE)
+    bench.publish(2, 21, Source.CAMERA, layers=3)
+    bench.publish(3, 31, Source.CAMERA)
+    bench.come(1, 0.0, s20=50_000, s21=100_000)
+    bench.come(0.5, 0.3, s20=50_000, s21=50_000)
+    assert bench.asked.choices == (StreamChoice(21, wanted=False), StreamChoice(31, wanted=False))
+
+
+@pytest.mark.parametrize(("stage", "first"), [(frozenset(), 21), (frozenset({2}), 31)])
+def test_the_program_may_say_who_is_on_stage(stage, first):
+    bench = meeting(Wishes((Source.MICROPHONE, Source.CAMERA), stage=stage))
+    bench.come(1, 0.0, **VOICES, s21=300_000, s31=300_000)
+    bench.come(0.5, 0.3, **VOICES, s21=200_000, s31=200_000)
+    assert StreamChoice(first, wanted=False) in bench.asked.choices
+    assert len(bench.asked.choices) == 1
+
+
+def test_the_camera_of_another_speaker_takes_the_place():
+    bench = meeting(Wishes((Source.MICROPHONE, Source.CAMERA)))
+    bench.come(1, 0.0, **VOICES, s21=300_000, s31=300_000)
+    bench.come(0.5, 0.3, **VOICES, s21=200_000, s31=300_000)
+    bench.dominant = 2
+    bench.come(1, 0.0, **VOICES, s31=300_000)
+    assert bench.asked.choices == (StreamChoice(31, wanted=False),)
+
+
+def test_a_new_camera_does_not_come_before_its_turn():
+    bench = meeting(Wishes((Source.MICROPHONE, Source.CAMERA)))
+    bench.come(1, 0.0, **VOICES, s21=300_000, s31=300_000)
+    bench.come(2, 0.3, **VOICES, s21=50_000, s31=50_000)
+    assert bench.asked.defaults == (Source.MICROPHONE,)
+    bench.publish(4, 41, Source.CAMERA)
+    bench.come(1, 0.0, **VOICES)
+    assert StreamChoice(41, wanted=False) in bench.asked.choices
+
+
+def test_what_cannot_be_asked_now_is_asked_later():
+    bench = meeting()
+    bench.is_busy = True
+    bench.come(1, 0.0, **VOICES, s21=300_000)
+    bench.come(0.5, 0.3, **VOICES, s21=100_000)
+    assert len(bench.told) == 1
+    bench.is_busy = False
+    bench.come(LOOK_INTERVAL, 0.3)
+    assert bench.asked.choices == (StreamChoice(21, wanted=False),)
+
+
+def test_the_line_is_that_of_the_arrivals():
+    bench = meeting()
+    bench.come(1, 0.2, s20=50_000)
+    line = bench.subscription.arrivals.line(bench.now - LOOK_INTERVAL)
+    assert line.queue == 0.2
+    assert bench.congested[-1] == bench.now - LOOK_INTERVAL
+    assert isinstance(line, Line)
