@@ -79,6 +79,7 @@ CASES: list[tuple[object, int, dict[str, object]]] = [
             "defaults": ["microphone", "camera"],
             "choices": [],
             "redundant_sources": [],
+            "voices": 0,
         },
     ),
 ]
