@@ -169,6 +169,11 @@ class Receiver(NamedTuple):
     redundant: bool = False
     max_spatial: int = 3
     max_temporal: int = 7
+    min_spatial: int = 0
+
+    def wants(self, spatial: int) -> bool:
+        """Return whether it wants a spatial layer."""
+        return self.min_spatial <= spatial <= self.max_spatial
 
 
 @dataclass(frozen=True, slots=True)
