@@ -21,6 +21,7 @@ from tcclient.core.media.egress import Egress
 from tcclient.core.media.feedback import Feedback
 from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
+from tcclient.core.media.layers import LayerChoices
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
@@ -84,6 +85,7 @@ class Seat:
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
+        self.layers = LayerChoices(self.room, lambda: self.path.statistics.rtt, self._subscribe_again)
         self.feedback = Feedback(
             lambda: self.media.loss(), lambda: self.media.statistics(), self.path.send, self._subscribe_again
         )
@@ -134,6 +136,7 @@ class Seat:
             messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
+            messages.Interest: self._interest,
             messages.Speakers: self._speakers,
             messages.MemberQualities: self.connections.receive,
             messages.MuteAsked: self._mute_asked,
@@ -153,6 +156,7 @@ class Seat:
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
+            ("layers", lambda: self.layers.next_deadline, self.layers.handle_timeout),
             ("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout),
             ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
             ("purge", lambda: self._purge_at, self._purge),
@@ -232,7 +236,7 @@ class Seat:
         wanted = messages.Subscribe(self._generation, sources, choices, SOUND if self.feedback.redundant else ())
         self.watchdog.subscription = wanted
         self.connections.gets_pictures = bool(PICTURES.intersection(sources) or choices)
-        return self._control.request(wanted)
+        return self._control.request(self.layers.refine(wanted, self._now))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""
@@ -365,6 +369,7 @@ class Seat:
         for member in come:
             self.presence.came(member, now)
         self.media.streams_changed(now)
+        self.layers.publications_changed(now)
         self._retry(now)
 
     def _retry(self, now: float) -> None:
@@ -398,6 +403,10 @@ class Seat:
             return not wanted.generation or bool(self.subscribe(wanted.defaults, wanted.choices))
         except Refusal:  # the connection is what has to be repaired
             return False
+
+    def _interest(self, message: messages.Interest, now: float) -> None:
+        for number, layers in self.publications.layers_wanted(message):
+            self._emit(events.LayersWanted(number, layers))
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:
