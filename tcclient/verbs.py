@@ -64,7 +64,7 @@ class RoomVerbs:
         self._connection = connection
         self._failed = publication_failed
         self._closed: Closed | None = None
-        self._subscribed: tuple[tuple[Source, ...], tuple[StreamChoice, ...]] | None = None
+        self._subscribed: tuple[tuple[Source, ...], tuple[StreamChoice, ...], int] | None = None
         """What ``subscribe`` asked for last."""
 
     @property
@@ -109,9 +109,15 @@ class RoomVerbs:
         await begin_together(publications, self._announce_all, muted=muted)
         return publications
 
-    async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
-        """Set what is wanted, whole each time: sources of everybody, and choices for single streams."""
-        self._subscribed = wanted = tuple(sources), tuple(choices)
+    async def subscribe(
+        self, sources: Sequence[Source], choices: Sequence[StreamChoice] = (), *, max_height: int = 0
+    ) -> None:
+        """Set what is wanted, whole each time: sources of everybody, and choices for single streams.
+
+        Of pictures that are sent in several sizes the largest comes that has at most ``max_height`` lines (0: any), and
+        that the choice allows by ``max_spatial``; at least the smallest.
+        """
+        self._subscribed = wanted = tuple(sources), tuple(choices), max_height
         await self._ask(lambda: self._connection.session.seat.subscribe(*wanted))
 
     async def chat(self, text: str, to: Participant | None = None) -> None:
@@ -192,10 +198,10 @@ class RoomVerbs:
         await self._replied(*(self._announce(publication) for publication in publications))
 
     def _announce(self, publication: Publication, *, muted: bool = False) -> asyncio.Future[Event]:
-        kind, source, codec, width, height = codec_of(publication.source)
+        kind, source, codec, width, height, layers = codec_of(publication.source)
         number = self._do(
             lambda: self._connection.session.seat.publish(
-                kind, source, codec, time.monotonic(), muted=muted, width=width, height=height
+                kind, source, codec, time.monotonic(), muted=muted, layers=layers, width=width, height=height
             )
         )
         publication.announced(number, self._connection.session.seat)

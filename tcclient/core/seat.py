@@ -229,8 +229,15 @@ class Seat:
         """
         return self._control.request(message)
 
-    def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...] = ()) -> int:
-        """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
+    def subscribe(
+        self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...] = (), max_height: int | None = None
+    ) -> int:
+        """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id.
+
+        ``max_height`` bounds the lines of pictures in several layers, 0: no bound, None: the bound from before.
+        """
+        if max_height is not None:
+            self.layers.max_height = max_height
         self._generation += 1
         self.media.wants_changed()
         wanted = messages.Subscribe(self._generation, sources, choices, SOUND if self.feedback.redundant else ())

@@ -324,8 +324,7 @@ def layers_shown(viewer, since):
 
 
 def limit(client, height):
-    client.session.seat.layers.max_height = height
-    client.session.seat.subscribe((Source.MICROPHONE, Source.CAMERA))
+    client.session.seat.subscribe((Source.MICROPHONE, Source.CAMERA), (), height)
     client.pump()
 
 
