@@ -139,8 +139,8 @@ class Publication:
 
     def announced(self, number: int, seat: Seat) -> None:
         """Take the number under which it was announced in a seat, the first or the next one."""
-        if self._seat is not None:
-            self._want_keyframe()
+        if self._seat is not None and isinstance(self._publisher, VideoPublisher):
+            self._publisher.begin_again()
         self.number, self.stream, self._seat = number, 0, seat
 
     @property
@@ -196,8 +196,10 @@ class Publication:
                 self.stream = stream
             case core.HoldChanged(_, held):
                 self._hold(held)
-            case core.KeyframeRequested():
-                self._want_keyframe()
+            case core.KeyframeRequested(_, layer) if isinstance(self._publisher, VideoPublisher):
+                self._publisher.want_keyframe(layer)
+            case core.LayersWanted(_, layers) if isinstance(self._publisher, VideoPublisher):
+                self._publisher.want_layers(layers)
             case core.PublishFailed(_, code, text):
                 self.refusal = RequestRefused(text, code)
 
@@ -222,11 +224,6 @@ class Publication:
         if self._publisher.gate.mode is not GateMode.PUSH_TO_TALK:
             raise RequestRefused("push-to-talk is off, so this changes nothing: mute what nobody shall hear")
         self._publisher.gate.talk_pressed = pressed
-
-    def _want_keyframe(self) -> None:
-        """Make the next picture a keyframe."""
-        if isinstance(self._publisher, VideoPublisher):
-            self._publisher.want_keyframe()
 
     async def pause(self) -> None:
         """Send no more frames; the publication stays."""
@@ -283,6 +280,8 @@ class Publication:
             frame.timestamp,
             now,
             keyframe=frame.keyframe,
+            discardable=frame.discardable,
+            spatial=frame.spatial_id,
             temporal=frame.temporal_id,
             captured_at=self._captured(self._publisher.media_time(frame.timestamp), now),
         )

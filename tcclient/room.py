@@ -256,7 +256,13 @@ class Room(RoomVerbs):
             case core.ParticipantEvent(who):
                 self._everybody[who].mark(event)
                 self._tell(event.about(self._everybody[who]))
-            case core.Published() | core.PublishFailed() | core.HoldChanged() | core.KeyframeRequested():
+            case (
+                core.Published()
+                | core.PublishFailed()
+                | core.HoldChanged()
+                | core.KeyframeRequested()
+                | core.LayersWanted()
+            ):
                 self._publication_event(event)
             case _:
                 self._seat_event(event)
@@ -290,7 +296,7 @@ class Room(RoomVerbs):
     def _leave_behind(self, joined: core.Joined) -> None:
         """Let everybody leave, for we sit in another seat, perhaps in another life of the room."""
         if joined.room.life != self.info.life and self._subscribed is not None:
-            self._subscribed = self._subscribed[0], ()  # the streams are others
+            self._subscribed = self._subscribed._replace(choices=(), stage=frozenset())  # the streams are others
         self._info, self.permissions = joined.room, joined.permissions
         self.path, self.way = PathState.UNKNOWN, Way.UDP
         for track in list(self._reception.tracks.values()):
@@ -314,7 +320,7 @@ class Room(RoomVerbs):
                 except ClientError as error:
                     self._publication_failed(publication, error)
         if self._subscribed is not None:
-            seat.subscribe(*self._subscribed)
+            seat.wish(self._subscribed)
         if self._hand_was_up:
             seat.request(RaiseHand())
         self._connection.pump()

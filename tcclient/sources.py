@@ -37,6 +37,12 @@ WAKING = 10.0
 """Seconds that a microphone may take until its first sound: headsets without a cord need two."""
 MIN_VIDEO_BITRATE = 100_000
 MAX_VIDEO_BITRATE = 1_500_000
+MAX_LAYERS = 3
+"""Spatial layers of one source at most: 180, 360 and 720 lines, for example."""
+MIN_LAYER_HEIGHT = 160
+"""Lines of the smallest spatial layer: faces can be made out."""
+LAYER_PIXELS, LAYER_BITRATE, LAYER_GROWTH = 320 * 180, 100_000, 0.83
+"""Bit/s of a spatial layer: 100 kbit/s at 320x180, 316 at 640x360, 1,000 at 1280x720."""
 
 
 class EncodedAudio(NamedTuple):
@@ -61,6 +67,19 @@ class EncodedVideo(NamedTuple):
     timestamp: int
     """90 kHz; taken modulo 2**32."""
     temporal_id: int = 0
+    spatial_id: int = 0
+    """The spatial layer, 0 for the smallest."""
+    discardable: bool = False
+    """Whether no other picture refers to it."""
+
+
+class VideoLayer(NamedTuple):
+    """How one spatial layer is encoded."""
+
+    width: int
+    height: int
+    bitrate: int
+    """Bit/s."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +110,9 @@ class EncodedAudioSource:
 class VideoSource:
     """Pictures that are sent with one size, with bars if their aspect is different. Encoded at ``bitrate`` bit/s.
 
+    With ``layers`` up to 3 they are also sent in half and a quarter of the size (simulcast), as far as these have 160
+    lines. Each receiver gets one size, and what nobody gets is not encoded.
+
     ``frames`` are ``av.VideoFrame`` with ``pts`` and ``time_base``, of any format, or numpy arrays of RGB, uint8, shape
     (height, width, 3). Arrays follow each other at ``frame_rate``, or are sent as they come if the source is live.
     """
@@ -107,12 +129,25 @@ class VideoSource:
     """Frames come at their own times, as from a device, though the iteration is synchronous."""
     begin: Fraction | None = None
     """Time of the pictures, in seconds, at which the publication begins; None: the time of the first picture."""
+    layers: int = 1
+    """Spatial layers at most."""
 
     @property
     def target_bitrate(self) -> int:
-        """The bitrate, chosen by size and rate where none was given."""
+        """The bitrate of the whole size, chosen by size and rate where none was given."""
+        if self.layers > 1 and not self.bitrate:
+            return _layer_bitrate(self.width, self.height)
         natural = int(self.width * self.height * self.frame_rate * Fraction(BITS_PER_PIXEL))
         return self.bitrate or min(max(natural, MIN_VIDEO_BITRATE), MAX_VIDEO_BITRATE)
+
+    @property
+    def spatial_layers(self) -> tuple[VideoLayer, ...]:
+        """The layers in which it is sent, the smallest first."""
+        layers = [VideoLayer(self.width, self.height, self.target_bitrate)]
+        while len(layers) < self.layers and min(layers[0][:2]) >= 2 * MIN_LAYER_HEIGHT:
+            width, height = layers[0].width // 4 * 2, layers[0].height // 4 * 2
+            layers.insert(0, VideoLayer(width, height, min(_layer_bitrate(width, height), layers[0].bitrate)))
+        return tuple(layers)
 
 
 @dataclass(frozen=True)
@@ -127,16 +162,22 @@ class EncodedVideoSource:
     keyframe_wanted: Callable[[], None] | None = field(default=None, compare=False)
 
 
+def _layer_bitrate(width: int, height: int) -> int:
+    growth: float = (width * height / LAYER_PIXELS) ** LAYER_GROWTH
+    return min(round(LAYER_BITRATE * growth), MAX_VIDEO_BITRATE)
+
+
 AnyAudio = AudioSource | EncodedAudioSource
 AnyVideo = VideoSource | EncodedVideoSource
 AnySource = AnyAudio | AnyVideo
 
 
-def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:
-    """Return kind, source, codec, width and height of the publication of a source."""
+def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int, int]:
+    """Return kind, source, codec, width, height and spatial layers of the publication of a source."""
     if isinstance(source, AudioSource | EncodedAudioSource):
-        return Kind.AUDIO, source.source, "opus", 0, 0
-    return Kind.VIDEO, source.source, source.codec, source.width, source.height
+        return Kind.AUDIO, source.source, "opus", 0, 0, 1
+    layers = len(source.spatial_layers) if isinstance(source, VideoSource) else 1
+    return Kind.VIDEO, source.source, source.codec, source.width, source.height, layers
 
 
 def audio_file(
@@ -175,10 +216,11 @@ def video_file(
     bitrate: int = 0,
     codec: VideoCodec = "vp8",
     source: Source = Source.CAMERA,
+    layers: int = 1,
 ) -> VideoSource:
     """Return the pictures of an MP4 or MKV file, at most ``seconds`` of them, scaled down to fit.
 
-    ``source`` may be ``Source.SCREEN``, for a film beside the camera.
+    ``layers`` is that of ``VideoSource``. ``source`` may be ``Source.SCREEN``, for a film beside the camera.
     Raises ``MediaFileError``.
     """
     from tcclient.capture.reader import open_video
@@ -188,7 +230,8 @@ def video_file(
     if seconds is not None:
         frames = takewhile(lambda picture: (picture.pts or 0) < seconds * VIDEO_CLOCK, file)
     rate = Fraction(file.frame_rate)
-    return VideoSource(frames, file.width, file.height, rate, bitrate, codec, source, begin=Fraction(0))
+    begin = Fraction(0)
+    return VideoSource(frames, file.width, file.height, rate, bitrate, codec, source, begin=begin, layers=layers)
 
 
 def tone(frequency: float = 440.0) -> AudioSource:
@@ -197,12 +240,17 @@ def tone(frequency: float = 440.0) -> AudioSource:
 
 
 def moving_bars(
-    width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8", bitrate: int = 0
+    width: int = 640,
+    height: int = 360,
+    fps: int = 25,
+    codec: VideoCodec = "vp8",
+    bitrate: int = 0,
+    layers: int = 1,
 ) -> VideoSource:
     """Return an endless moving test picture."""
     from tcclient.capture.picture import TestPicture
 
-    return VideoSource(TestPicture(width, height, fps), width, height, Fraction(fps), bitrate, codec)
+    return VideoSource(TestPicture(width, height, fps), width, height, Fraction(fps), bitrate, codec, layers=layers)
 
 
 def microphone(device: str | None = None, *, bitrate: int = AUDIO_BITRATE, dtx: bool = True) -> AudioSource:
@@ -219,11 +267,13 @@ def camera(
     fps: int = 25,
     codec: VideoCodec = "vp8",
     bitrate: int = 0,
+    layers: int = 1,
 ) -> VideoSource:
     """Return the pictures of a camera (None: the default one), scaled to a size; raises ``DeviceError``."""
     from tcclient.capture.devices import Camera
 
-    return VideoSource(Camera(device, fps=fps), width, height, Fraction(fps), bitrate, codec, live=True)
+    pictures = Camera(device, fps=fps)
+    return VideoSource(pictures, width, height, Fraction(fps), bitrate, codec, live=True, layers=layers)
 
 
 def _sound_of(device: Microphone) -> Iterator[Pcm]:

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tcclient.core.media.packet import AudioPacket, MediaPacket, VideoPacket
 from tcclient.errors import WrongValue
 from tcclient.participant import Participant
 from tcclient.playout.stream_queue import StreamQueue
-from tcclient.video.assembly import FrameAssembler
-from tcclient.video.gate import ReferenceTracker
+from tcclient.video.layers import PictureLayers
 from tcproto.messages import Kind, PublicationInfo, Source
 from tcproto.packet import AudioHeader, Header, VideoHeader
 
@@ -81,11 +81,22 @@ class TrackStatistics:
         self.checksum = zlib.crc32(data, self.checksum)
 
 
+class TrackLayers(Protocol):
+    """Which spatial layers of streams may be shown, and which are."""
+
+    def is_welcome(self, stream: int, layer: int) -> bool:
+        """Return whether a layer is shown, or may be from its next keyframe on."""
+
+    def shown(self, stream: int, layer: int, now: float) -> None:
+        """Take that a picture of a layer is shown."""
+
+
 class Track:
     """A publication of another participant, or of ourselves (which has no media).
 
     ``decode`` plays the track by itself for the length of a block, and hands on its sound. ``request_keyframe``
-    requests a keyframe of a stream, and returns whether it did.
+    requests a keyframe of a layer of a stream, and returns whether it did. ``layers`` tells which layers may be shown,
+    and is told which are.
     """
 
     def __init__(
@@ -93,8 +104,9 @@ class Track:
         info: PublicationInfo,
         participant: Participant,
         pool: Executor,
-        request_keyframe: Callable[[int], bool],
+        request_keyframe: Callable[[int, int], bool],
         decode: Callable[[Track, Callable[[Pcm], None]], AbstractContextManager[None]],
+        layers: TrackLayers,
     ) -> None:
         self.participant = participant
         self.statistics = TrackStatistics()
@@ -107,10 +119,9 @@ class Track:
         self._request_keyframe = request_keyframe
         self._decode = decode
         self._queues: list[StreamQueue[Any]] = []
-        self._assembler: FrameAssembler | None = None
-        self._references: ReferenceTracker | None = None
+        self._pictures: PictureLayers | None = None
         if info.kind is Kind.VIDEO and not participant.is_me:
-            self._assembler, self._references = FrameAssembler(), ReferenceTracker()
+            self._pictures = PictureLayers(partial(layers.is_welcome, self.stream), partial(layers.shown, self.stream))
 
     @property
     def info(self) -> PublicationInfo:
@@ -155,7 +166,7 @@ class Track:
     @property
     def incomplete(self) -> int:
         """Pictures given up because packets were missing."""
-        return self._assembler.statistics.incomplete if self._assembler is not None else 0
+        return self._pictures.incomplete if self._pictures is not None else 0
 
     async def frames(self) -> AsyncIterator[AudioPacket | VideoPacket]:
         """Iterate over encoded frames as they come; a slow reader misses the oldest."""
@@ -194,13 +205,13 @@ class Track:
 
         loop = asyncio.get_running_loop()
         decoder = VideoDecoder("h264" if self.codec == "h264" else "vp8")
-        assert self._references is not None
-        self._references.broken()  # the decoder is new: begin with a keyframe
+        assert self._pictures is not None
+        self._pictures.broken()  # the decoder is new: begin with a keyframe
         async for frame in self.frames():
             try:
                 picture = await loop.run_in_executor(self._pool, decoder.decode, frame.payload)
             except VideoError:
-                self._references.broken()
+                self._pictures.broken()
                 continue
             if picture is not None:
                 yield picture
@@ -220,17 +231,17 @@ class Track:
             self.statistics.add_frame(packet.payload)
             for callback in self.on_audio:
                 callback(cast(AudioPacket, packet))
-        elif isinstance(header, VideoHeader) and self._assembler is not None:
-            self._deliver_video(self._assembler.push(cast(VideoPacket, packet), now))
+        elif isinstance(header, VideoHeader) and self._pictures is not None:
+            self._deliver_video(self._pictures.push(cast(VideoPacket, packet), now))
 
     def tend(self, now: float) -> None:
         """Give up pictures that wait too long, and ask for a keyframe if one is needed."""
-        if self._assembler is None or self._references is None:
+        if self._pictures is None:
             return
-        self._deliver_video(self._assembler.expire(now))
-        begun = self.statistics.packets > 0 and not self._assembler.keyframe_coming
-        if begun and not self.muted and self._references.keyframe_due(now) and self._request_keyframe(self.stream):
-            self.statistics.keyframe_requests += 1
+        self._deliver_video(self._pictures.tend(now))
+        if not self.muted:
+            for layer in self._pictures.keyframes_due(now):
+                self.statistics.keyframe_requests += self._request_keyframe(self.stream, layer)
 
     def end(self) -> None:
         """No more will come: let all iterations end."""
@@ -238,9 +249,7 @@ class Track:
             queue.end()
 
     def _deliver_video(self, frames: list[VideoPacket]) -> None:
-        assert self._references is not None
         for frame in frames:
-            if self._references.admit(frame.header):
-                self.statistics.add_frame(frame.payload)
-                for callback in self.on_video:
-                    callback(frame)
+            self.statistics.add_frame(frame.payload)
+            for callback in self.on_video:
+                callback(frame)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from tcclient.audio.gate import GateMode
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.events import (
     ChatFailed,
     ChatSent,
@@ -38,6 +39,7 @@ from tcproto.messages import (
     StreamChoice,
     UpdateRoom,
 )
+from tcproto.messages.types import MAX_VOICES
 
 if TYPE_CHECKING:
     from tcclient.publication import Publication
@@ -64,7 +66,7 @@ class RoomVerbs:
         self._connection = connection
         self._failed = publication_failed
         self._closed: Closed | None = None
-        self._subscribed: tuple[tuple[Source, ...], tuple[StreamChoice, ...]] | None = None
+        self._subscribed: Wishes | None = None
         """What ``subscribe`` asked for last."""
 
     @property
@@ -109,10 +111,28 @@ class RoomVerbs:
         await begin_together(publications, self._announce_all, muted=muted)
         return publications
 
-    async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
-        """Set what is wanted, whole each time: sources of everybody, and choices for single streams."""
-        self._subscribed = wanted = tuple(sources), tuple(choices)
-        await self._ask(lambda: self._connection.session.seat.subscribe(*wanted))
+    async def subscribe(
+        self,
+        sources: Sequence[Source],
+        choices: Sequence[StreamChoice] = (),
+        *,
+        max_height: int = 0,
+        voices: int = 0,
+        stage: Sequence[Participant] = (),
+    ) -> None:
+        """Set what is wanted, whole each time: sources of everybody, and choices for single streams.
+
+        ``voices``: at most so many at a time, the loudest (0: all). Where the line is too thin, pictures are given up
+        first, those of ``stage`` last (default: of the dominant speaker), and then voices, but for one.
+
+        Of pictures that are sent in several sizes the largest comes that has at most ``max_height`` lines (0: any), and
+        that the choice allows by ``max_spatial``; at least the smallest.
+        """
+        if not 0 <= voices <= MAX_VOICES:
+            raise WrongValue(f"voices: {voices} is not from 0 to {MAX_VOICES}")
+        on_stage = frozenset(participant.id for participant in stage)
+        self._subscribed = wishes = Wishes(tuple(sources), tuple(choices), voices, on_stage, max_height)
+        await self._ask(lambda: self._connection.session.seat.wish(wishes))
 
     async def chat(self, text: str, to: Participant | None = None) -> None:
         """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
@@ -192,10 +212,10 @@ class RoomVerbs:
         await self._replied(*(self._announce(publication) for publication in publications))
 
     def _announce(self, publication: Publication, *, muted: bool = False) -> asyncio.Future[Event]:
-        kind, source, codec, width, height = codec_of(publication.source)
+        kind, source, codec, width, height, layers = codec_of(publication.source)
         number = self._do(
             lambda: self._connection.session.seat.publish(
-                kind, source, codec, time.monotonic(), muted=muted, width=width, height=height
+                kind, source, codec, time.monotonic(), muted=muted, layers=layers, width=width, height=height
             )
         )
         publication.announced(number, self._connection.session.seat)

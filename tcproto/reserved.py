@@ -34,11 +34,6 @@ RESERVED = (
         "no server names another address; a client stays at the one that it has",
     ),
     Reserved(
-        "message `interest`, record LayerInterest",
-        ("messages.media.Interest", "messages.types.LayerInterest"),
-        "is not sent; a client ignores it",
-    ),
-    Reserved(
         "kind and source `data`, packet type DATA",
         ("messages.types.Source.DATA", "messages.types.Kind.DATA", "packet.PacketType.DATA"),
         "a server refuses to publish it (`bad_request`)",

@@ -38,6 +38,7 @@ from tcproto.messages import (
     Unpublish,
     encode,
 )
+from tcproto.messages.types import MAX_CHOICES
 from tcproto.path import PingItem
 
 HALL = "hall"
@@ -169,7 +170,7 @@ def _boxes(attacker: Attacker) -> Awaitable[None]:
 
 
 def _subscriptions(attacker: Attacker) -> Awaitable[None]:
-    choices = tuple(StreamChoice(n) for n in range(1024))
+    choices = tuple(StreamChoice(n) for n in range(MAX_CHOICES))
     return attacker.flood_from_all(FRAME_MESSAGE, attacker.requests(lambda n: Subscribe(n, (Source.CAMERA,), choices)))
 
 

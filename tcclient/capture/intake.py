@@ -16,6 +16,7 @@ from tcclient.audio.opus import FRAME_MS, Pcm
 from tcclient.audio.opus_packet import packet_duration
 from tcclient.errors import SourceError
 from tcclient.sources import (
+    MAX_LAYERS,
     AnySource,
     AudioSource,
     EncodedAudio,
@@ -51,6 +52,7 @@ def check_source(source: AnySource) -> None:
             raise SourceError(f"frame_rate is more than 0 and at most 240 pictures per second, not {rate}")
         for name, side in (("width", source.width), ("height", source.height)):
             _check_range(name, side, 16, MAX_SIDE)
+        _check_range("layers", source.layers, 1, MAX_LAYERS)
         VideoEncoder(source.codec, source.width, source.height, rate, source.target_bitrate)
     elif isinstance(source, EncodedVideoSource):
         for name, side in (("width", source.width), ("height", source.height)):

@@ -16,6 +16,7 @@ from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
 from tcclient.audio.speech import VoiceDetector, audio_level
 from tcclient.capture.intake import PictureIntake, take_audio, take_pcm, take_video
 from tcclient.capture.pacing import Schedule
+from tcclient.capture.simulcast import ALL_TEMPORAL, LayeredEncoder
 from tcclient.sources import (
     AudioSource,
     EncodedAudio,
@@ -24,7 +25,6 @@ from tcclient.sources import (
     EncodedVideoSource,
     VideoSource,
 )
-from tcclient.video.codec import VideoEncoder
 from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
 
 QUEUED_FRAMES = 2
@@ -178,7 +178,10 @@ class AudioPublisher:
 
 
 class VideoPublisher:
-    """Sends one source of pictures. ``send`` takes the frame, whose timestamp is at 90 kHz."""
+    """Sends one source of pictures. ``send`` takes the frame, whose timestamp is at 90 kHz.
+
+    Layers that nobody wants are left out. What follows such a pause begins with a keyframe.
+    """
 
     def __init__(
         self, source: VideoSource | EncodedVideoSource, send: Callable[[EncodedVideo], None], pool: Executor
@@ -190,23 +193,41 @@ class VideoPublisher:
         self._source = source
         self._send = send
         self._first: int | None = None
-        self._keyframe_wanted = False
+        self._wanted: tuple[int, ...] = (ALL_TEMPORAL,)
+        """The highest temporal layer that is wanted of each spatial one; -1: none."""
+        self._lacking: set[int] = set()
+        """Spatial layers of which something was left out: the next that is sent is a keyframe."""
         self._schedule: Schedule | None = None
-        self._encoder: VideoEncoder | None = None
+        self._encoder: LayeredEncoder | None = None
         if isinstance(source, VideoSource):
-            self._encoder = VideoEncoder(
-                source.codec, source.width, source.height, source.frame_rate, source.target_bitrate
-            )
+            self._encoder = LayeredEncoder(source)
+            self._wanted *= len(self._encoder.layers)
             self._intake = PictureIntake(source.frame_rate, live=self.live)
             if source.begin is not None:
                 self._first = round(source.begin * VIDEO_CLOCK)
         encode = self._encode if self._encoder is not None else lambda frame: [take_video(frame)]
         self.puller = _Puller(source.frames, encode, pool)
 
-    def want_keyframe(self) -> None:
-        """Make the next picture a keyframe, or ask the caller for one."""
-        self._keyframe_wanted = True
-        if isinstance(self._source, EncodedVideoSource) and self._source.keyframe_wanted is not None:
+    def want_layers(self, layers: tuple[int, ...]) -> None:
+        """Send these layers from now on: the highest temporal layer of each spatial one, -1 for none."""
+        before, self._wanted = self._wanted, layers
+        if self._encoder is not None:
+            self._encoder.want(layers)
+        for layer, (old, new) in enumerate(zip(before, layers, strict=True)):
+            if old < 0 <= new:
+                self.want_keyframe(layer)
+
+    def begin_again(self) -> None:
+        """Send all layers from now on, each from a keyframe on: nobody has had anything yet."""
+        self.want_layers((ALL_TEMPORAL,) * len(self._wanted))
+        for layer in range(len(self._wanted)):
+            self.want_keyframe(layer)
+
+    def want_keyframe(self, layer: int) -> None:
+        """Make the next picture of a spatial layer a keyframe, or ask the caller for one."""
+        if self._encoder is not None:
+            self._encoder.want_keyframe(layer)
+        elif isinstance(self._source, EncodedVideoSource) and self._source.keyframe_wanted is not None:
             self._source.keyframe_wanted()
 
     async def run(self, schedule: Schedule) -> None:
@@ -215,13 +236,21 @@ class VideoPublisher:
         Unless the source is live, each is sent at its time in ``schedule``, or left out if it is too late.
         """
         self._schedule = None if self.live else schedule
-        await _run(self.puller, lambda frame: self.media_time(frame.timestamp), self._send, self._schedule)
+        await _run(self.puller, lambda frame: self.media_time(frame.timestamp), self._pass, self._schedule)
 
     def media_time(self, timestamp: int) -> float:
         """Return the time of a timestamp in seconds from the beginning of the source."""
         if self._first is None:
             self._first = timestamp
         return (timestamp - self._first) / VIDEO_CLOCK
+
+    def _pass(self, frame: EncodedVideo) -> None:
+        layer = frame.spatial_id
+        if self._wanted[layer] < 0:
+            self._lacking.add(layer)
+        elif frame.temporal_id <= self._wanted[layer] and (frame.keyframe or layer not in self._lacking):
+            self._lacking.discard(layer)
+            self._send(frame)
 
     def _encode(self, picture: Any) -> list[EncodedVideo]:
         """Return the encoded picture, or nothing if it would come too late. Runs in the executor."""
@@ -231,9 +260,7 @@ class VideoPublisher:
         if self._schedule is not None and self._schedule.too_late(self.media_time(timestamp), time.monotonic()):
             self.left_out += 1
             return []
-        keyframe, self._keyframe_wanted = self._keyframe_wanted, False
-        encoded = self._encoder.encode(picture, timestamp=timestamp, keyframe=keyframe)
-        return [EncodedVideo(encoded.data, encoded.keyframe, timestamp, encoded.temporal_id)]
+        return self._encoder.encode(picture, timestamp)
 
 
 async def _run(

@@ -280,7 +280,16 @@ class KeyframeRequested:
     spatial: int
 
 
-PublicationEvent = Published | PublishFailed | HoldChanged | KeyframeRequested
+@dataclass(frozen=True, slots=True)
+class LayersWanted:
+    """Somebody wants other layers of our publication than before."""
+
+    number: int
+    layers: tuple[int, ...]
+    """The highest temporal layer that anybody wants of each spatial layer; -1: nobody wants any."""
+
+
+PublicationEvent = Published | PublishFailed | HoldChanged | KeyframeRequested | LayersWanted
 """What is told of our publications, by ``number``, besides that they are ready."""
 
 
@@ -410,6 +419,7 @@ Event = (
     | PublishFailed
     | HoldChanged
     | KeyframeRequested
+    | LayersWanted
     | RequestDone
     | RequestFailed
     | PathChanged

@@ -22,6 +22,7 @@ from tcclient.core.media.egress import Egress
 from tcclient.core.media.feedback import Feedback
 from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
+from tcclient.core.media.layers import LayerChoices
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
@@ -84,6 +85,7 @@ class Seat:
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
+        self.layers = LayerChoices(self.room, lambda: self.path.statistics.rtt, lambda: self.subscription.again())
         self.feedback = Feedback(
             lambda: self.media.loss(),
             lambda: self.media.statistics(),
@@ -95,6 +97,7 @@ class Seat:
             control,
             lambda: self._audible.dominant,
             lambda: self.feedback.redundant,
+            lambda wanted: self.layers.refine(wanted, self._now),
             self._subscription_changed,
             lambda: self.media.forgive_losses(),
             self._send_by_udp,
@@ -153,6 +156,7 @@ class Seat:
             messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
+            messages.Interest: self._interest,
             messages.Speakers: self._speakers,
             messages.MemberQualities: self.connections.receive,
             messages.MuteAsked: self._mute_asked,
@@ -172,6 +176,7 @@ class Seat:
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
+            ("layers", lambda: self.layers.next_deadline, self.layers.handle_timeout),
             ("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout),
             ("subscription", lambda: self.subscription.next_deadline, self.subscription.handle_timeout),
             ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
@@ -249,15 +254,23 @@ class Seat:
         self,
         sources: tuple[Source, ...],
         choices: tuple[StreamChoice, ...] = (),
+        *,
         voices: int = 0,
         stage: frozenset[int] = frozenset(),
+        max_height: int = 0,
     ) -> int:
         """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id.
 
-        ``voices`` are the most at a time (0: all), ``stage`` the participants whose pictures matter most. While the
-        line is too thin, less is asked for.
+        ``voices`` are the most at a time (0: all), ``stage`` the participants whose pictures matter most, and
+        ``max_height`` bounds the lines of pictures in several layers (0: no bound). While the line is too thin, less is
+        asked for.
         """
-        return self.subscription.wish(Wishes(sources, choices, voices, stage))
+        return self.wish(Wishes(sources, choices, voices, stage, max_height))
+
+    def wish(self, wishes: Wishes) -> int:
+        """Set what is wanted; as ``subscribe``."""
+        self.layers.max_height = wishes.max_height
+        return self.subscription.wish(wishes)
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""
@@ -390,6 +403,7 @@ class Seat:
         for member in come:
             self.presence.came(member, now)
         self.media.streams_changed(now)
+        self.layers.publications_changed(now)
         self._retry(now)
 
     def _retry(self, now: float) -> None:
@@ -426,6 +440,10 @@ class Seat:
         self.watchdog.subscription = asked
         chosen = any(choice.wanted for choice in asked.choices)
         self.connections.gets_pictures = bool(PICTURES.intersection(asked.defaults) or chosen)
+
+    def _interest(self, message: messages.Interest, now: float) -> None:
+        for number, layers in self.publications.layers_wanted(message):
+            self._emit(events.LayersWanted(number, layers))
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:

@@ -55,7 +55,7 @@ class TrackReception:
 
     def published(self, info: PublicationInfo, participant: Participant) -> Track:
         """Begin a track."""
-        track = Track(info, participant, self._pool, self._ask_keyframe, self._decode)
+        track = Track(info, participant, self._pool, self._ask_keyframe, self._decode, self)
         self.tracks[info.participant, info.number] = track
         for user in (self._listener, self.recorder):
             if user is not None:
@@ -140,9 +140,20 @@ class TrackReception:
             return None
         return clock.time_of(timestamp, 48_000 if track.kind is Kind.AUDIO else 90_000) / 1e6
 
-    def _ask_keyframe(self, stream: int) -> bool:
+    def is_welcome(self, stream: int, layer: int) -> bool:
+        """Return whether a layer of a stream is shown, or may be from its next keyframe on."""
+        session = self._connection.session
+        return not session.seated or session.seat.layers.is_welcome(stream, layer)
+
+    def shown(self, stream: int, layer: int, now: float) -> None:
+        """Take that a picture of a layer is shown: the other layers are not needed any more."""
+        session = self._connection.session
+        if session.seated and session.seat.layers.shown(stream, layer, now):
+            self._connection.pump()
+
+    def _ask_keyframe(self, stream: int, layer: int) -> bool:
         try:
-            asked = self._connection.session.seat.request_keyframe(stream, 0, time.monotonic())
+            asked = self._connection.session.seat.request_keyframe(stream, layer, time.monotonic())
         except Refusal:  # the seat has ended, and its last events are being delivered
             return False
         self._connection.pump()

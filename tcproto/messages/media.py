@@ -8,6 +8,7 @@ from tcproto.fields import Items, Range, Text
 from tcproto.messages.login import Ok
 from tcproto.messages.registry import Sender, State, message
 from tcproto.messages.types import (
+    MAX_CHOICES,
     MAX_KEY_BOXES,
     MAX_VOICES,
     U8,
@@ -96,7 +97,7 @@ class Subscribe:
     generation: U32
     defaults: Annotated[tuple[Source, ...], Items(8)]
     """Sources that are wanted of everybody, newcomers included."""
-    choices: Annotated[tuple[StreamChoice, ...], Items(1024)] = ()
+    choices: Annotated[tuple[StreamChoice, ...], Items(MAX_CHOICES)] = ()
     redundant_sources: Annotated[tuple[Source, ...], Items(8)] = ()
     """Sources whose streams are wanted in the redundant variant, beside those of the choices."""
     voices: Annotated[int, Range(0, MAX_VOICES)] = 0
@@ -113,7 +114,7 @@ class KeyframeRequest:
 
 @message("interest", Sender.SERVER, states=State.ROOM)
 class Interest:
-    """Tells a publisher which of its layers somebody wants. Reserved."""
+    """Tells a publisher of pictures which layers of its streams somebody wants: all spatial layers of each stream."""
 
     layers: Annotated[tuple[LayerInterest, ...], Items(64)]
 

@@ -17,6 +17,8 @@ MAX_KEY_BOXES = 64
 """The most key boxes, or receipts, of one message."""
 MAX_VOICES = 16
 """The most voices that can be asked for; more are all. Nobody could tell more apart."""
+MAX_CHOICES = 700
+"""The most choices of one ``Subscribe``: as many as always fit."""
 MAX_CHANGES = 64
 """The most changes of one message."""
 MEMBERS_PER_PAGE = 48
@@ -262,6 +264,10 @@ class StreamChoice:
     """Whether the variant with copies is wanted."""
     max_spatial: Annotated[int, Range(0, 3)] = 3
     max_temporal: Annotated[int, Range(0, 7)] = 7
+    min_spatial: Annotated[int, Range(0, 3)] = 0
+    """Lower spatial layers are not sent."""
+    by_default: bool = False
+    """Whether it is wanted only as the default of its source has it. The rest of the choice then says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +280,7 @@ class MemberQuality:
 
 @dataclass(frozen=True, slots=True)
 class LayerInterest:
-    """Whether somebody wants a layer of a stream."""
+    """Whether somebody wants a spatial layer of a stream, and up to which temporal layer."""
 
     stream: U16
     spatial: Annotated[int, Range(0, 3)]

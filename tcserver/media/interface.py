@@ -169,8 +169,13 @@ class Receiver(NamedTuple):
     redundant: bool = False
     max_spatial: int = 3
     max_temporal: int = 7
+    min_spatial: int = 0
     voices: int = 0
     """Streams of sound that it wants at a time, at most, by the ranking of the speaker selection; 0: all."""
+
+    def wants(self, spatial: int) -> bool:
+        """Return whether it wants a spatial layer."""
+        return self.min_spatial <= spatial <= self.max_spatial
 
 
 @dataclass(frozen=True, slots=True)

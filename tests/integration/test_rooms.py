@@ -311,6 +311,30 @@ def test_kinds_of_tracks(run: Run, world: World) -> None:
     run(main)
 
 
+def test_each_receiver_gets_the_size_that_it_asks_for(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with two(world) as (a, b):
+            await b.subscribe((Source.CAMERA,), max_height=200)
+            publication = await a.publish(moving_bars(layers=3))
+            track, heights = await track_of(b, Source.CAMERA), set()
+            track.on_video.append(lambda frame: heights.add(frame.header.spatial))
+            async with contextlib.aclosing(track.pictures()) as pictures:
+                assert (await anext(pictures)).height == 180
+                await b.subscribe((Source.CAMERA,))
+                async for picture in pictures:
+                    if picture.height == 360:
+                        break
+            assert heights == {0, 1}
+            await b.subscribe(())
+            await until(lambda: publication.statistics.frames > 0)
+            await asyncio.sleep(2.5)
+            sent = publication.statistics.frames
+            await asyncio.sleep(0.5)
+            assert publication.statistics.frames == sent, "nobody receives it"
+
+    run(main)
+
+
 def test_push_to_talk(run: Run, world: World) -> None:
     async def main() -> None:
         async with two(world) as (a, b):
@@ -345,15 +369,17 @@ def test_push_to_talk(run: Run, world: World) -> None:
 def test_who_comes_late_gets_a_keyframe_of_encoded_pictures(run: Run, world: World) -> None:
     async def main() -> None:
         pictures = picture_frames(10)
-        wanted = 0
+        wanted = made = 0
 
         def ask() -> None:
             nonlocal wanted
             wanted += 1
 
         def frames() -> Iterator[EncodedVideo]:
+            nonlocal made
             given = 0
             for i in range(100_000):
+                made = i
                 if given < wanted or i == 0:
                     given = wanted
                     position = 0
@@ -364,7 +390,11 @@ def test_who_comes_late_gets_a_keyframe_of_encoded_pictures(run: Run, world: Wor
             link = server.room("Hall")
             async with world.client(link) as a:
                 publication = await a.publish(EncodedVideoSource(frames(), 160, 96, keyframe_wanted=ask))
-                await until(lambda: publication.statistics.frames > 3)
+                await until(lambda: made > 3)
+                await until(lambda: made > 10)
+                sent = publication.statistics.frames
+                await until(lambda: made > 20)
+                assert publication.statistics.frames == sent, "nobody is there to receive it"
                 async with world.client(link, "kantor-2") as b:
                     track = await track_of(b, Source.CAMERA)
                     got: list[Any] = []

@@ -5,9 +5,9 @@ from itertools import pairwise
 import pytest
 
 from tcproto.messages import KeyframeRequest, Kind, Source
-from tcproto.packet import KEYFRAME_INTERVAL
+from tcproto.packet import KEYFRAME_INTERVAL, VideoHeader
 from tcserver.media.forwarding.drops import Drop
-from tests.support.simulation.film import FRAME, TEND, Camera, Viewer
+from tests.support.simulation.film import FRAME, TEND, Camera, Simulcast, Viewer
 from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
@@ -92,7 +92,7 @@ def test_a_packet_that_cannot_be_asked_for_shows_no_broken_picture_and_is_over_s
     world.run(3)
     gap = max(later - earlier for (earlier, _), (later, _) in pairwise(viewer.shown))
     round_trip = 4 * HOME.delay
-    assert 0.05 < gap < viewer.track._assembler.patience + round_trip + 0.5 + 2 * FRAME + TEND
+    assert 0.05 < gap < viewer.track._pictures.patience + round_trip + 0.5 + 2 * FRAME + TEND
     assert viewer.track.statistics.keyframe_requests >= 1
     assert len([at for at in camera.keyframes if at > broken_at]) <= 2
     after = [number for at, number in viewer.shown if at > broken_at + gap]
@@ -142,7 +142,8 @@ def test_a_camera_of_one_layer_sends_no_other(world):
     world.run(1)
     assert world.server.drops().get(Drop.LAYER, 0) == 0
     publication = ada.session.seat.publications.live[camera.number]
-    publication.layers, publication.sequences, publication.frames = 2, [*publication.sequences, 0], [0, 0]
+    publication.layers, publication.sequences = 2, [*publication.sequences, 0]
+    publication.frames, publication.bases = [0, 0], [-1, -1]
     sent = ada.show(camera.number, b"x" * 3000, 0, keyframe=True, spatial=1)
     world.run(0.2)
     assert world.server.drops()[Drop.LAYER] == sent > 1
@@ -211,3 +212,101 @@ def test_who_asks_for_a_keyframe_with_each_picture_gets_few(world):
         world.run(FRAME)
     assert all(later - earlier >= KEYFRAME_INTERVAL - FRAME for earlier, later in pairwise(camera.keyframes[1:]))
     assert len(camera.keyframes) <= 12
+
+
+def layers_shown(viewer, since):
+    """The layers of the pictures since then, each once for a run, and the longest pause between two pictures."""
+    pictures = zip(viewer.shown, viewer.layers, strict=True)
+    shown = [(now, layer) for (now, _), layer in pictures if now >= since]
+    runs = [layer for n, (_, layer) in enumerate(shown) if not n or shown[n - 1][1] != layer]
+    return runs, max((b - a for (a, _), (b, _) in pairwise(shown)), default=float("inf"))
+
+
+def limit(client, height):
+    client.session.seat.subscribe((Source.MICROPHONE, Source.CAMERA), max_height=height)
+    client.pump()
+
+
+def test_each_receiver_gets_its_layer_and_nobody_the_others(world):
+    ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
+    limit(cleo, 200)
+    camera = Simulcast(world, ada)
+    viewers = [Viewer(world, client, camera) for client in (ben, cleo)]
+    world.run(3)
+    since = world.now
+    before = len(cleo.heard), len(ben.heard)
+    world.run(3)
+    assert [layers_shown(viewer, since)[0] for viewer in viewers] == [[1], [0]]
+    for client, layer, start in ((ben, 1, before[1]), (cleo, 0, before[0])):
+        headers = [heard.packet.header for heard in client.heard[start:]]
+        assert {header.spatial for header in headers if isinstance(header, VideoHeader)} == {layer}
+
+
+def test_a_layer_that_nobody_wants_is_not_sent_nor_are_pictures_without_receivers(world):
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    camera = Simulcast(world, ada)
+    Viewer(world, ben, camera)
+    world.run(5)
+    before = dict(camera.sent)
+    world.run(2)
+    assert camera.sent[0] == before[0]
+    assert camera.sent[1] - before[1] >= 45
+    ben.session.seat.subscribe((Source.MICROPHONE,))
+    ben.pump()
+    world.run(3)
+    before = dict(camera.sent)
+    world.run(2)
+    assert camera.sent == before
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.15])
+def test_a_change_of_layer_shows_pictures_all_the_time(world, delay):
+    ada, ben = world.room("ada", "ben", conditions=Conditions(delay=delay))
+    camera = Simulcast(world, ada)
+    viewer = Viewer(world, ben, camera)
+    world.run(5)
+    for height, layer in ((180, 0), (360, 1), (180, 0)):
+        since = world.now
+        limit(ben, height)
+        world.run(2.5)
+        runs, pause = layers_shown(viewer, since)
+        assert runs == [1 - layer, layer]
+        assert pause < 3 * FRAME
+    frames = [number for _, number in viewer.shown]
+    assert sorted(frames) == frames, "time does not run back"
+
+
+def test_a_layer_that_never_comes_is_given_up_and_what_is_shown_goes_on(world):
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    limit(ben, 180)
+    camera = Simulcast(world, ada)
+    viewer = Viewer(world, ben, camera)
+    world.run(3)
+    show = ada.show
+    ada.show = lambda *frame, spatial, **more: 0 if spatial else show(*frame, spatial=spatial, **more)
+    since = world.now
+    limit(ben, 360)
+    world.run(1)
+    assert ben.session.seat.layers.is_welcome(viewer.track.stream, 1)
+    world.run(0.5)
+    assert not ben.session.seat.layers.is_welcome(viewer.track.stream, 1)
+    world.run(2)
+    runs, pause = layers_shown(viewer, since)
+    assert (runs, pause < 3 * FRAME) == ([0], True)
+    ada.show = show
+    world.run(8)
+    assert layers_shown(viewer, since)[0] == [0, 1]
+
+
+def test_where_a_publisher_stops_its_upper_layer_the_lower_one_is_shown(world):
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    camera = Simulcast(world, ada)
+    viewer = Viewer(world, ben, camera)
+    world.run(3)
+    show = ada.show
+    ada.show = lambda *frame, spatial, **more: 0 if spatial else show(*frame, spatial=spatial, **more)
+    since = world.now
+    world.run(6)
+    runs, pause = layers_shown(viewer, since)
+    assert runs[-1] == 0
+    assert pause < 4

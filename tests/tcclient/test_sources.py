@@ -28,12 +28,36 @@ def test_the_bitrate_of_pictures_is_by_size_and_rate(
     assert VideoSource((), width, height, Fraction(rate), bitrate).target_bitrate == target
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "most", "layers"),
+    [
+        (1280, 720, 3, [(320, 180, 100_000), (640, 360, 316_017), (1280, 720, 998_664)]),
+        (1280, 720, 2, [(640, 360, 316_017), (1280, 720, 998_664)]),
+        (640, 360, 3, [(320, 180, 100_000), (640, 360, 316_017)]),
+        (360, 640, 3, [(180, 320, 100_000), (360, 640, 316_017)]),
+        (318, 318, 3, [(318, 318, 159_543)]),
+        (1920, 1080, 3, [(480, 270, 196_025), (960, 540, 619_471), (1920, 1080, sources.MAX_VIDEO_BITRATE)]),
+        (1280, 720, 1, [(1280, 720, sources.MAX_VIDEO_BITRATE)]),
+    ],
+)
+def test_layers_have_half_the_size_of_the_next_and_rates_by_size(
+    width: int, height: int, most: int, layers: list[tuple[int, int, int]]
+) -> None:
+    assert list(VideoSource((), width, height, layers=most).spatial_layers) == layers
+
+
+def test_a_given_bitrate_is_that_of_the_whole_size_and_none_is_above_it() -> None:
+    layers = VideoSource((), 1280, 720, bitrate=250_000, layers=3).spatial_layers
+    assert [layer.bitrate for layer in layers] == [100_000, 250_000, 250_000]
+
+
 def test_what_is_announced_of_a_source() -> None:
-    assert codec_of(AudioSource(())) == (Kind.AUDIO, Source.MICROPHONE, "opus", 0, 0)
-    assert codec_of(EncodedAudioSource((), Source.SCREEN_AUDIO)) == (Kind.AUDIO, Source.SCREEN_AUDIO, "opus", 0, 0)
-    assert codec_of(VideoSource((), 64, 48)) == (Kind.VIDEO, Source.CAMERA, "vp8", 64, 48)
+    assert codec_of(AudioSource(())) == (Kind.AUDIO, Source.MICROPHONE, "opus", 0, 0, 1)
+    assert codec_of(EncodedAudioSource((), Source.SCREEN_AUDIO)) == (Kind.AUDIO, Source.SCREEN_AUDIO, "opus", 0, 0, 1)
+    assert codec_of(VideoSource((), 64, 48)) == (Kind.VIDEO, Source.CAMERA, "vp8", 64, 48, 1)
     encoded = EncodedVideoSource((), 64, 48, "h264", Source.SCREEN)
-    assert codec_of(encoded) == (Kind.VIDEO, Source.SCREEN, "h264", 64, 48)
+    assert codec_of(encoded) == (Kind.VIDEO, Source.SCREEN, "h264", 64, 48, 1)
+    assert codec_of(VideoSource((), 640, 360, layers=3))[-1] == 2
 
 
 def test_a_tone_is_endless_continuous_and_20_db_below_full_scale() -> None:

@@ -21,6 +21,16 @@ async def unasked(request: object) -> None:
     raise AssertionError(request)
 
 
+class Anything:
+    """Lets every layer be shown."""
+
+    def is_welcome(self, stream: int, layer: int) -> bool:
+        return True
+
+    def shown(self, stream: int, layer: int, now: float) -> None:
+        pass
+
+
 class Decoder:
     """Takes the place of the play-out of one track: gives what a test puts."""
 
@@ -41,7 +51,7 @@ def made(kind: Kind = Kind.AUDIO, decode: Any = None, **more: Any) -> Track:
     source = Source.MICROPHONE if kind is Kind.AUDIO else Source.CAMERA
     info = PublicationInfo(7, 1, 99, kind, source, codec, **more)
     pool: Any = None
-    return Track(info, Participant(ENTRY, unasked), pool, lambda stream: True, decode or Decoder())
+    return Track(info, Participant(ENTRY, unasked), pool, lambda stream, layer: True, decode or Decoder(), Anything())
 
 
 async def read(stream: AsyncIterator[Any], count: int) -> list[Any]:

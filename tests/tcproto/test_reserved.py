@@ -23,7 +23,6 @@ PACKAGES = ("tcproto", "tcserver", "tcclient")
 NAMED: dict[str, set[str]] = {
     "messages.login.ClientHello.features": {"tcproto/control.py"},  # always empty
     "messages.login.ServerHello.features": {"tcproto/control.py"},
-    "messages.types.LayerInterest": {"tcproto/messages/media.py"},  # in Interest
     "messages.types.Source.DATA": {"tcproto/sender_key.py", "tcclient/core/membership/roster.py"},  # numbers in keys
     "messages.types.Kind.DATA": {"tcproto/sender_key.py", "tcclient/core/membership/roster.py"},
     "packet.PacketType.DATA": {"tcproto/sender_key.py", "tcclient/core/membership/roster.py"},

@@ -110,6 +110,23 @@ def control_messages() -> list[tuple[object, int]]:
         (messages.Published(1, 0x0101, messages.Caps(160_000, 130)), 7),
         (messages.Subscribe(1, (messages.Source.MICROPHONE,), (messages.StreamChoice(0x0102, max_spatial=1),)), 8),
         (messages.Subscribe(2, (messages.Source.MICROPHONE,), voices=2), 9),
+        (
+            messages.Subscribe(
+                2,
+                (messages.Source.CAMERA,),
+                (
+                    messages.StreamChoice(0x0102, max_spatial=2, max_temporal=0, min_spatial=1),
+                    messages.StreamChoice(0x0103, max_spatial=0, by_default=True),
+                ),
+            ),
+            9,
+        ),
+        (
+            messages.Interest(
+                (messages.LayerInterest(0x0102, 0, 1, True), messages.LayerInterest(0x0102, 1, 0, False))
+            ),
+            0,
+        ),
         (messages.UpdateRoom(title="Rapat"), 10),
         (messages.LockRoom(True), 15),
         (messages.RaiseHand(), 11),

@@ -15,6 +15,7 @@ from tcclient.core.timers import NEVER
 from tcproto.datagram import Item
 from tcproto.errors import Refusal
 from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, Subscribe
+from tcproto.messages.types import MAX_CHOICES
 
 SOUND = (Source.MICROPHONE, Source.SCREEN_AUDIO)
 """Sources whose packets have copies in the redundant variant."""
@@ -24,8 +25,6 @@ USUAL_VOICE = 54_000
 """Bit/s of speech with 24 kbit/s in packets of 20 ms, with all headers, until it is measured."""
 USUAL_PICTURES = 300_000, 700_000, 1_500_000
 """Bit/s of pictures of one layer, or of each, until they are measured."""
-MAX_CHOICES = 1024
-"""Choices in one message."""
 
 
 class Wishes(NamedTuple):
@@ -38,14 +37,16 @@ class Wishes(NamedTuple):
     """At a time, at most; 0: all."""
     stage: frozenset[int] = frozenset()
     """Participants whose pictures matter most; empty: those of the dominant speaker."""
+    max_height: int = 0
+    """Lines of pictures in several layers, at most; 0: any."""
 
 
 class Subscription:
     """Asks the server for what is wished, and for less while the line is too thin.
 
-    ``dominant`` returns the dominant speaker, ``is_redundant`` whether copies are wanted. ``changed`` is called before
-    something else is asked for, ``congested`` while datagrams wait on the line. ``send`` sends an item by UDP, if that
-    is in use.
+    ``dominant`` returns the dominant speaker, ``is_redundant`` whether copies are wanted. ``refine`` chooses one of
+    several layers. ``changed`` is called before something else is asked for, ``congested`` while datagrams wait on the
+    line. ``send`` sends an item by UDP, if that is in use.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Subscription:
         control: ControlLine,
         dominant: Callable[[], int],
         is_redundant: Callable[[], bool],
+        refine: Callable[[Subscribe], Subscribe],
         changed: Callable[[Subscribe], None],
         congested: Callable[[], None],
         send: Callable[[Item], None],
@@ -68,6 +70,7 @@ class Subscription:
         self._control = control
         self._dominant = dominant
         self._is_redundant = is_redundant
+        self._refine = refine
         self._changed = changed
         self._congested = congested
         self._send = send
@@ -126,7 +129,8 @@ class Subscription:
         sources, choices = self._affordable()
         redundant = SOUND if self._is_redundant() else ()
         limits = [limit for limit in (self.wishes.voices, self.ladder.voices) if limit]
-        self.asked = Subscribe(self.asked.generation + 1, sources, choices, redundant, min(limits, default=0))
+        wanted = Subscribe(self.asked.generation + 1, sources, choices, redundant, min(limits, default=0))
+        self.asked = self._refine(wanted)
         self._changed(self.asked)
         return self._control.request(self.asked)
 

@@ -13,7 +13,7 @@ from tcclient.core.membership.roster import publication_id
 from tcproto.beacon import ClockMapping
 from tcproto.datagram import KEY_OVERLAP
 from tcproto.keyring import PublicationId
-from tcproto.messages import KeyframeRequest, Kind, PublicationInfo, Publish, Source
+from tcproto.messages import Interest, KeyframeRequest, Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
     AUDIO_CLOCK,
     AUDIO_HEADER_SIZE,
@@ -44,6 +44,8 @@ MAX_AUDIO_PAYLOAD = (MAX_PACKET - AUDIO_HEADER_SIZE - TAG_SIZE) // AUDIO_PADDING
 MAX_REFERENCE = 255
 """Frames back to the one referred to: one byte."""
 MAX_TEMPORAL = 7
+NOT_WANTED = -1
+"""In place of a temporal layer: nobody wants the spatial layer."""
 
 
 class Publication:
@@ -65,6 +67,8 @@ class Publication:
         """The next sequence number of each spatial layer; never goes back."""
         self.frames = [0] * info.layers
         """The next frame id of each spatial layer, u16."""
+        self.bases = [-1] * info.layers
+        """The id of the last frame of temporal layer 0 of each spatial layer, u16; -1: none."""
         self.interrupted: set[int] = set()
         """Spatial layers in which a frame was not sent. Later frames may refer to it, up to the next keyframe."""
         self.clock: tuple[int, int] | None = None
@@ -152,6 +156,18 @@ class Publications:
         if publication is not None and request.spatial < publication.layers:
             self.keyframes.ask(publication.number, request.spatial, now)
 
+    def layers_wanted(self, interest: Interest) -> list[tuple[int, tuple[int, ...]]]:
+        """Return which layers of our publications are wanted, as ``LayersWanted`` has it; others are ignored."""
+        wanted: dict[int, dict[int, int]] = {}
+        for layer in interest.layers:
+            temporal = layer.max_temporal if layer.wanted else NOT_WANTED
+            wanted.setdefault(layer.stream, {})[layer.spatial] = temporal
+        return [
+            (publication.number, tuple(layers.get(spatial, NOT_WANTED) for spatial in range(publication.layers)))
+            for stream, layers in wanted.items()
+            if (publication := self.by_stream(stream)) is not None and publication.kind is Kind.VIDEO
+        ]
+
     def first_sequences(self) -> tuple[FirstSequence, ...]:
         """Return the lowest sequence numbers that a receiver of a key box has to accept; 0 where none was used."""
         firsts: list[FirstSequence] = []
@@ -223,17 +239,18 @@ class Publications:
         discardable: bool = False,
         spatial: int = 0,
         temporal: int = 0,
-        reference: int = 1,
+        reference: int | None = None,
         captured_at: float | None = None,
     ) -> int:
         """Cut a frame into packets of equal size and send them; return how many, 0 where it was not sent.
 
         ``timestamp`` is at 90 kHz (taken modulo 2**32), ``reference`` the distance to the frame that this one refers to
-        (not used for a keyframe), ``captured_at`` as for audio. Raises ``ValueError`` for a value out of range.
+        (not used for a keyframe; None: the last one of temporal layer 0), ``captured_at`` as for audio. Raises
+        ``ValueError`` for a value out of range.
         """
         if not 0 < len(frame) <= MAX_FRAME:
             raise ValueError(f"a frame has 1 to {MAX_FRAME} bytes")
-        if not 1 <= reference <= MAX_REFERENCE or not 0 <= temporal <= MAX_TEMPORAL:
+        if (reference is not None and not 1 <= reference <= MAX_REFERENCE) or not 0 <= temporal <= MAX_TEMPORAL:
             raise ValueError("the temporal layer or the reference is out of range")
         pieces = cut_frame(frame)
         count, step = len(pieces), len(pieces[0]) + 1  # the last piece is padded to the size of the others
@@ -242,7 +259,9 @@ class Publications:
             self._interrupted(number, spatial)
             return 0
         publication, stream, key = ready
-        if spatial in publication.interrupted and not keyframe:
+        frame_id = publication.frames[spatial]
+        distance = reference or wrapped(frame_id - publication.bases[spatial], FRAME_ID_BITS)
+        if not keyframe and (spatial in publication.interrupted or distance > MAX_REFERENCE):
             self.keyframes.ask(number, spatial, now)
             return 0
         publication.interrupted.discard(spatial)
@@ -253,20 +272,22 @@ class Publications:
             key.generation,
             publication.sequences[spatial],
             timestamp,
-            publication.frames[spatial],
+            frame_id,
             0,
             count,
             keyframe,
             discardable,
             spatial,
             temporal,
-            0 if keyframe else reference,
+            0 if keyframe else distance,
         )
         for i, piece in enumerate(pieces):
             packet = seal_packet(header._replace(sequence=header.sequence + i, packet_index=i), piece, key.key, step)
             self._egress.send_packet(packet)
         publication.sequences[spatial] += count
-        publication.frames[spatial] = wrapped(publication.frames[spatial] + 1, FRAME_ID_BITS)
+        publication.frames[spatial] = wrapped(frame_id + 1, FRAME_ID_BITS)
+        if temporal == 0:
+            publication.bases[spatial] = frame_id
         self._tick(publication, timestamp, now if captured_at is None else captured_at, now)
         return count
 

@@ -25,32 +25,32 @@ class LastN(RoomPolicy):
 
     def entered(self, seat: Seat, now: float) -> None:
         """Adapt to a room that has grown."""
-        self._choose()
+        self._choose(now)
 
     def left(self, seat: Seat, now: float) -> None:
         """Forget a participant. Another camera may have its place."""
         self._speakers.leave(seat.participant)
-        self._choose()
+        self._choose(now)
 
     def spoke(self, participants: Sequence[int], now: float) -> None:
         """Show the cameras of participants who began to speak."""
         for participant in participants:
             self._speakers.spoke(participant)
-        self._choose()
+        self._choose(now)
 
     def published(self, stream: Stream, now: float) -> None:
         """Adapt to a camera that may be new."""
-        self._choose()
+        self._choose(now)
 
     def unpublished(self, stream: Stream, now: float) -> None:
         """Adapt to a camera that may be gone."""
-        self._choose()
+        self._choose(now)
 
     def camera_cap_changed(self, now: float) -> None:
         """Adapt to the number of cameras that the server can bear."""
-        self._choose()
+        self._choose(now)
 
-    def _choose(self) -> None:
+    def _choose(self, now: float) -> None:
         room = self._room
         cameras = _cameras(room)
         limits = (camera_limit(len(room.seats)), room.context.camera_cap.limit, len(cameras))
@@ -59,7 +59,7 @@ class LastN(RoomPolicy):
             for stream in streams:
                 if stream.beyond_last_n == (participant in chosen):
                     stream.beyond_last_n = participant not in chosen
-                    room.forwarding.reconsider(stream, room.seats.values())
+                    room.forwarding.reconsider(stream, room.seats.values(), now)
 
 
 def camera_limit(participants: int) -> int | None:

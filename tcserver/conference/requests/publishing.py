@@ -98,7 +98,7 @@ def subscribe(_: Services, request: RoomRequest[Subscribe]) -> None:
         defaults = frozenset(message.defaults)
         seat.subscription = Subscription(message.generation, defaults, choices, redundant, message.voices)
         request.cost(STREAM_COST * len(streams))
-        forwarding.update(seat)
+        forwarding.update(seat, request.now)
     request.reply(Ok())
 
 
@@ -136,7 +136,7 @@ def _layer(context: Context, room: Room, asker: int, stream_number: int, spatial
         stream is None
         or stream.info is None
         or receiver is None
-        or spatial > receiver.max_spatial
+        or not receiver.wants(spatial)
         or spatial >= stream.info.layers
         or stream.info.kind is Kind.AUDIO
     ):

@@ -15,6 +15,7 @@ from tcproto.messages import (
     ChangeKind,
     Evicted,
     Join,
+    Kind,
     MediaMove,
     NewRoomKey,
     PublicationInfo,
@@ -33,6 +34,7 @@ from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
 from tcserver.conference.room.change_log import ChangeLog, snapshot
 from tcserver.conference.room.forwarding import Forwarding
+from tcserver.conference.room.interest import Interest
 from tcserver.conference.room.placement import place_seat
 from tcserver.conference.room.policy import RoomPolicy
 from tcserver.conference.room.qualities import Qualities
@@ -162,8 +164,8 @@ class Room:
         for room_key in room_keys[MAX_JOINED_KEYS:]:
             seat.channel.send(NewRoomKey(room_key))
         outbox.command(seat.beacon.opening(self.context.settings))
-        self.forwarding.update(seat)
-        self.forwarding.add(seat.beacon, self.seats.values())
+        self.forwarding.update(seat, now)
+        self.forwarding.add(seat.beacon, self.seats.values(), now)
         outbox.log("joined", **self.who(seat))
         self.tell(lambda policy: policy.entered(seat, now))
 
@@ -193,7 +195,7 @@ class Room:
     def _take_leave(self, seat: Seat, now: float, code: ErrorCode | None) -> None:
         for stream in seat.streams:
             self._forget(stream, now)
-        self.forwarding.leave(seat.media_id)
+        self.forwarding.leave(seat.media_id, now)
         self.change_log.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
         self.tell(lambda policy: policy.left(seat, now))
 
@@ -223,7 +225,7 @@ class Room:
         self.qualities.close()
         self.context.timers.cancel(("room", self.number))
         for stream in self.forwarding.streams.values():
-            self._cancel_keyframes(stream)
+            self._cancel_timers(stream)
         for seat in [*self.seats.values(), *self.joining.values()]:
             self.evict(seat, now, ErrorCode.ROOM_CLOSED, text)
         self.tell(lambda policy: policy.closed(now))
@@ -272,7 +274,7 @@ class Room:
         for seat in moved.values():
             self._move(seat, now)
         self.tell(lambda policy: policy.restarted(now))
-        self.forwarding.restart(moved, self.seats.values(), self.context.settings)
+        self.forwarding.restart(moved, self.seats.values(), self.context.settings, now)
         for seat in [seat for seat in self.joining.values() if not seat.waits_for]:
             self._seat(seat, now)
         return sum(seat.is_open for seat in moved.values())
@@ -309,7 +311,7 @@ class Room:
             assert stream.info is not None
             if not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
                 self.unpublish(seat, number, now)
-        self.forwarding.update(seat)
+        self.forwarding.update(seat, now)
 
     def speakers_changed(self, started: Sequence[int], stopped: Sequence[int], dominant: int, now: float) -> None:
         """Tell everybody which participants began and stopped speaking. ``dominant`` is 0 for nobody yet."""
@@ -335,12 +337,15 @@ class Room:
         stream, or when the publication ends before.
         """
         stream = seat.publications[info.number] = Stream(info.stream, seat, info, reply=reply)
+        if info.kind is Kind.VIDEO:
+            key = ("interest", self.number, stream.number)
+            stream.interest = Interest(stream.number, info.layers, self.context.timers, key, seat.channel.send)
         self.context.outbox.command(stream.opening(self.context.settings))
         seat.last_number = info.number
         self.change_log.add(Change(ChangeKind.PUBLISHED, publication=info), now)
-        self.forwarding.add(stream, self.seats.values())
+        self.forwarding.add(stream, self.seats.values(), now)
         self.tell(lambda policy: policy.published(stream, now))
-        self.change_log.after(self.change_log.number, lambda _: stream.acknowledge(), now)
+        self.change_log.after(self.change_log.number, stream.granted, now)
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
         """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
@@ -363,12 +368,14 @@ class Room:
         self.stream_ids.free(stream.number, now)
         for seat in self.seats.values():
             seat.subscription.choices.pop(stream.number, None)
-        self._cancel_keyframes(stream)
+        self._cancel_timers(stream)
         stream.acknowledge()
 
-    def _cancel_keyframes(self, stream: Stream) -> None:
+    def _cancel_timers(self, stream: Stream) -> None:
         for spatial in range(stream.info.layers if stream.info else 0):
             self.context.timers.cancel(("keyframe", self.number, stream.number, spatial))
+        if stream.interest is not None:
+            stream.interest.end()
 
     # State
 

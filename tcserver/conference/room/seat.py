@@ -20,11 +20,13 @@ from tcproto.messages import (
     Source,
     StreamChoice,
 )
+from tcproto.packet import MAX_SPATIAL
 from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
+from tcserver.conference.room.interest import Interest
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
 from tcserver.media.interface import WORKER_MASK, OpenStream, Receiver, SealerState
@@ -40,6 +42,8 @@ class Stream:
     receivers: dict[int, Receiver] = field(default_factory=dict)
     """Receivers by media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
+    interest: Interest | None = None
+    """Which layers anybody wants; None for sound and beacons."""
     beyond_last_n: bool = False
     """Whether it is a camera that goes only to receivers that have chosen it: enough others spoke later (``LastN``)."""
     reply: Callable[[], None] | None = None
@@ -52,6 +56,21 @@ class Stream:
             return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
         caps = settings.caps[info.source]
         return OpenStream(self.number, self.seat.media_id, info.kind, caps, info.muted, info.layers)
+
+    def set_receiver(self, media_id: int, receiver: Receiver | None, now: float) -> None:
+        """Note how a receiver wants the stream; None: not at all."""
+        before = self.receivers.pop(media_id, None)
+        if receiver is not None:
+            self.receivers[media_id] = receiver
+        if self.interest is not None:
+            self.interest.change(before, receiver, now)
+
+    def granted(self, now: float) -> None:
+        """Answer the request to publish, unless the publication has ended, and tell which layers are wanted."""
+        if self.reply is not None:
+            self.acknowledge()
+            if self.interest is not None:
+                self.interest.begin(now)
 
     def acknowledge(self) -> None:
         """Answer the request to publish, unless that is done."""
@@ -222,12 +241,15 @@ class Seat:
         if not self.may_subscribe:
             return None
         redundant = info.source in self.subscription.redundant
+        by_default = info.source in self.subscription.defaults and not stream.beyond_last_n
         voices = self.subscription.voices if info.kind is Kind.AUDIO else 0
         choice = self.subscription.choices.get(stream.number)
         if choice is None:
-            wanted = info.source in self.subscription.defaults and not stream.beyond_last_n
-            return Receiver(self.media_id, redundant, voices=voices) if wanted else None
-        if not choice.wanted:
+            # Of several layers the lowest, which each way down bears. Who wants another one chooses it.
+            highest = MAX_SPATIAL if info.layers == 1 else 0
+            return Receiver(self.media_id, redundant, highest, voices=voices) if by_default else None
+        if not choice.wanted or (choice.by_default and not by_default):
             return None
         redundant = redundant or choice.redundant
-        return Receiver(self.media_id, redundant, choice.max_spatial, choice.max_temporal, voices)
+        lowest = min(choice.min_spatial, choice.max_spatial, info.layers - 1)
+        return Receiver(self.media_id, redundant, choice.max_spatial, choice.max_temporal, lowest, voices)

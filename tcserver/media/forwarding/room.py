@@ -146,7 +146,7 @@ class MediaRoom:
             if media_id not in self.seats and self.share is None:
                 continue
             for spatial in stream.layers:
-                if spatial > receiver.max_spatial or (had is not None and spatial <= had.max_spatial):
+                if not receiver.wants(spatial) or (had is not None and had.wants(spatial)):
                     continue
                 if not self._replay(stream, receiver, spatial, replays, now):
                     stream.wait(media_id, spatial)

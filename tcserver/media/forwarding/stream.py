@@ -98,7 +98,7 @@ class Series:
         """Return whether a receiver wants this series."""
         return (
             receiver.redundant == self.redundant
-            and self.spatial <= receiver.max_spatial
+            and receiver.wants(self.spatial)
             and self.temporal <= receiver.max_temporal
         )
 
@@ -199,7 +199,7 @@ class MediaStream:
         if window is None:
             window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
             if type(header) is VideoHeader:
-                self.waiting[spatial] = {i for i, receiver in self.receivers.items() if spatial <= receiver.max_spatial}
+                self.waiting[spatial] = {i for i, receiver in self.receivers.items() if receiver.wants(spatial)}
         sequence = header.sequence
         if not window.highest < sequence <= window.ceiling:
             verdict = window.check(sequence)
@@ -291,7 +291,7 @@ class MediaStream:
             self._began.setdefault(receiver.media_id, counter)
             self._follow_redundancy(receiver.media_id, receiver.redundant)
             for spatial, waiting in self.waiting.items():
-                if spatial > receiver.max_spatial:
+                if not receiver.wants(spatial):
                     waiting.discard(receiver.media_id)
         self._forget_audiences()
 

@@ -23,11 +23,12 @@ class Camera:
     """
 
     def __init__(
-        self, world: World, client: Client, size: int = 3000, every: float = 1e9, *, key_size: int = 0
+        self, world: World, client: Client, size: int = 3000, every: float = 1e9, *, key_size: int = 0, layers: int = 1
     ) -> None:
         self.client = client
-        self.number = client.publish(Kind.VIDEO, Source.CAMERA, "vp8", width=640, height=360)
-        self.frames: dict[bytes, int] = {}
+        self.number = client.publish(Kind.VIDEO, Source.CAMERA, "vp8", width=640, height=360, layers=layers)
+        self.frames: dict[bytes, tuple[int, int]] = {}
+        """By what they contain: layer and number."""
         self.keyframes: list[float] = []
         self._world = world
         self._size = size
@@ -45,31 +46,70 @@ class Camera:
         self._answered = asked
         data = f"frame {self.filmed} ".encode() * ((self._key_size if keyframe else self._size) // 8)
         if self.client.show(self.number, data, self.filmed * 3600, keyframe=keyframe):
-            self.frames[data] = self.filmed
+            self.frames[data] = 0, self.filmed
             if keyframe:
                 self.keyframes.append(self._world.now)
         self.filmed += 1
         self.client.clock.at(start + self.filmed * FRAME, lambda: self._film(start))
 
 
+class Simulcast(Camera):
+    """Films in two spatial layers, as far as they are wanted; a layer that is wanted again begins with a keyframe."""
+
+    def __init__(self, world: World, client: Client, size: int = 3000) -> None:
+        self.sent = {0: 0, 1: 0}
+        self._lacking = {0, 1}
+        self._heeded = 0
+        super().__init__(world, client, size, layers=2)
+
+    def _film(self, start: float) -> None:
+        wanted = [(0, 0), *(event.layers for event in self.client.told(events.LayersWanted))][-1]
+        asked = self.client.told(events.KeyframeRequested)
+        self._lacking |= {event.spatial for event in asked[self._heeded :]}
+        self._heeded = len(asked)
+        for spatial in (0, 1):
+            if wanted[spatial] < 0:
+                self._lacking.add(spatial)
+                continue
+            keyframe = spatial in self._lacking
+            data = f"layer {spatial} frame {self.filmed} ".encode() * (self._size >> (4 - 2 * spatial))
+            if self.client.show(self.number, data, self.filmed * 3600, keyframe=keyframe, spatial=spatial):
+                self._lacking.discard(spatial)
+                self.frames[data] = spatial, self.filmed
+                self.sent[spatial] += 1
+        self.filmed += 1
+        self.client.clock.at(start + self.filmed * FRAME, lambda: self._film(start))
+
+
 class Viewer:
-    """The track of the client's shell, fed by hand; ``shown`` are (time, frame number)."""
+    """The track of the client's shell, fed by hand.
+
+    ``shown`` are (time, number of the picture), ``layers`` the layers of these pictures.
+    """
 
     def __init__(self, world: World, client: Client, camera: Camera) -> None:
         self.shown: list[tuple[float, int]] = []
+        self.layers: list[int] = []
         self._world = world
+        self._camera = camera
         self._client = client
         self._fed = 0
         room = client.session.seat.room
         world.until(lambda: any(info.kind is Kind.VIDEO for info in room.publications.values()))
         (info,) = [info for info in room.publications.values() if info.kind is Kind.VIDEO]
         member = room.members[info.participant]
-        self.track = Track(info, Participant(member, None), None, self._ask, None)  # type: ignore[arg-type]
-        self.track.on_video.append(lambda frame: self.shown.append((world.now, camera.frames[bytes(frame.payload)])))
+        layers = client.session.seat.layers
+        self.track = Track(info, Participant(member, None), None, self._ask, None, layers)  # type: ignore[arg-type]
+        self.track.on_video.append(lambda frame: self._show(bytes(frame.payload)))
         self._tend()
 
-    def _ask(self, stream: int) -> bool:
-        asked = self._client.session.seat.request_keyframe(stream, 0, self._client.clock.now)
+    def _show(self, data: bytes) -> None:
+        layer, number = self._camera.frames[data]
+        self.shown.append((self._world.now, number))
+        self.layers.append(layer)
+
+    def _ask(self, stream: int, layer: int) -> bool:
+        asked = self._client.session.seat.request_keyframe(stream, layer, self._client.clock.now)
         self._client.pump()
         return asked
 

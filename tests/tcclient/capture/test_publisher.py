@@ -10,9 +10,9 @@ from tcclient.audio.opus import BitrateMode, OpusEncoder
 from tcclient.audio.speech import audio_level
 from tcclient.audio.tone import speech_like
 from tcclient.capture.pacing import Schedule, Timeline
-from tcclient.capture.publisher import AudioPublisher
+from tcclient.capture.publisher import AudioPublisher, VideoPublisher
 from tcclient.playout.playout import Playout
-from tcclient.sources import AudioSource, EncodedAudio, EncodedAudioSource
+from tcclient.sources import AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo, EncodedVideoSource
 from tests.support.packets import sound_packet
 
 TALK = speech_like(96_000, seed=3)
@@ -116,3 +116,52 @@ def test_without_dtx_every_frame_is_sent():
     frames = sent(AudioSource([np.concatenate((TALK, pause(0)))]))
     assert len({len(frame.payload) for _, frame in frames[:-1]}) == 1
     assert [timestamp for timestamp, _ in frames[:-1]] == list(range(0, 960 * 400, 960))
+
+
+class Film:
+    """Pictures that the caller encoded: the names say which are keyframes, and ``wish`` is called before each."""
+
+    def __init__(self, names, wishes):
+        self.asked = 0
+        self.sent = []
+        self._names = names
+        self._wishes = wishes
+
+    def _ask(self):
+        self.asked += 1
+
+    async def _frames(self):
+        for number, name in enumerate(self._names):
+            if number in self._wishes:
+                await asyncio.sleep(0.01)
+                self._wishes[number](self.publisher)
+            temporal = int(name[1:] or 0)
+            yield EncodedVideo(name.encode(), name[0] == "k", number, temporal, discardable=temporal > 0)
+        await asyncio.sleep(0.01)
+
+    def show(self):
+        async def main():
+            with ThreadPoolExecutor(1) as pool:
+                source = EncodedVideoSource(self._frames(), 64, 48, keyframe_wanted=self._ask)
+                self.publisher = VideoPublisher(source, lambda frame: self.sent.append(frame.data.decode()), pool)
+                await self.publisher.run(Schedule(Timeline(0.0), 0.02))
+
+        asyncio.run(main())
+        return self.sent, self.asked
+
+
+def test_pictures_that_nobody_wants_are_not_sent_and_a_keyframe_follows():
+    film = Film(
+        ["k", "p", "p", "p", "p", "k", "p"], {2: lambda p: p.want_layers((-1,)), 4: lambda p: p.want_layers((7,))}
+    )
+    assert film.show() == (["k", "p", "k", "p"], 1)
+
+
+def test_upper_temporal_layers_that_nobody_wants_are_left_out():
+    film = Film(["k", "p1", "p", "p1", "p", "p1"], {2: lambda p: p.want_layers((0,)), 5: lambda p: p.want_layers((1,))})
+    assert film.show() == (["k", "p1", "p", "p", "p1"], 0)
+
+
+def test_in_another_seat_all_begins_again():
+    film = Film(["k", "p", "p"], {1: lambda p: p.want_layers((-1,)), 2: lambda p: p.begin_again()})
+    assert film.show()[1] == 2

@@ -71,7 +71,7 @@ def test_the_play_out_lowers_the_others_for_a_priority_speaker():
 def track(number, name):
     member = RosterEntry(m.Member(number, name, name.title(), name, m.Role.SPEAKER, b"", b"", 0, b"", 0), True)
     info = PublicationInfo(number, 1, number, Kind.AUDIO, Source.MICROPHONE, "opus")
-    return Track(info, Participant(member, None), None, lambda _: False, None)
+    return Track(info, Participant(member, None), None, lambda *_: False, None, None)
 
 
 def test_a_participant_is_as_loud_as_one_says_while_it_speaks():

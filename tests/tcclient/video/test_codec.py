@@ -112,6 +112,31 @@ def test_timestamps_that_stand_still_or_go_back_still_give_pictures(
         assert encoder.encode(pictures[0], timestamp=timestamp).data
 
 
+def test_pictures_of_the_upper_temporal_layer_can_be_left_out(pictures: list[av.VideoFrame]) -> None:
+    """The others come out bit by bit as with them, also after a keyframe in the middle of the pattern."""
+    encoder = VideoEncoder("vp8", WIDTH, HEIGHT, FPS, 300_000, temporal_layers=2)
+    sent = [
+        encoder.encode(picture, timestamp=n * STEP, keyframe=n == 11) for n, picture in enumerate(islice(pictures, 24))
+    ]
+    temporal = [0, 1] * 5 + [0] + [0, 1] * 6 + [0]
+    assert [frame.temporal_id for frame in sent] == temporal
+    assert [n for n, frame in enumerate(sent) if frame.keyframe] == [0, 11]
+    every, some = VideoDecoder("vp8"), VideoDecoder("vp8")
+    for frame in sent:
+        whole = every.decode(frame.data)
+        assert whole is not None
+        if frame.temporal_id == 0:
+            part = some.decode(frame.data)
+            assert part is not None
+            assert np.array_equal(whole.to_ndarray(), part.to_ndarray())
+
+
+@pytest.mark.parametrize(("codec", "temporal_layers"), [("vp8", 3), ("vp8", 0), ("h264", 2)])
+def test_other_temporal_layers_are_refused(codec: Codec, temporal_layers: int) -> None:
+    with pytest.raises(VideoError, match="temporal layers"):
+        VideoEncoder(codec, 64, 48, 25, 100_000, temporal_layers=temporal_layers)
+
+
 @pytest.mark.parametrize(
     ("codec", "width", "height", "fps", "bitrate"),
     [

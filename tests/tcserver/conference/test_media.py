@@ -233,7 +233,7 @@ def test_keyframe_requests_are_joined_and_throttled(spatial, interval):
     camera, *watchers = (driver.participant() for _ in range(4))
     stream = camera.publish(CAMERA, layers=3).stream
     for watcher in watchers:
-        watcher.subscribe(CAMERA)
+        watcher.subscribe(choices=(m.StreamChoice(stream),))
         watcher.tell(m.KeyframeRequest(stream, spatial))
     assert camera.got(m.KeyframeRequest) == [m.KeyframeRequest(stream, spatial)]
     driver.advance(interval - 0.01)
@@ -294,6 +294,38 @@ def test_a_keyframe_that_can_be_sent_again_is_not_asked_for():
     assert driver.plane.log[-1] == SendKeyframe(stream, camera.media_id, watcher.media_id, 0)
 
 
+@pytest.mark.parametrize(
+    ("choice", "layers"),
+    [
+        (None, (0, 0)),
+        ({}, (0, 3)),
+        ({"min_spatial": 1}, (1, 3)),
+        ({"min_spatial": 2, "max_spatial": 2}, (2, 2)),
+        ({"min_spatial": 3, "max_spatial": 1}, (1, 1)),
+        ({"min_spatial": 3}, (2, 3)),
+        ({"max_spatial": 1, "by_default": True}, (0, 1)),
+    ],
+)
+def test_spatial_layers_are_chosen_from_the_lowest_to_the_highest(choice, layers):
+    driver = Driver()
+    camera, watcher = driver.participant(), driver.participant()
+    stream = camera.publish(CAMERA, layers=3).stream
+    watcher.subscribe(CAMERA, choices=() if choice is None else (m.StreamChoice(stream, **choice),))
+    receiver = receivers(driver, camera, stream)[watcher.media_id]
+    assert (receiver.min_spatial, receiver.max_spatial) == layers
+
+
+def test_a_choice_by_default_follows_the_default_of_its_source():
+    driver = Driver()
+    camera, watcher = driver.participant(), driver.participant()
+    stream = camera.publish(CAMERA, layers=2).stream
+    choice = m.StreamChoice(stream, max_spatial=1, min_spatial=1, by_default=True)
+    watcher.subscribe(MICROPHONE, choices=(choice,))
+    assert receivers(driver, camera, stream) == {}
+    watcher.subscribe(CAMERA, choices=(choice,), generation=2)
+    assert receivers(driver, camera, stream) == {watcher.media_id: Receiver(watcher.media_id, False, 1, 7, 1)}
+
+
 def test_keyframe_requests_for_what_one_does_not_receive_are_ignored():
     driver = Driver()
     camera, watcher = driver.participant(), driver.participant()
@@ -313,10 +345,12 @@ def test_keyframe_requests_for_what_one_does_not_receive_are_ignored():
     outsider.tell(m.KeyframeRequest(stream, 0))
     watcher.subscribe(choices=(m.StreamChoice(stream, max_spatial=0),), generation=2)
     watcher.tell(m.KeyframeRequest(stream, 1))
+    watcher.subscribe(choices=(m.StreamChoice(stream, min_spatial=1),), generation=3)
+    watcher.tell(m.KeyframeRequest(stream, 0))
     driver.event(KeyframeAsked(0x700, stream, 0))
     driver.advance(2)
     assert camera.got(m.KeyframeRequest) == []
-    assert driver.conference.counters["keyframe_request_ignored"] == 8
+    assert driver.conference.counters["keyframe_request_ignored"] == 9
 
 
 def test_publisher_knows_a_newcomer_before_it_is_asked_for_a_keyframe():

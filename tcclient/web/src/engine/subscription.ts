@@ -77,5 +77,7 @@ export function choicesOf(streams: readonly WantedStream[]): StreamChoice[] {
     redundant: false,
     maxSpatial: spatial,
     maxTemporal: 7,
+    minSpatial: spatial,
+    byDefault: false,
   }));
 }

@@ -40,6 +40,7 @@ class Bench:
             self,  # type: ignore[arg-type]
             lambda: self.dominant,
             lambda: self.redundant,
+            lambda wanted: wanted,
             self.changed.append,
             lambda: self.congested.append(self.now),
             self.sent.append,

@@ -44,6 +44,42 @@ def test_a_server_that_asks_for_keyframes_all_the_time_gets_one_a_second(server)
     assert not client.seat.publications.keyframes._made.keys() & {(number - 1, 0)}
 
 
+def test_it_is_told_which_layers_of_our_publications_are_wanted(server):
+    first, second = server.seated(2)
+    number = first.publish(kind=m.Kind.VIDEO, source=m.Source.CAMERA, codec="vp8", layers=3)
+    voice = first.publish()
+    streams = {event.number: event.stream for event in first.told(events.Published)}
+    foreign = second.publish(kind=m.Kind.VIDEO, source=m.Source.CAMERA, codec="vp8")
+    (other,) = [event.stream for event in second.told(events.Published) if event.number == foreign]
+    layers = [(streams[number], 0, 1, True), (streams[number], 1, 0, False), (streams[number], 3, 0, True)]
+    layers += [(streams[voice], 0, 0, True), (other, 0, 0, True), (60_000, 0, 0, True)]
+    first.notify(m.Interest(tuple(m.LayerInterest(*layer) for layer in layers)))
+    server.pump()
+    assert first.told(events.LayersWanted) == [events.LayersWanted(number, (1, -1, -1))]
+
+
+def test_a_frame_refers_to_the_last_one_of_the_lowest_temporal_layer(server):
+    first, second = server.seated(2)
+    number = first.publish(kind=m.Kind.VIDEO, source=m.Source.CAMERA, codec="vp8")
+    server.advance(3)
+    send = first.session.seat.publications.send_video
+    second.take_media()
+    for frame, (keyframe, temporal) in enumerate([(True, 0), (False, 1), (False, 0), (False, 1), (False, 1)]):
+        assert send(number, b"frame", frame * 3600, server.now, keyframe=keyframe, temporal=temporal)
+    server.pump()
+    assert [packet.header.reference for packet in second.take_media()] == [0, 1, 2, 1, 2]
+    for frame in range(252):
+        assert send(number, b"frame", frame, server.now, keyframe=False, temporal=1)
+    assert send(number, b"frame", 0, server.now, keyframe=False, temporal=1)
+    assert not send(number, b"frame", 0, server.now, keyframe=False, temporal=1), "it is too far back"
+    server.advance(0.01)
+    assert first.told(events.KeyframeRequested)
+    assert send(number, b"frame", 0, server.now, keyframe=True)
+    for value in (0, 256):
+        with pytest.raises(ValueError, match="reference"):
+            send(number, b"frame", 0, server.now, keyframe=False, reference=value)
+
+
 def test_publishing_mute_and_the_end(server):
     first, second = server.seated(2)
     number = first.publish()

@@ -80,6 +80,11 @@ def test_who_has_chosen_a_camera_gets_it_though_others_spoke_later():
     viewer.subscribe(m.Source.MICROPHONE, m.Source.CAMERA, choices=(choice,), generation=2)
     assert last.participant in shown_to(driver, viewer)
     assert last.participant not in shown_to(driver, members[0])
+    choice = m.StreamChoice(publication.stream, by_default=True)
+    viewer.subscribe(m.Source.MICROPHONE, m.Source.CAMERA, choices=(choice,), generation=3)
+    assert last.participant not in shown_to(driver, viewer), "it only says how"
+    driver.event(SpeakersChanged(1, (), (), last.participant))
+    assert last.participant in shown_to(driver, viewer)
     driver.check()
 
 

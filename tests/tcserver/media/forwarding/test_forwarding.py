@@ -120,12 +120,12 @@ def test_layers():
     world = World(4)
     a, b, c, d = world.clients
     wants = [Receiver(b.media_id, max_spatial=0, max_temporal=0), Receiver(c.media_id, max_temporal=1)]
-    world.publish(a, 7, StreamKind.VIDEO, to=[*wants, Receiver(d.media_id)], layers=4)
+    world.publish(a, 7, StreamKind.VIDEO, to=[*wants, Receiver(d.media_id, min_spatial=1)], layers=4)
     expected = {
-        (0, 0): [b, c, d],
-        (0, 1): [c, d],
-        (0, 2): [d],
+        (0, 0): [b, c],
+        (0, 1): [c],
         (1, 0): [c, d],
+        (1, 2): [d],
         (2, 7): [d],
     }
     for repeat in range(2):

@@ -102,6 +102,10 @@ def test_only_a_layer_that_is_new_waits():
     assert picture.send(spatial=1) == []
     assert picture.send(key=True, spatial=1) == [viewer]
     assert (picture.send(), picture.send(spatial=1)) == ([viewer], [viewer])
+    picture.watch(Receiver(viewer.media_id, min_spatial=1))
+    assert (picture.send(key=True), picture.send(spatial=1)) == ([], [viewer])
+    picture.watch(Receiver(viewer.media_id))
+    assert (picture.send(), picture.send(key=True)) == ([], [viewer]), "it begins again with a keyframe"
 
 
 def test_who_wants_other_temporal_layers_or_the_other_variant_goes_on():

@@ -9,6 +9,7 @@ import {
   KeyReceipt,
   KIND,
   LayerInterest,
+  MAX_CHOICES,
   MAX_KEY_BOXES,
   MAX_VOICES,
   MemberQuality,
@@ -95,7 +96,7 @@ export const Subscribe = row(
     generation: U32,
     /** Sources that are wanted of everybody, newcomers included. */
     defaults: array(SOURCE, 8),
-    choices: withDefault(array(StreamChoice, 1024), []),
+    choices: withDefault(array(StreamChoice, MAX_CHOICES), []),
     /** Sources whose streams are wanted in the redundant variant, beside those of the choices. */
     redundant_sources: withDefault(array(SOURCE, 8), []),
     /** Streams of sound that are wanted at a time, at most, the most important; 0: all. */

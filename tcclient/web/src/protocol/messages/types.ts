@@ -25,6 +25,8 @@ import { MAX_ACCOUNT_CHARACTERS, MAX_DISPLAY_CHARACTERS, MAX_ROOM_CHARACTERS } f
 export const LIFE_ID_SIZE = 16;
 export const MESSAGE_ID_SIZE = 16;
 export const TOKEN_SIZE = 32;
+/** The most choices of one `Subscribe`: as many as always fit. */
+export const MAX_CHOICES = 700;
 /** The most key boxes, or receipts, of one message. */
 export const MAX_KEY_BOXES = 64;
 /** The most voices that can be asked for; more are all. Nobody could tell more apart. */
@@ -230,6 +232,10 @@ const STREAM_CHOICE = {
   redundant: withDefault(BOOL, false),
   maxSpatial: withDefault(range(0, 3), 3),
   maxTemporal: withDefault(range(0, 7), 7),
+  /** Lower spatial layers are not sent. */
+  minSpatial: withDefault(range(0, 3), 0),
+  /** Whether it is wanted only as the default of its source has it. The rest of the choice then says how. */
+  byDefault: withDefault(BOOL, false),
 };
 /** The wish of a receiver for one stream. It overrides the default of its source. */
 export type StreamChoice = Whole<typeof STREAM_CHOICE>;
@@ -240,7 +246,7 @@ const MEMBER_QUALITY = { participant: U32, quality: QUALITY };
 export type MemberQuality = Whole<typeof MEMBER_QUALITY>;
 export const MemberQuality = record("MemberQuality", MEMBER_QUALITY);
 
-/** Whether somebody wants a layer of a stream. */
+/** Whether somebody wants a spatial layer of a stream, and up to which temporal layer. */
 export const LayerInterest = record("LayerInterest", {
   stream: U16,
   spatial: range(0, 3),

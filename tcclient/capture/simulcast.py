@@ -1,0 +1,80 @@
+"""Encodes pictures in several spatial layers (simulcast), as far as somebody wants them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+
+from tcclient.sources import EncodedVideo, VideoSource
+from tcclient.video.codec import VideoEncoder, VideoError
+from tcclient.video.framing import frame_picture
+
+ALL_TEMPORAL = 7
+"""The highest temporal layer that there can be: all are wanted."""
+
+
+class LayeredEncoder:
+    """The encoders of one source, one for each spatial layer that is wanted.
+
+    A layer that nobody wants has no encoder, and begins with a keyframe when it is wanted again. The lowest of several
+    layers has two temporal layers, for receivers that cannot bear it whole; others choose a lower spatial layer.
+    ``want`` and ``want_keyframe`` are called on the event loop, ``encode`` in a worker thread.
+    """
+
+    def __init__(self, source: VideoSource) -> None:
+        self.layers = source.spatial_layers
+        self._source = source
+        self._wanted = (ALL_TEMPORAL,) * len(self.layers)
+        self._keyframes: set[int] = set()
+        """Layers of which a keyframe is needed."""
+        self._encoders: dict[int, VideoEncoder] = {}
+
+    def want(self, layers: tuple[int, ...]) -> None:
+        """Encode these layers from the next picture on: the highest temporal layer of each spatial one, -1 for none."""
+        self._wanted = layers
+
+    def want_keyframe(self, layer: int) -> None:
+        """Make the next picture of a layer a keyframe."""
+        self._keyframes.add(layer)
+
+    def encode(self, picture: av.VideoFrame, timestamp: int) -> list[EncodedVideo]:
+        """Return the picture in the wanted layers, the smallest first. ``timestamp`` is at 90 kHz.
+
+        Raises ``VideoError``.
+        """
+        wanted, frames = self._wanted, []
+        for layer in reversed(range(len(self.layers))):
+            if wanted[layer] < 0:
+                self._encoders.pop(layer, None)
+                continue
+            # Each layer is scaled from the next larger one: that is less work than from the picture itself.
+            picture = self._scaled(picture, layer)
+            keyframe = layer in self._keyframes
+            self._keyframes.discard(layer)
+            data, is_key, _, temporal = self._encoder(layer).encode(picture, timestamp=timestamp, keyframe=keyframe)
+            if temporal <= wanted[layer]:
+                frames.append(EncodedVideo(data, is_key, timestamp, temporal, layer, discardable=temporal > 0))
+        return frames[::-1]
+
+    def _scaled(self, picture: av.VideoFrame, layer: int) -> av.VideoFrame:
+        try:
+            return frame_picture(picture, self.layers[layer].width, self.layers[layer].height)
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(f"cannot scale a picture: {error}") from error
+
+    def _encoder(self, layer: int) -> VideoEncoder:
+        encoder = self._encoders.get(layer)
+        if encoder is None:
+            source, (width, height, bitrate) = self._source, self.layers[layer]
+            pixels = sum(smaller.width * smaller.height for smaller in self.layers[:layer])
+            encoder = self._encoders[layer] = VideoEncoder(
+                source.codec,
+                width,
+                height,
+                source.frame_rate,
+                bitrate,
+                temporal_layers=2 if layer == 0 < len(self.layers) - 1 and source.codec == "vp8" else 1,
+                beside=pixels * Fraction(source.frame_rate),
+            )
+        return encoder
