@@ -64,6 +64,7 @@ LAYERS = {
             *("tcserver/media/relay", "tcserver/media/speakers", "tcserver/monitoring"),
         }
     ),
+    "tcserver/media/bpf": Layer(set(), {"ctypes", "socket"}),
     "tcserver/media/udp": Layer(
         {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "ctypes", "socket", "time"}
     ),
