@@ -95,10 +95,10 @@ LAYERS = {
     ),
     "tcserver/cli": Layer(
         {
-            *("tcproto", "tcserver/config", "tcserver/daemon", "tcserver/identity.py", "tcserver/records"),
-            *("tcserver/storage", "tcserver/version.py"),
+            *("tcproto", "tcserver/config", "tcserver/daemon", "tcserver/identity.py", "tcserver/media/opening.py"),
+            *("tcserver/records", "tcserver/storage", "tcserver/version.py"),
         },
-        {"datetime", "time"},
+        {"asyncio", "datetime", "time"},
     ),
     # The client. The pure part is the core.
     "tcclient": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),

@@ -6,6 +6,7 @@ Exit status: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import io
 import os
 import sqlite3
@@ -16,6 +17,7 @@ from tcproto.identity import format_fingerprint
 from tcserver.cli import account, room, running, standard_files, store
 from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, data_directory
 from tcserver.config.configuration import ConfigurationError, Sources, dump
+from tcserver.media.opening import FAN_OUT, try_fan_out
 from tcserver.records import StoreError
 from tcserver.storage import private_files
 from tcserver.version import version
@@ -106,6 +108,15 @@ def command_parser() -> Parser:
     room.add_commands(commands)
     running.add_commands(commands)
     add_command(
+        commands,
+        "check",
+        _check,
+        "check the configuration, and whether the kernel can make the copies of datagrams",
+        "tcserver check --data /srv/conference",
+        "",
+        'The exit status is 1 if media.sender is "bpf" and that does not work here, as this user, with these rights.',
+    )
+    add_command(
         commands, "config", _config, "print the effective configuration, with help for every setting", "tcserver config"
     )
     add_command(
@@ -137,6 +148,19 @@ def _sources(arguments: argparse.Namespace) -> Sources:
     else:
         file = private_files.default_configuration_file(os.environ)
     return Sources(file, dict(os.environ), flags, required=arguments.config is not None)
+
+
+def _check(arguments: argparse.Namespace, sources: Sources) -> int:
+    """Load the configuration, and try what ``media.sender = "bpf"`` needs."""
+    chosen = sources.load().media.sender
+    print("configuration        can be used")
+    try:
+        asyncio.run(try_fan_out())
+    except OSError as error:
+        print(f"copies by the kernel do not work here: {error.strerror}")
+        return FAILED if chosen == FAN_OUT else 0
+    print(f'copies by the kernel work here: media.sender = "{FAN_OUT}"')
+    return 0
 
 
 def _run(arguments: argparse.Namespace, sources: Sources) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import socket
@@ -36,7 +37,7 @@ class FanOut:
         self.descriptors = descriptors
         self.host = descriptors.host
         """Where triggers of IPv4 go; those of IPv6 go to ::1."""
-        self._open = [*others, descriptors.control, descriptors.entries]
+        self._descriptors = [*others, descriptors.control, descriptors.entries]
         self._memory: list[mmap.mmap] = []
         for descriptor, size in ((descriptors.control, CONTROL.size), (descriptors.entries, ENTRY_SIZE * MAX_ENTRIES)):
             self._memory.append(mmap.mmap(descriptor, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE))
@@ -46,6 +47,15 @@ class FanOut:
     @classmethod
     def open(cls) -> FanOut:
         """Load a program and attach it; raises ``OSError`` where the kernel or the rights do not allow it."""
+        try:
+            return cls._open()
+        except OSError as error:
+            rights = error.errno in (errno.EPERM, errno.EACCES)
+            need = "CAP_BPF and CAP_NET_ADMIN" if rights else "Linux 6.6 or later, with BPF"
+            raise OSError(error.errno, f"{error.strerror} (needs {need})") from None
+
+    @classmethod
+    def _open(cls) -> FanOut:
         trigger = Trigger.random(os.urandom(TRIGGER_CHANCE))
         with contextlib.ExitStack() as opened:
 
@@ -66,7 +76,7 @@ class FanOut:
         self.maps.release()
         for memory in self._memory:
             memory.close()
-        for descriptor in self._open:
+        for descriptor in self._descriptors:
             os.close(descriptor)
         self._memory.clear()
-        self._open.clear()
+        self._descriptors.clear()

@@ -63,6 +63,10 @@ class Maps:
         """Say what is to be done with the next trigger; see ``program``."""
         CONTROL.pack_into(self._control, 0, cookie, base, first, total, count, 0, 0, Outcome.NOT_SEEN)
 
+    def disarm(self) -> None:
+        """Take that back: nothing is a trigger until the next ``arm``."""
+        self.arm(0, 0, 0, 0, 0)
+
     def clones(self) -> Clones:
         """Return what was done with it."""
         *_, cloned, refused, outcome = CONTROL.unpack_from(self._control)

@@ -11,7 +11,7 @@ Any other packet passes. A trigger counts only if the socket that sent it is the
 The *control block* tells what to do with the next trigger, and what was done with the last (bytes, in the order of this
 machine)::
 
-     0  8  cookie of the socket that may send it
+     0  8  cookie of the socket that may send it; the program writes 0: nobody may send another
      8  4  first entry of the set of receivers
     12  4  first receiver of this trigger, as index in the set
     16  4  receivers of the set; indices go round
@@ -196,6 +196,8 @@ class _Writer:
         a.load_map_value(R.R7, self._control)
         a.load(Size.DOUBLE, R.R1, R.R7, _COOKIE)
         a.jump_if(Condition.NE, R.R0, R.R1, "next")
+        a.jump_if(Condition.EQ, R.R0, 0, "next")
+        a.store(Size.DOUBLE, R.R7, _COOKIE, 0)
         a.store(Size.WORD, R.R7, _OUTCOME, Outcome.UNSUITABLE)
         # The device computes the checksum, from what stands in its place: the sum of addresses, length and protocol.
         a.load(Size.HALF, R.R2, R.R8, layout.length)

@@ -35,7 +35,7 @@ class Cloning:
     """
 
     def __init__(self, fan_out: FanOut, loop: asyncio.AbstractEventLoop) -> None:
-        """Take a program that is open, which is closed with this; raises ``OSError``."""
+        """Take a program that is open; raises ``OSError``."""
         self.fan_out = fan_out
         self.active = False
         self.version = 0
@@ -46,8 +46,8 @@ class Cloning:
         self._tests: Sequence[Callable[[], str]] = ()
         self._timer: asyncio.TimerHandle | None = None
         self._logged_at = float("-inf")
-        self._failure = ""
-        """What the last test found."""
+        self.failure = ""
+        """What the last test found; empty: all was well."""
 
     def start(self, tests: Sequence[Callable[[], str]]) -> None:
         """Watch the network from now on. Each of ``tests`` returns what is wrong; empty: nothing."""
@@ -56,7 +56,7 @@ class Cloning:
         self._test()
 
     def close(self) -> None:
-        """Make no clones any more, and take the program away; may be called again."""
+        """Make no clones any more, and stop watching; may be called again."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -64,7 +64,6 @@ class Cloning:
         self._watch.close()
         self.active = False
         self.version += 1
-        self.fan_out.close()
 
     def entry(self, address: Address, bound: bytes, port: int) -> bytes | Refusal:
         """Return the entry of a receiver of a socket that is bound to this address (empty: any) and port."""
@@ -123,12 +122,12 @@ class Cloning:
     def _test(self) -> None:
         """Test, and make clones again if all is well."""
         failure = next((failed for test in self._tests if (failed := test())), "")
-        if failure != self._failure:
+        if failure != self.failure:
             if failure:
                 _log.warning("the kernel makes no copies of datagrams, they are sent one by one: %s", failure)
             else:
                 _log.info("the kernel makes the copies of datagrams again")
-        self._failure = failure
+        self.failure = failure
         if self.active == bool(failure):
             self._suspend()
             self.active = not failure

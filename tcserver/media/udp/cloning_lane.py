@@ -103,7 +103,7 @@ class CloningLane(VectorLane):
 
     def send(self, payload: bytes, size: int, receivers: LaneReceivers, start: int, stop: int) -> None:
         """Send a payload now, or behind those that wait; as ``Lane.send``."""
-        segments = -(-len(payload) // size)
+        segments = -(-len(payload) // size) if size < len(payload) else 1
         if len(receivers.addresses) < MIN_RECEIVERS:
             # Most of these are one receiver and one answer: to look at them would cost more than it saves.
             self.counts.not_cloned[Refusal.NUMBER] += (stop - start) * segments
@@ -183,7 +183,7 @@ class CloningLane(VectorLane):
             self.marking.mark(size)
         if payload is not self._loaded:
             self._load(payload, size)
-        segments = -(-len(payload) // size)
+        segments = -(-len(payload) // size) if size < len(payload) else 1
         counts = self.counts
         done = 0
         while done < count:
@@ -208,10 +208,13 @@ class CloningLane(VectorLane):
         maps = self._maps
         maps.arm(self._cookie, maps.put(placed), first, placed.count, count)
         if self._sendmmsg(self._socket.fileno(), part.trigger[train], 1, DONT_WAIT) != 1:
-            return os.strerror(ctypes.get_errno())
+            error = ctypes.get_errno()
+            maps.disarm()
+            return os.strerror(error)
         outcome = maps.clones().outcome
         if outcome is Outcome.CLONED:
             return ""
+        maps.disarm()
         if outcome is Outcome.UNSUITABLE:
             return "the loopback device computes no checksums (ethtool -K lo tx on)"
         return "the program is not at the loopback device any more"
@@ -221,11 +224,15 @@ class CloningLane(VectorLane):
         entries: dict[int, dict[int, bytes]] = {size: {} for size in self._triggers}
         refused: dict[int, Refusal] = {}
         for index, address in enumerate(receivers.addresses):
+            family = entries.get(len(address_bytes(address.host)))
+            if family is None:
+                refused[index] = Refusal.ADDRESS
+                continue
             entry = self._cloning.entry(address, self._bound, self._port)
             if isinstance(entry, Refusal):
                 refused[index] = entry
             else:
-                entries[len(address_bytes(address.host))][index] = entry
+                family[index] = entry
         parts = []
         for size, found in entries.items():
             if MIN_RECEIVERS <= len(found) <= MAX_ENTRIES:

@@ -56,5 +56,7 @@ def test_the_control_block_forgets_the_last_trigger_when_the_next_is_armed():
     assert maps.clones() == Clones(Outcome.NOT_SEEN, 0, 0)
     control[24:] = struct.pack("=III", 3, 4, 1)
     assert maps.clones() == Clones(Outcome.CLONED, 3, 4)
-    maps.arm(1, 0, 0, 1, 1)
+    maps.arm(1, 2, 3, 4, 5)
     assert maps.clones() == Clones(Outcome.NOT_SEEN, 0, 0)
+    maps.disarm()
+    assert not any(control)
