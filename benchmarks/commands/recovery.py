@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from typing import NamedTuple
 
 import numpy as np
+import uvloop
 
 from benchmarks.harness.options import whole
 from benchmarks.harness.processes import need_linux
@@ -26,7 +27,7 @@ from tcclient import AccountSecret
 BEFORE, AFTER = 3.0, 8.0
 """Seconds of the meeting before the fault, and that are watched after it is over."""
 QUICK_BEFORE, QUICK_AFTER = 1.0, 4.0
-AT_A_TIME = 7
+AT_A_TIME, QUICK_AT_A_TIME = 4, 8
 """Meetings that are held at the same time: most of each is waiting."""
 MOVED = "127.0.0.77"
 DOWN = 1.0
@@ -165,12 +166,13 @@ def run(options: argparse.Namespace) -> Report:
         raise BenchmarkError("--quick leaves out all of these faults")
     if options.quick:
         faults = [f._replace(plan=f.plan._replace(before=QUICK_BEFORE, after=QUICK_AFTER)) for f in faults]
+    turns = QUICK_AT_A_TIME if options.quick else AT_A_TIME
     with ExitStack() as stack:
         rooms = [f"hall-{number}" for number in range(len(faults))]
         server = stack.enter_context(_server(rooms, 0))
         killed = stack.enter_context(_server(rooms, _free_port())) if any(f.restarts for f in faults) else server
-        print(f"recovery: {len(faults)} faults, {AT_A_TIME} at a time", file=sys.stderr)
-        meetings = asyncio.run(_all(faults, server, killed, options.seed))
+        print(f"recovery: {len(faults)} faults, {turns} at a time", file=sys.stderr)
+        meetings = uvloop.run(_all(faults, server, killed, options.seed, turns))
     found = list(zip(faults, meetings, strict=True))
     columns = ("fault", "longest silence s", "leaves seen", "came back", "mouth to ear ms, p50", "p95")
     bars = [bar for fault, meeting in found for bar in _bars(fault, meeting)]
@@ -201,8 +203,8 @@ def _bars(fault: Fault, meeting: Meeting) -> list[Bar]:
     return bars
 
 
-async def _all(faults: list[Fault], server: Server, killed: Server, seed: int) -> list[Meeting]:
-    turns = asyncio.Semaphore(AT_A_TIME)
+async def _all(faults: list[Fault], server: Server, killed: Server, seed: int, at_a_time: int) -> list[Meeting]:
+    turns = asyncio.Semaphore(at_a_time)
     secrets = {each: AccountSecret(PASSWORD) for each in (server, killed)}  # each server has a salt of its own
 
     async def row(number: int, fault: Fault) -> Meeting:

@@ -10,18 +10,20 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.harness.access_line import AccessLine
 from benchmarks.harness.report import BenchmarkError
 from benchmarks.harness.server import ACCOUNT, Server
-from tcclient import AccountSecret, Room, connect, events, tone
+from tcclient import AccountSecret, Room, connect, events
+from tcclient.audio.opus import OpusEncoder
+from tcclient.audio.tone import sine
 from tcclient.capture import SPEECH
 from tcclient.core import PathState, Way
 from tcclient.playout.playout import Mix
-from tcclient.sources import audio_file
+from tcclient.sources import AnySource, EncodedAudio, EncodedAudioSource, audio_file
 from tcclient.track import Track
 from tcproto.link import Link
 from tcproto.messages import Kind
@@ -45,7 +47,7 @@ class Plan(NamedTuple):
     is_silent: bool = False
     """Whether the one behind the line sends nothing."""
     speaks: bool = False
-    """Whether speech is sent and played out, to measure its delay, in place of a tone that nobody plays."""
+    """Whether speech is sent and played out, to measure its delay, in place of packets that nobody plays."""
     has_command_line: bool = False
     """Whether there is a ``tcclient join`` behind the line, too."""
 
@@ -111,7 +113,7 @@ async def hold(plan: Plan, strike: Strike, server: Server, room: str, secret: Ac
             if plan.speaks:
                 entered.listen().on_mix.append(lambda mix, at, room=entered: _played(meeting, room, mix, at))  # type: ignore[misc]
             if number == 0 or not plan.is_silent:
-                await entered.publish(audio_file(SPEECH, loop=True) if plan.speaks else tone())
+                await entered.publish(audio_file(SPEECH, loop=True) if plan.speaks else _voice())
         hearers = meeting.heard[1:] if plan.is_silent else meeting.heard
         command_line = await _CommandLine.start(stack, behind, place) if plan.has_command_line else None
         people = 2 + plan.has_command_line
@@ -127,6 +129,12 @@ async def hold(plan: Plan, strike: Strike, server: Server, room: str, secret: Ac
         if command_line is not None:
             result.status = await command_line.end()
         return result
+
+
+def _voice() -> AnySource:
+    """Return sound without end that costs next to nothing: one packet again and again."""
+    packet = OpusEncoder().encode(sine(440.0, 960))
+    return EncodedAudioSource(repeat(EncodedAudio(packet, level=30)))
 
 
 async def _until(condition: Callable[[], bool]) -> None:
