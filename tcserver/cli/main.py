@@ -6,7 +6,6 @@ Exit status: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import io
 import os
 import sqlite3
@@ -17,7 +16,6 @@ from tcproto.identity import format_fingerprint
 from tcserver.cli import account, room, running, standard_files, store
 from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, data_directory
 from tcserver.config.configuration import ConfigurationError, Sources, dump
-from tcserver.media.opening import FAN_OUT, try_fan_out
 from tcserver.records import StoreError
 from tcserver.storage import private_files
 from tcserver.version import version
@@ -153,11 +151,15 @@ def _sources(arguments: argparse.Namespace) -> Sources:
 def _check(arguments: argparse.Namespace, sources: Sources) -> int:
     """Load the configuration, and try what ``media.sender = "bpf"`` needs."""
     chosen = sources.load().media.sender
+    import asyncio  # only these commands need the event loop and the media code
+
+    from tcserver.media.opening import FAN_OUT, try_fan_out
+
     print("configuration        can be used")
     try:
         asyncio.run(try_fan_out())
     except OSError as error:
-        print(f"copies by the kernel do not work here: {error.strerror}")
+        print(f"copies by the kernel do not work here: {error.strerror or error}")
         return FAILED if chosen == FAN_OUT else 0
     print(f'copies by the kernel work here: media.sender = "{FAN_OUT}"')
     return 0
@@ -165,7 +167,7 @@ def _check(arguments: argparse.Namespace, sources: Sources) -> int:
 
 def _run(arguments: argparse.Namespace, sources: Sources) -> int:
     configuration = sources.load()
-    from tcserver.daemon.process import run  # only this command needs the event loop and the media code
+    from tcserver.daemon.process import run
 
     return run(configuration, sources.load, until_eof=arguments.until_eof)
 

@@ -64,7 +64,7 @@ def _open_fan_outs(configuration: Configuration) -> list[FanOut]:
     try:
         opened = open_fan_outs(configuration)
     except OSError as error:
-        opened, failure = [], str(error.strerror)
+        opened, failure = [], error.strerror or str(error)
     capabilities.give_up()
     if failure:
         _log.warning("media.sender: the kernel cannot make the copies, datagrams are sent as with auto: %s", failure)

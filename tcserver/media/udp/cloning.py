@@ -100,7 +100,12 @@ class Cloning:
 
     def _look(self) -> None:
         """Take changes of the network."""
-        change = self._watch.take_changes()
+        try:
+            change = self._watch.take_changes()
+        except OSError as error:
+            _log.error("datagrams are sent one by one: changes of the network are not told any more: %s", error)
+            self.close()
+            return
         if change is Change.NETWORK:
             if self.active:
                 self._tell(logging.INFO, "the network has changed: datagrams are sent one by one until a test")

@@ -131,12 +131,7 @@ class MediaSockets:
             self._relay = len(self._sockets)
             self._sockets.append(relay)
         try:
-            if fan_out is None:
-                lanes = make_lanes(self._sender_name, sending, self._wait_for_room)
-            else:
-                self._cloning = Cloning(fan_out, self._loop)
-                lanes = make_cloning_lanes(self._cloning, sending, self._wait_for_room)
-            lanes += make_lanes(self._sender_name, relays, self._wait_for_room)
+            lanes = self._make_lanes(sending, fan_out) + make_lanes(self._sender_name, relays, self._wait_for_room)
             if self._dscp:
                 for made, sock in zip(lanes, (*sending, *relays), strict=True):
                     made.marking = Marking(sock)
@@ -305,6 +300,15 @@ class MediaSockets:
             self._disarm()
         if self._timer is None:
             self._arm()
+
+    def _make_lanes(self, sending: Sequence[socket.socket], fan_out: FanOut | None) -> list[PlainLane]:
+        if fan_out is not None:
+            try:
+                self._cloning = Cloning(fan_out, self._loop)
+                return make_cloning_lanes(self._cloning, sending, self._wait_for_room)
+            except OSError as error:
+                _log.warning("the kernel is not asked for copies of datagrams: %s", error)
+        return make_lanes(self._sender_name, sending, self._wait_for_room)
 
     def _wait_for_room(self, lane: PlainLane) -> None:
         self._full.add(lane)

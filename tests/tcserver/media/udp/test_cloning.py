@@ -1,18 +1,21 @@
 """Lanes that have the kernel clone: on the loopback device, and over a cable to another network namespace."""
 
 import asyncio
+import ctypes
+import errno
 import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from tcserver.media import ReceiverSet, Transmission
+from tcserver.media import MediaPlane, ReceiverSet, Transmission
 from tcserver.media.bpf.fan_out import Descriptors, FanOut
 from tcserver.media.bpf.network import Refusal
 from tcserver.media.bpf.program import TRIGGER_PORT
+from tcserver.media.bpf.watch import Watch
 from tcserver.media.interface import Address
 from tcserver.media.lanes.lane import LaneCounts, total
 from tcserver.media.lanes.sender import Sender
@@ -21,6 +24,7 @@ from tcserver.media.udp.cloning import Cloning, address_bytes
 from tcserver.media.udp.cloning_lane import MIN_RECEIVERS, make_cloning_lanes
 from tcserver.media.udp.native import SOL_UDP
 from tcserver.media.udp.sendto import PlainLane
+from tcserver.media.udp.sockets import MediaSockets
 from tests.support.media.loopback import received
 from tests.support.media.namespaces import (
     CABLE,
@@ -209,9 +213,6 @@ def test_what_was_sent_while_a_socket_was_full_stays_in_order(mapped, clients):
 
 
 def full(fd: int, address: int, count: int, flags: int) -> int:
-    import ctypes
-    import errno
-
     ctypes.set_errno(errno.EAGAIN)
     return -1
 
@@ -379,3 +380,39 @@ def test_a_change_of_routes_and_a_device_that_is_down_lose_nothing_that_can_arri
 )
 def test_addresses(host, packed):
     assert address_bytes(host) == packed
+
+
+def test_lanes_go_on_where_changes_of_the_network_are_not_told_any_more(cable, clients, caplog):
+    def fail(watch: Watch) -> None:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    async def main() -> None:
+        with cable.inside("server"):
+            sockets = clients("127.0.0.1", COUNT)
+            async with opened([("127.0.0.1", 0)]) as sender:
+                with pytest.MonkeyPatch.context() as patched:
+                    patched.setattr(Watch, "take_changes", fail)
+                    cable.server("address", "add", "10.96.0.1/32", "dev", "lo")
+                    await until(lambda: "changes of the network are not told" in caplog.text, "the error")
+                sender.send([Transmission(b"x", set_of(sockets, 0))])
+                assert all(received(sock) == [b"x"] for sock in sockets)
+                assert sender.counts.not_cloned == {Refusal.SUSPENDED: COUNT}
+
+    asyncio.run(main())
+
+
+def test_sockets_do_without_where_the_network_cannot_be_watched(monkeypatch, caplog):
+    skip_without_bpf()
+
+    def refuse(watch: Watch) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "no netlink")
+
+    async def main() -> None:
+        with closing(FanOut.open()) as fan_out:
+            monkeypatch.setattr(Watch, "__init__", refuse)
+            sockets = MediaSockets(MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop())
+            sockets.open(fan_out=fan_out)
+            await sockets.close()
+
+    asyncio.run(main())
+    assert "the kernel is not asked for copies of datagrams: [Errno 97] no netlink" in caplog.text
