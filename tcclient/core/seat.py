@@ -34,6 +34,7 @@ from tcclient.core.media.watchdog import SoundWatchdog
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.snapshots import SnapshotRequests
+from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
@@ -76,6 +77,8 @@ class Seat:
         self.egress = Egress(joined.media_id, joined.epoch, joined.up_key, drops)
         self.path = MediaPath(self.egress, joined.down_key, drops, ways)
         self.uplink = StreamUplink(drops)
+        self.uplink_rate = UplinkRate(self.path.send, lambda: self.path.statistics.rtt)
+        self.path.take_report = self.uplink_rate.receive
         self.opener = RoomDatagramOpener(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.opener.add_key(room_key)
@@ -169,6 +172,7 @@ class Seat:
             ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
+            ("uplink", lambda: self.uplink_rate.next_deadline, self.uplink_rate.handle_timeout),
             ("feedback", lambda: self.feedback.next_deadline, self.feedback.handle_timeout),
             ("repair", lambda: self.media.repair.next_deadline, self.media.repair.handle_timeout),
             ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
@@ -187,9 +191,10 @@ class Seat:
     def resumed(self, resumed: messages.Resumed, now: float) -> None:
         """Go on under the keys of a resumed session. Who stopped speaking meanwhile will not be told."""
         self.watchdog.forget_speakers()
-        same = resumed.media_id == self.path.media_id
-        use = self.path.rekey if same else self.path.move
-        use(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)
+        if resumed.media_id == self.path.media_id:
+            self.path.rekey(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)
+        else:
+            self._media_move(resumed, now)
 
     def handle_message(self, message: object, now: float) -> None:
         """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
@@ -207,6 +212,7 @@ class Seat:
         """Return the datagrams for UDP, once; those for the stream go to ``uplink``."""
         datagrams = self.egress.take(now)
         if self.path.way is Way.UDP:
+            self.uplink_rate.sent(datagrams, bool(self.publications.live), now)
             return datagrams
         self.uplink.put(datagrams, now)
         return self.egress.take_probe()
@@ -232,6 +238,8 @@ class Seat:
         for number in self.publications.take_ready():
             self._emit(events.PublicationReady(number))
         if self._path_has_changed:
+            if self.path.way is not self._path_told.way:
+                self.uplink_rate.restart()
             self._path_told = events.PathChanged(self.path.state, self.path.way)
             if self._complete:
                 self.presence.path_changed(self.path.state, now)
@@ -422,7 +430,8 @@ class Seat:
     def _session_keys(self, message: messages.SessionKeys, now: float) -> None:
         self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
 
-    def _media_move(self, message: messages.MediaMove, now: float) -> None:
+    def _media_move(self, message: messages.MediaMove | messages.Resumed, now: float) -> None:
+        self.uplink_rate.restart()
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
 
     def _speakers(self, message: messages.Speakers, now: float) -> None:
