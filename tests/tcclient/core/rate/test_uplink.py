@@ -69,7 +69,7 @@ def test_nothing_is_known_before_a_report_and_after_a_restart() -> None:
     assert way.rate.bitrate is None
     way.go(1.0)
     assert way.rate.bitrate is not None
-    way.rate.restart()
+    way.rate.restart(is_measured=True)
     assert way.rate.bitrate is None
     assert way.rate.next_deadline == NEVER
 
