@@ -121,7 +121,9 @@ class ItemType(IntEnum):
     """up, down: number 2, control message. Reserved."""
     URGENT_RECEIPT = 30
     """up, down: number 2 each. Reserved."""
-    ARRIVAL_REQUEST = 31
+    LEAVING = 31
+    """up: empty. The client has left."""
+    ARRIVAL_REQUEST = 32
     """up: asks for arrival reports for a while"""
 
 
