@@ -149,7 +149,9 @@ class Seat:
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
         self.connections = Connections(self.path, self.media, self.publications, self.room, control, emit)
-        self.watchdog = SoundWatchdog(self.path, self.media, self.room, self.subscription.again)
+        self.watchdog = SoundWatchdog(
+            self.path, self.media, self.room, self.feedback.give_up_copies, self.subscription.again
+        )
         self._control = control
         self._emit = emit
         self._path_told = events.PathChanged(self.path.state, self.path.way)
