@@ -121,6 +121,8 @@ class ItemType(IntEnum):
     """up, down: number 2, control message. Reserved."""
     URGENT_RECEIPT = 30
     """up, down: number 2 each. Reserved."""
+    LEAVING = 31
+    """up: empty. The client has left."""
 
 
 class Header(NamedTuple):

@@ -143,10 +143,8 @@ def _media() -> list[_Row]:
             f"{proof} s, then every {_seconds(client_proof.PROOF_INTERVALS[-1])}",
         ),
         ("the path counts as lost without a first answer after", _seconds(client_proof.PROOF_TIMEOUT)),
-        (
-            "ping while the client publishes or subscribes, or the path is lost, every",
-            _seconds(path.PING_INTERVAL_CALL),
-        ),
+        ("ping while the path is lost, every", _seconds(path.PING_INTERVAL_LOST)),
+        ("ping while the client publishes or subscribes, every", _seconds(path.PING_INTERVAL_CALL)),
         ("ping otherwise, every", _seconds(path.PING_INTERVAL_IDLE)),
         (
             "ping when nothing came for so long after a ping; then every",

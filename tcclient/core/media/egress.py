@@ -21,6 +21,8 @@ MAX_HISTORY = 256
 """Datagrams with packets that are kept, to be sent again: over a second of sound and pictures, 0.3 MB at most."""
 MAX_RESENDS = 3
 """Times that a packet is sent again. A path that lets no datagram of its size through never gets it across."""
+FAREWELLS = 3
+"""Times that it is said that we leave: at a loss of 20 % all three are lost once in 125 times."""
 _PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
 
 
@@ -74,6 +76,11 @@ class Egress:
     def probe(self, *items: Item) -> None:
         """Make a datagram for the way that is not in use. One that nobody has taken before is forgotten."""
         self._probe = self._sealed(pack_items(list(items)))
+
+    def farewell(self) -> list[bytes]:
+        """Return the datagrams that say that we leave; what waits is forgotten."""
+        plaintext = pack_items([Item(ItemType.LEAVING, b"")])
+        return [self._sealed(plaintext) for _ in range(FAREWELLS)]
 
     def take_probe(self) -> list[bytes]:
         """Return the datagram of ``probe``, once."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -77,6 +77,8 @@ class MediaPath:
         self._large = LargeProof()
         """Of UDP as it is now."""
         self._probation = Probation()
+        self._probes: deque[int] = deque(maxlen=MAX_UNANSWERED)
+        """Counters of pings by the way that is not in use. Their loss says nothing about the one that is."""
         self._covered = (egress.epoch, 0, 0)
         """Epoch, highest counter and count of the pong before, which give the loss since."""
 
@@ -108,6 +110,7 @@ class MediaPath:
         self.forget(now)
         self._down[epoch] = _DownKey(down_key)
         self.media_id = media_id
+        self._probes.clear()
         self._egress.rekey(media_id, epoch, up_key)
 
     def forget(self, now: float) -> None:
@@ -198,7 +201,7 @@ class MediaPath:
                 self.doubt(now)
         if now >= self._probation.next_deadline:
             self._ping(Way.UDP, now, self._probation.is_doubted)
-            self._probation.pinged(now)
+            self._probation.pinged(self.state is PathState.LOST, now)
 
     def ask_position(self, now: float) -> None:
         """Ping out of turn for the positions beside the pong, unless that was just done. A lost one counts as nothing.
@@ -220,6 +223,7 @@ class MediaPath:
         if way is self.way:
             self._egress.send(*items)
         else:
+            self._probes.append(self._egress.counter)
             self._egress.probe(*items)
 
     def _ping_item(self, now: float) -> Item:
@@ -251,7 +255,8 @@ class MediaPath:
         sent = pong.highest - highest
         arrived = wrapped(pong.received - received)
         if epoch == self._egress.epoch and 0 <= arrived <= sent:
-            self.statistics.up_counted(sent, sent - arrived, now)
+            sent -= sum(highest < counter <= pong.highest for counter in self._probes)
+            self.statistics.up_counted(sent, max(0, sent - arrived), now)
         self.statistics.ping_arrived(
             pong.time, pong.received_at, ping.epoch == self._egress.epoch and pong.highest > ping.counter
         )

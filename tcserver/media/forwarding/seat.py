@@ -163,6 +163,7 @@ class MediaSeat:
         "cap",
         "clock",
         "down",
+        "has_left",
         "loss",
         "media_id",
         "opened_at",
@@ -203,6 +204,8 @@ class MediaSeat:
         self._previous_until = now
         self._born = now
         self._reported = False
+        self.has_left = False
+        """Whether its client has said that it has left."""
         self.loss: ReportedLoss | None = None
         """What it loses of what it is sent; None: it has never reported."""
         self.repeats: Repeats | None = None

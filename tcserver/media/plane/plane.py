@@ -25,7 +25,7 @@ from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
-from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
+from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed, SeatLeft
 from tcserver.media.plane.directory import STANDSTILL, Directory
 from tcserver.media.plane.repair import Repair
 from tcserver.media.plane.stats import LoadMeter
@@ -292,6 +292,10 @@ class MediaPlane:
             self._take_bandwidth_probe(seat, value, address, now)
         elif type_ == ItemType.KEYFRAME_REQUEST:
             self._take_keyframe_request(seat, value, now)
+        elif type_ == ItemType.LEAVING:
+            if not seat.has_left:  # it says so several times
+                seat.has_left = True
+                self._events.append(SeatLeft(seat.media_id))
         elif self._repair.take(seat, type_, value, now):
             self._replay(now)
 
