@@ -465,7 +465,7 @@ class Seat:
             self.path.send(item)
 
     def _subscription_changed(self, asked: messages.Subscribe) -> None:
-        self.media.wants_changed()
+        self.media.wants_changed(self.watchdog.subscription, asked)
         self.media.limits_voices = asked.voices > 0
         self.watchdog.subscription = asked
         chosen = any(choice.wanted for choice in asked.choices)

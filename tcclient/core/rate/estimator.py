@@ -177,7 +177,7 @@ class RateEstimator:
         else:
             steered = self._steered(now, rate, step, self._signal - before, excess)
             rate = min(rate, steered) if now - self._pause_from < PAUSE + RATE_SPAN else steered
-        self._rate = min(self.most, max(LEAST, rate))
+        self._rate = max(LEAST, min(self.most, rate))
         self._pause(now, wait)
 
     def _due(self, at: float) -> None:
