@@ -12,15 +12,15 @@ from tcserver.media.bpf.network import Change, Network
 _BUFFER = 1 << 16
 _PATIENCE = 1.0
 """Seconds for an answer. The kernel gives it before the question returns."""
-_EVENT_BUFFER = 1 << 20
-"""Bytes asked for changes that wait. What does not fit is asked for again."""
+EVENT_BYTES = 1 << 20
+"""Buffer for changes that wait. When it was too small, everything is asked for again."""
 
 
 class Watch:
     """Knows the network of this process's namespace, and asks the kernel for routes."""
 
-    def __init__(self) -> None:
-        """Ask for all there is; raises ``OSError``."""
+    def __init__(self, event_bytes: int = EVENT_BYTES) -> None:
+        """Ask for all there is; raises ``OSError``. ``event_bytes`` are asked for changes that wait."""
         self.network = Network()
         self._sequence = 0
         self._questions = _socket(0)
@@ -32,7 +32,7 @@ class Watch:
         self._questions.settimeout(_PATIENCE)
         self._events.setblocking(False)
         try:
-            self._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _EVENT_BUFFER)
+            self._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, event_bytes)
             self._ask_all()
         except OSError:
             self.close()
