@@ -110,8 +110,11 @@ class CloningLane(VectorLane):
             super().send(payload, size, receivers, start, stop)
             return
         ways = receivers.prepared
-        if type(ways) is not _Ways or ways.version != self._cloning.version:
+        if ways is None or (type(ways) is _Ways and ways.version != self._cloning.version):
             ways = self._find_ways(receivers)
+        if type(ways) is not _Ways:
+            super().send(payload, size, receivers, start, stop)  # a train that was taken apart for one of a part
+            return
         for part in ways.parts:
             first = part.before[start]
             end = part.before[stop]

@@ -21,8 +21,8 @@ from tcserver.media.lanes.lane import LaneCounts, total
 from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.cloning import Cloning, address_bytes
-from tcserver.media.udp.cloning_lane import MIN_RECEIVERS, make_cloning_lanes
-from tcserver.media.udp.native import SOL_UDP
+from tcserver.media.udp.cloning_lane import MIN_RECEIVERS, CloningLane, make_cloning_lanes
+from tcserver.media.udp.native import SOL_UDP, load
 from tcserver.media.udp.sendto import PlainLane
 from tcserver.media.udp.sockets import MediaSockets
 from tests.support.media.loopback import received
@@ -125,6 +125,35 @@ def test_all_but_one_get_each_datagram_once_alone_and_in_trains(addresses, host,
             assert (sender.counts.sent, sender.counts.cloned) == (sent, sent)
             assert not sender.counts.errors
             assert not sender.counts.not_cloned
+
+    asyncio.run(main())
+
+
+def test_who_refuses_trains_is_remembered_where_clones_are_suspended(clients):
+    """The kernel refuses the first train once, for the third receiver."""
+    skip_without_bpf()
+    sendmmsg, answers = load("sendmmsg"), [2, -errno.EIO]
+
+    def faulty(fd: int, address: int, count: int, flags: int) -> int:
+        answer = answers.pop(0) if answers else count
+        if answer < 0:
+            ctypes.set_errno(-answer)
+            return -1
+        return sendmmsg(fd, address, answer, flags)
+
+    async def main() -> None:
+        sockets = clients("127.0.0.1", COUNT)
+        receivers = set_of(sockets, 0)
+        with closing(FanOut.open()) as fan_out, closing(Cloning(fan_out, asyncio.get_running_loop())) as cloning:
+            (sock,) = bind([("127.0.0.1", 0)], 1 << 22)
+            with sock:
+                lane = CloningLane(sock, pytest.fail, faulty, True, cloning)
+                for turn in (1, 2):
+                    Sender([lane]).send([Transmission(payload, receivers) for payload in (b"ab", b"cd")])
+                    assert all(received(client) == [b"ab", b"cd"] for client in sockets)
+                    assert (lane.counts.sent, lane.counts.refused_trains) == (2 * COUNT * turn, turn)
+                    assert lane.counts.not_cloned == {Refusal.SUSPENDED: 2 * COUNT * turn}
+        assert not answers
 
     asyncio.run(main())
 
