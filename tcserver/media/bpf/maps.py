@@ -10,7 +10,8 @@ from tcserver.media.bpf.program import CONTROL, ENTRY_SIZE, Outcome
 class Clones(NamedTuple):
     """What the program did with the last trigger."""
 
-    outcome: Outcome
+    outcome: int
+    """See ``Outcome``."""
     cloned: int
     refused: int
 
@@ -70,4 +71,4 @@ class Maps:
     def clones(self) -> Clones:
         """Return what was done with it."""
         *_, cloned, refused, outcome = CONTROL.unpack_from(self._control)
-        return Clones(Outcome(outcome), cloned, refused)
+        return Clones(outcome, cloned, refused)

@@ -160,9 +160,9 @@ class CloningLane(VectorLane):
             payload = os.urandom(250)
             for length in (len(payload), 100)[: 1 + self.trains]:
                 self._load(payload, length)
-                error = self._trigger(part, 0, 1, length < len(payload))
-                if error:
-                    return error
+                *_, failure = self._trigger(part, 0, 1, length < len(payload))
+                if failure:
+                    return failure
                 for at in range(0, len(payload), length):
                     try:
                         arrived, source = receiver.recvfrom(len(payload))
@@ -191,12 +191,11 @@ class CloningLane(VectorLane):
         done = 0
         while done < count:
             number = min(count - done, MAX_CLONES)
-            failure = self._trigger(part, first + done, number, segments > 1)
+            cloned, refused, failure = self._trigger(part, first + done, number, segments > 1)
             if failure:
                 if failure != _AGAIN:
                     self._cloning.fail(failure)
                 return done
-            _, cloned, refused = self._maps.clones()
             counts.sent += cloned * segments
             counts.cloned += cloned * segments
             if refused:
@@ -204,8 +203,8 @@ class CloningLane(VectorLane):
             done += number
         return done
 
-    def _trigger(self, part: _Part, first: int, count: int, train: bool) -> str:
-        """Send what is loaded as a trigger; return why nothing was cloned, empty: all was, or was refused."""
+    def _trigger(self, part: _Part, first: int, count: int, train: bool) -> tuple[int, int, str]:
+        """Send what is loaded as a trigger; return the clones that were made and refused, or why there are none."""
         placed = part.placed
         assert placed is not None
         maps = self._maps
@@ -213,14 +212,14 @@ class CloningLane(VectorLane):
         if self._sendmmsg(self._socket.fileno(), part.trigger[train], 1, DONT_WAIT) != 1:
             error = ctypes.get_errno()
             maps.disarm()
-            return os.strerror(error)
-        outcome = maps.clones().outcome
-        if outcome is Outcome.CLONED:
-            return ""
+            return 0, 0, os.strerror(error)
+        outcome, cloned, refused = maps.clones()
+        if outcome == Outcome.CLONED:
+            return cloned, refused, ""
         maps.disarm()
-        if outcome is Outcome.UNSUITABLE:
-            return "the loopback device computes no checksums (ethtool -K lo tx on)"
-        return "the program is not at the loopback device any more"
+        if outcome == Outcome.UNSUITABLE:
+            return 0, 0, "the loopback device computes no checksums (ethtool -K lo tx on)"
+        return 0, 0, "the program is not at the loopback device any more"
 
     def _find_ways(self, receivers: LaneReceivers) -> _Ways:
         """Sort receivers by how they are served."""
