@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
+from tcproto.datagram import DSCP_LARGE, DSCP_SMALL
 from tcserver.media import MediaPlane, ReceiverSet, Transmission
 from tcserver.media.bpf.fan_out import Descriptors, FanOut
 from tcserver.media.bpf.network import Refusal
@@ -22,6 +23,7 @@ from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.cloning import Cloning, address_bytes
 from tcserver.media.udp.cloning_lane import MIN_RECEIVERS, CloningLane, make_cloning_lanes
+from tcserver.media.udp.marking import Marking
 from tcserver.media.udp.native import SOL_UDP, load
 from tcserver.media.udp.sendto import PlainLane
 from tcserver.media.udp.sockets import MediaSockets
@@ -450,3 +452,29 @@ def test_sockets_do_without_where_the_network_cannot_be_watched(monkeypatch, cap
 
     asyncio.run(main())
     assert "the kernel is not asked for copies of datagrams: [Errno 97] no netlink" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("host", "wanted"),
+    [
+        ("127.0.0.1", (socket.IPPROTO_IP, socket.IP_RECVTOS)),
+        ("::1", (socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS)),
+    ],
+)
+def test_clones_are_marked_as_other_datagrams_are(host, wanted, clients):
+    skip_without_bpf()
+
+    async def main() -> None:
+        sockets = clients(host, COUNT)
+        for sock in sockets:
+            sock.setsockopt(*wanted, 1)
+        async with opened([(host, 0)]) as sender:
+            sender.lanes[0].marking = Marking(sender.sockets[0])
+            for size, expected in ((100, DSCP_SMALL), (1200, DSCP_LARGE), (100, DSCP_SMALL)):
+                sender.send([Transmission(bytes(size), set_of(sockets, 0))])
+                for sock in sockets:
+                    data, control, _, _ = sock.recvmsg(2048, 64)
+                    assert (len(data), control[0][2][0] >> 2) == (size, expected)
+            assert sender.counts.cloned == 3 * COUNT
+
+    asyncio.run(main())
