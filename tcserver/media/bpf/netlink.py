@@ -1,4 +1,4 @@
-"""Messages of rtnetlink: questions for routes, devices and neighbours, and what the kernel answers and tells.
+"""Messages of rtnetlink: questions for routes, devices, neighbours and queues, and what the kernel answers and tells.
 
 Structures and numbers are those of ``linux/netlink.h``, ``rtnetlink.h``, ``if_link.h`` and ``neighbour.h``.
 """
@@ -13,6 +13,7 @@ from typing import NamedTuple
 LINK, NO_LINK, ASK_LINKS = 16, 17, 18
 ROUTE, ASK_ROUTE = 24, 26
 NEIGHBOUR, NO_NEIGHBOUR, ASK_NEIGHBOURS = 28, 29, 30
+QUEUE, ASK_QUEUES = 36, 38
 ERROR, DONE = 2, 3
 GROUPS = sum(1 << number - 1 for number in (1, 3, 5, 7, 8, 9, 11, 19, 32))
 """Devices, neighbours, then addresses, routes and rules of IPv4 and of IPv6, and next hops."""
@@ -30,12 +31,18 @@ _ATTRIBUTE = struct.Struct("@HH")
 _ROUTE = struct.Struct("@BBBBBBBBI")
 _LINK = struct.Struct("@BBHiII")
 _NEIGHBOUR = struct.Struct("@BBHiHBB")
+_QUEUE = struct.Struct("@BBHiIII")
+_QUEUE_COUNTS = struct.Struct("@III")
+"""Packets and bytes that wait, then packets that were dropped."""
 _ATTRIBUTE_TYPE = 0x3FFF
 """The two bits above tell how an attribute is nested."""
 _DESTINATION, _SOURCE, _OUTPUT, _GATEWAY, _PREFERRED_SOURCE, _MULTIPATH = 1, 2, 4, 5, 7, 9
 _VIA, _ENCAPSULATION, _PROTOCOL, _SOURCE_PORT, _DESTINATION_PORT = 18, 22, 27, 28, 29
 _LINK_MTU = 4
 _NEIGHBOUR_ADDRESS = 1
+_STATS, _STATS_OF_QUEUE = 7, 3
+_ROOT = 0xFFFFFFFF
+"""Parent of the queue of a whole device (``TC_H_ROOT``)."""
 _PROXY = 0x08
 """Flag of entries for addresses that this machine answers for, which are no neighbours."""
 
@@ -98,9 +105,9 @@ def ask_route(sequence: int, destination: bytes, port: int, source: bytes, sourc
 
 
 def ask_all(kind: int, sequence: int) -> bytes:
-    """Return the question for all devices or neighbours; ``kind`` is ``ASK_LINKS`` or ``ASK_NEIGHBOURS``."""
-    body = _LINK.pack(0, 0, 0, 0, 0, 0) if kind == ASK_LINKS else _NEIGHBOUR.pack(0, 0, 0, 0, 0, 0, 0)
-    return _request(kind, _DUMP, sequence, body)
+    """Return the question for all devices, neighbours or queues; ``kind`` is ``ASK_LINKS`` or another of these."""
+    size = {ASK_LINKS: _LINK, ASK_NEIGHBOURS: _NEIGHBOUR, ASK_QUEUES: _QUEUE}[kind].size
+    return _request(kind, _DUMP, sequence, bytes(size))
 
 
 def split(data: bytes) -> Iterator[Message]:
@@ -128,6 +135,16 @@ def parse_neighbour(body: bytes) -> Neighbour | None:
     if family not in (socket.AF_INET, socket.AF_INET6) or flags & _PROXY or not address:
         return None
     return Neighbour(device, address, state)
+
+
+def parse_dropped(body: bytes) -> int:
+    """Return the packets that a queue has dropped, from a ``QUEUE`` message; those of parts of a queue count as 0."""
+    _, _, _, _, _, parent, _ = _QUEUE.unpack_from(body)
+    counts = _attributes(_attributes(body, _QUEUE.size).get(_STATS, b""), 0).get(_STATS_OF_QUEUE, b"")
+    if parent != _ROOT or len(counts) < _QUEUE_COUNTS.size:
+        return 0
+    _, _, dropped = _QUEUE_COUNTS.unpack_from(counts)
+    return int(dropped)
 
 
 def parse_route(body: bytes) -> Route:

@@ -6,7 +6,7 @@ import errno
 import socket
 
 from tcserver.media.bpf import netlink
-from tcserver.media.bpf.netlink import Route
+from tcserver.media.bpf.netlink import Message, Route
 from tcserver.media.bpf.network import Change, Network
 
 _BUFFER = 1 << 16
@@ -76,15 +76,23 @@ class Watch:
         except OSError:
             return None
 
+    def dropped(self) -> int:
+        """Return the packets that queues of devices have dropped since they were made; raises ``OSError``."""
+        queues = (message for message in self._ask(netlink.ASK_QUEUES) if message.kind == netlink.QUEUE)
+        return sum(netlink.parse_dropped(queue.body) for queue in queues)
+
     def _ask_all(self) -> None:
         for kind in (netlink.ASK_LINKS, netlink.ASK_NEIGHBOURS):
-            self._sequence += 1
-            self._questions.send(netlink.ask_all(kind, self._sequence))
-            done = False
-            while not done:
-                messages = list(netlink.split(self._questions.recv(_BUFFER)))
-                self.network.take(message for message in messages if message.sequence == self._sequence)
-                done = any(message.kind in (netlink.DONE, netlink.ERROR) for message in messages)
+            self.network.take(self._ask(kind))
+
+    def _ask(self, kind: int) -> list[Message]:
+        self._sequence += 1
+        self._questions.send(netlink.ask_all(kind, self._sequence))
+        answers: list[Message] = []
+        while not any(message.kind in (netlink.DONE, netlink.ERROR) for message in answers):
+            received = netlink.split(self._questions.recv(_BUFFER))
+            answers += (message for message in received if message.sequence == self._sequence)
+        return answers
 
 
 def _socket(groups: int) -> socket.socket:

@@ -20,6 +20,10 @@ SETTLE = 0.2
 """Seconds from a change of the network to the next test."""
 TEST_INTERVAL = 30.0
 """Seconds between tests while nothing changes."""
+QUEUE_INTERVAL = 1.0
+"""Seconds between looks at the queues of the devices."""
+QUEUE_PAUSE = 10.0
+"""Seconds without clones after a queue has dropped packets: the other calls wait for room."""
 LOG_INTERVAL = 10.0
 """Seconds between two log lines about changes of the network."""
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -45,7 +49,11 @@ class Cloning:
         self._routes: dict[Address, Route | None] = {}
         self._tests: Sequence[Callable[[], str]] = ()
         self._timer: asyncio.TimerHandle | None = None
-        self._logged_at = float("-inf")
+        self._queue_timer: asyncio.TimerHandle | None = None
+        self._dropped = 0
+        """Packets that the queues of devices had dropped at the last look."""
+        self._logged_at: dict[int, float] = {}
+        """When a line of each level was last logged."""
         self.failure = ""
         """What the last test found; empty: all was well."""
 
@@ -53,13 +61,16 @@ class Cloning:
         """Watch the network from now on. Each of ``tests`` returns what is wrong; empty: nothing."""
         self._tests = tests
         self._loop.add_reader(self._watch.fileno(), self._look)
+        self._dropped = self._watch.dropped()
+        self._queue_timer = self._loop.call_later(QUEUE_INTERVAL, self._look_at_queues)
         self._test()
 
     def close(self) -> None:
         """Make no clones any more, and stop watching; may be called again."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._queue_timer):
+            if timer is not None:
+                timer.cancel()
+        if self._watch.fileno() >= 0:
             self._loop.remove_reader(self._watch.fileno())
         self._watch.close()
         self.active = False
@@ -103,8 +114,7 @@ class Cloning:
         try:
             change = self._watch.take_changes()
         except OSError as error:
-            _log.error("datagrams are sent one by one: changes of the network are not told any more: %s", error)
-            self.close()
+            self._give_up(error)
             return
         if change is Change.NETWORK:
             if self.active:
@@ -113,6 +123,26 @@ class Cloning:
             self._schedule(SETTLE)
         elif change is Change.NEIGHBOURS:
             self.version += 1
+
+    def _look_at_queues(self) -> None:
+        """Make no clones for a while after a queue was full. Clones never wait for room."""
+        before = self._dropped
+        try:
+            self._dropped = dropped = self._watch.dropped()
+        except OSError as error:
+            self._give_up(error)
+            return
+        self._queue_timer = self._loop.call_later(QUEUE_INTERVAL, self._look_at_queues)
+        if dropped > before and self.active:
+            self._suspend()
+            self._tell(
+                logging.WARNING, f"datagrams are sent one by one: queues have dropped {dropped - before} packets"
+            )
+            self._schedule(QUEUE_PAUSE)
+
+    def _give_up(self, error: OSError) -> None:
+        _log.error("datagrams are sent one by one: changes of the network are not told any more: %s", error)
+        self.close()
 
     def _suspend(self) -> None:
         self.active = False
@@ -139,10 +169,10 @@ class Cloning:
         self._schedule(TEST_INTERVAL)
 
     def _tell(self, level: int, text: str) -> None:
-        """Log a line, unless there was one shortly before."""
+        """Log a line, unless there was one of its level shortly before."""
         now = self._loop.time()
-        if now >= self._logged_at + LOG_INTERVAL:
-            self._logged_at = now
+        if now >= self._logged_at.get(level, -LOG_INTERVAL) + LOG_INTERVAL:
+            self._logged_at[level] = now
             _log.log(level, text)
 
 

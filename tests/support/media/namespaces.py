@@ -89,6 +89,11 @@ class Namespaces:
     def server(self, *words: str) -> None:
         self.ip("-n", _name("server"), *words)
 
+    def queue(self, *words: str) -> None:
+        """Change the queue of the server's end of the cable."""
+        command = ["tc", "-n", _name("server"), "qdisc", words[0], "dev", CABLE, "root", *words[1:]]
+        subprocess.run(command, check=True, capture_output=True)
+
     def clients(self, *words: str) -> None:
         self.ip("-n", _name("clients"), *words)
 

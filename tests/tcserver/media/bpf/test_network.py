@@ -49,7 +49,7 @@ def test_a_question_for_a_route_names_the_flow():
     assert six[16:20] == bytes((socket.AF_INET6, 128, 0, 0))
 
 
-@pytest.mark.parametrize("kind", [netlink.ASK_LINKS, netlink.ASK_NEIGHBOURS])
+@pytest.mark.parametrize("kind", [netlink.ASK_LINKS, netlink.ASK_NEIGHBOURS, netlink.ASK_QUEUES])
 def test_a_question_for_all(kind):
     question = netlink.ask_all(kind, 3)
     assert struct.unpack_from("=IHHII", question) == (len(question), kind, 0x301, 3, 0)
@@ -72,6 +72,17 @@ def test_an_answer_about_a_route():
     assert not netlink.parse_route(body + attribute(18, bytes(18))).plain, "a gateway of the other family"
     assert not netlink.parse_route(body + attribute(22, b"")).plain, "a tunnel"
     assert netlink.parse_route(head + struct.pack("=HH", 0, 4)).device == 0, "a broken attribute ends it"
+
+
+def test_what_a_queue_has_dropped():
+    def queue(parent: int, counts: bytes) -> bytes:
+        head = struct.pack("=BBHiIII", 0, 0, 0, 3, 0x10000, parent, 0)
+        return head + attribute(1, b"fq\0") + attribute(7, attribute(1, bytes(16)) + attribute(3, counts))
+
+    counts = struct.pack("=IIIII", 1, 2, 77, 3, 4)
+    assert netlink.parse_dropped(queue(0xFFFFFFFF, counts)) == 77
+    assert netlink.parse_dropped(queue(0x10000, counts)) == 0, "a part of the one above"
+    assert netlink.parse_dropped(queue(0xFFFFFFFF, b"")) == 0, "nothing is told"
 
 
 def test_links_and_neighbours():

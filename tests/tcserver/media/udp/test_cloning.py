@@ -418,7 +418,33 @@ def test_addresses(host, packed):
     assert address_bytes(host) == packed
 
 
-def test_lanes_go_on_where_changes_of_the_network_are_not_told_any_more(cable, clients, caplog):
+def test_a_queue_that_drops_is_noticed_and_the_other_calls_wait_for_room(cable, clients, caplog):
+    """It holds five packets, and lets them go at 8 kbit/s."""
+
+    async def main() -> None:
+        with cable.inside("clients"):
+            sockets = clients(CLIENTS, COUNT)
+        with cable.inside("server"):
+            async with opened() as sender:
+                await resolve(sender, sockets[0], 0)
+                sender.send([Transmission(bytes(140), set_of(sockets, 0))] * 3)
+                cloned = sender.counts.cloned
+                assert cloned == 3 * COUNT
+                await until(lambda: "queues have dropped" in caplog.text, "the drops")
+                assert not sender.cloning.active
+                sender.send([Transmission(bytes(140), set_of(sockets, 0))])
+                assert sender.counts.not_cloned[Refusal.SUSPENDED] == COUNT
+                assert sender.counts.cloned == cloned
+
+    cable.queue("add", "tbf", "rate", "8kbit", "burst", "1600", "limit", "1000")
+    try:
+        asyncio.run(main())
+    finally:
+        cable.queue("delete")
+
+
+@pytest.mark.parametrize("question", ["take_changes", "dropped"])
+def test_lanes_go_on_where_changes_of_the_network_are_not_told_any_more(question, cable, clients, caplog):
     def fail(watch: Watch) -> None:
         raise OSError(errno.ENOMEM, "no memory")
 
@@ -427,8 +453,9 @@ def test_lanes_go_on_where_changes_of_the_network_are_not_told_any_more(cable, c
             sockets = clients("127.0.0.1", COUNT)
             async with opened([("127.0.0.1", 0)]) as sender:
                 with pytest.MonkeyPatch.context() as patched:
-                    patched.setattr(Watch, "take_changes", fail)
+                    patched.setattr(Watch, question, fail)
                     cable.server("address", "add", "10.96.0.1/32", "dev", "lo")
+                    cable.server("address", "delete", "10.96.0.1/32", "dev", "lo")
                     await until(lambda: "changes of the network are not told" in caplog.text, "the error")
                 sender.send([Transmission(b"x", set_of(sockets, 0))])
                 assert all(received(sock) == [b"x"] for sock in sockets)
