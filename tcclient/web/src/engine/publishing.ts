@@ -236,7 +236,7 @@ export class PublishingDesk {
   /** Look at what the way up carries; call some times in a second. */
   tend(congested: boolean, lossUp: number): void {
     const before = this.rate;
-    const quality = this.adaptation.update(congested && this.sendsPictures, lossUp, monotonic());
+    const quality = this.adaptation.update(congested && this.sendsPictures, lossUp, this.used, monotonic());
     this.rate = quality?.bitrate;
     if (quality !== undefined) {
       this.cameraHeight = quality.height;
@@ -248,6 +248,17 @@ export class PublishingDesk {
     const screen = this.pictures.get("screen");
     if (this.rate === undefined || screen === undefined || !this.isSent("screen")) return;
     screen.sender.tend(this.qualities("screen", screen, this.rate), monotonic());
+  }
+
+  /** Bits per second of the pictures that are sent. */
+  private get used(): number {
+    if (this.rate === undefined) return 0;
+    let used = 0;
+    for (const [source, pictures] of this.pictures) {
+      if (!this.isSent(source)) continue;
+      for (const quality of this.qualities(source, pictures, this.rate)) used += quality?.bitrate ?? 0;
+    }
+    return used;
   }
 
   private apply(seat: Seat, media: Media): void {
