@@ -43,8 +43,8 @@ from tcserver.conference.login import authenticator, half_open
 from tcserver.conference.room import change_log, kicks, qualities, sealer, stream_ids
 from tcserver.conference.settings import Settings
 from tcserver.daemon.control_peer import MAX_BYTES_BEFORE_LOGIN
+from tcserver.media.forwarding import arrivals, repeats
 from tcserver.media.forwarding import path as server_path
-from tcserver.media.forwarding import repeats
 from tcserver.media.forwarding import seat as media_seat
 from tcserver.media.speakers import preroll
 
@@ -164,6 +164,9 @@ def _media() -> list[_Row]:
         ("pings out of turn, for a datagram above the ceiling, at most every", _seconds(client_path.POSITION_INTERVAL)),
         ("a packet is sent again at most every", _seconds(feedback.REPEAT_INTERVAL)),
         ("requests for a packet, at most", _number(feedback.MAX_TRIES)),
+        ("arrivals are reported at most every", _seconds(feedback.LEAST_ARRIVAL_INTERVAL)),
+        ("arrivals are reported at least every", _seconds(feedback.MOST_ARRIVAL_INTERVAL)),
+        ("a request for arrival reports is good for", _seconds(arrivals.ASKED_FOR)),
         ("a receiver reports every", _seconds(feedback.REPORT_INTERVAL)),
     ]
 

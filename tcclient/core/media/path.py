@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
@@ -62,6 +62,8 @@ class MediaPath:
         self.on_call = True
         self.needs_large = False
         """Whether pictures are sent or wanted."""
+        self.take_report: Callable[[bytes, float], None] = lambda value, now: None
+        """Takes an arrival report, with ``now``; raises ``ValueError`` where it is malformed."""
         self._drops = drops
         self._egress = egress
         self._down = {egress.epoch: _DownKey(down_key)}
@@ -178,6 +180,9 @@ class MediaPath:
             self._egress.send(Item(ItemType.PONG, pong.pack()))
         elif type_ == ItemType.RESEND_REQUEST:
             self._egress.resend(parse_resend_request(value))
+        elif type_ == ItemType.ARRIVAL_REPORT:
+            if way is Way.UDP and self.way is Way.UDP:
+                self.take_report(value, now)
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
                 raise ValueError("path challenge of a wrong length")
