@@ -98,6 +98,7 @@ def hold(sound: Sound, bitrate: int, phases: Sequence[Phase], seed: int) -> Meet
         world.run(len(sound) / 48000)
         world.run(AFTER)
         mix = ear.mix()
+        ear.close()
     meeting = publisher.meeting
     meeting.mix, meeting.mouth_to_ear = mix, ear.mouth_to_ear
     return meeting
