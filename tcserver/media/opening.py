@@ -12,6 +12,7 @@ from typing import Protocol, cast
 from tcserver.config.sections import Configuration
 from tcserver.media.bpf.fan_out import FanOut
 from tcserver.media.interface import Command, Event
+from tcserver.media.lanes.faulty import FaultSettings
 from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.plane.stats import MediaStats
 from tcserver.media.streams.handoff import Handoff
@@ -89,8 +90,9 @@ async def open_media(
     ``streams`` are the way for participants without UDP. ``on_events`` gets events in order, those of a seat after what
     it was sent. ``fan_outs`` are those of ``open_fan_outs``, which have to stay open until the media are closed.
     """
-    media, log = configuration.media, configuration.log
+    media, log, wanted = configuration.media, configuration.log, configuration.faults
     sender = "auto" if media.sender == FAN_OUT else media.sender
+    faults = FaultSettings(wanted.datagram_loss, wanted.datagram_delay_ms / 1000, wanted.receiver_kbit_s * 1000)
     if configuration.server.workers:
         pool = WorkerPool(
             configuration.server.workers,
@@ -101,6 +103,7 @@ async def open_media(
             buffer_bytes=media.socket_buffer_bytes,
             ring_datagrams=media.ring_datagrams,
             dscp=media.dscp,
+            faults=faults,
             log_level=log.level,
             log_format=log.format,
             handoff=Handoff(streams, configuration.server.workers),
@@ -117,6 +120,7 @@ async def open_media(
         on_events=on_events,
         buffer_bytes=media.socket_buffer_bytes,
         dscp=media.dscp,
+        faults=faults,
     )
     sockets.open(streams=streams.lane, fan_out=fan_outs[0] if fan_outs else None)
     streams.connect(sockets.receive)
