@@ -24,13 +24,14 @@ import numpy as np
 
 import tcserver
 from benchmarks.harness.browser import RATE, Person, browser_cpu, chromium, delays
-from benchmarks.harness.options import positive
+from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.participant_process import RATE as PICTURE_RATE
 from benchmarks.harness.participant_process import Participant, Task
 from benchmarks.harness.processes import PROCESSORS, end, need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Missing, Report, Table
 from benchmarks.harness.server import ACCOUNT, Server
 from benchmarks.harness.signal_comparison import Sound
+from benchmarks.parts.conference import PAGE_TALKERS, PAGES, account_for, hold, parts_of
 from benchmarks.quality import speech
 from tcclient.capture import SPEECH
 from tcproto.link import Link
@@ -52,6 +53,14 @@ QUICK = ("down",)
 """What a short run shows."""
 
 
+class Hall(NamedTuple):
+    """A room on a server of its own."""
+
+    link: Link
+    server: int
+    """The process of the server."""
+
+
 class Place(NamedTuple):
     """What the parts are held with."""
 
@@ -59,12 +68,14 @@ class Place(NamedTuple):
     folder: Path
     seconds: float
     quick: bool
+    pages: int
+    """Of the conference."""
 
     @contextmanager
-    def hall(self) -> Iterator[Link]:
-        """Run a server; gives the link of its room."""
-        with Server([ROOM], password=PASSWORD) as server:
-            yield replace(server.link, room=ROOM)
+    def hall(self) -> Iterator[Hall]:
+        """Run a server, which forwards all voices."""
+        with Server([ROOM], {"rooms.loudest": 0}, password=PASSWORD) as server:
+            yield Hall(replace(server.link, room=ROOM), server.process.pid)
 
     def person(
         self, stack: ExitStack, link: Link, name: str, *, microphone: bool = True, camera: bool = True
@@ -87,11 +98,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--only", metavar="PART", action="append", choices=[*PARTS], help=f"not all of them: {', '.join(PARTS)}"
     )
     parser.add_argument("--seconds", metavar="S", type=positive, help="length of each measurement")
+    parser.add_argument(
+        "--pages", metavar="N", type=positive_whole, default=PAGES, help="of the conference (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     need_linux()
+    if options.pages < PAGE_TALKERS:
+        raise BenchmarkError(f"--pages {options.pages}: at least {PAGE_TALKERS}, who talk")
     if not INDEX.exists():
         raise Missing("the page is not built: npm ci && node build.mjs ../../tcserver/web/page, in tcclient/web")
     doubt = "the machine was busy otherwise" if os.getloadavg()[0] > PROCESSORS else ""
@@ -100,12 +116,12 @@ def run(options: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory(prefix="tcbench-") as folder:
         sound = speech.source_sound(SPEECH, None)
         with chromium(Path(folder), sound) as browser:
-            place = Place(browser, Path(folder), seconds, options.quick)
+            place = Place(browser, Path(folder), seconds, options.quick, options.pages)
             reports = []
             for name in names:
                 print(f"page: {name}", file=sys.stderr, flush=True)
-                with place.hall() as link:
-                    reports.append(PARTS[name](place, link))
+                with place.hall() as hall:
+                    reports.append(PARTS[name](place, hall))
     return Report(
         [table for report in reports for table in report.tables],
         [bar.unless(doubt) for report in reports for bar in report.bars],
@@ -113,12 +129,12 @@ def run(options: argparse.Namespace) -> Report:
     )
 
 
-def _join(place: Place, link: Link) -> Report:
+def _join(place: Place, hall: Hall) -> Report:
     """How long after the click is a person in the meeting?"""
     took = []
     for number in range(2 if place.quick else JOINS):
         person = Person(place.browser)
-        person.open(link, ACCOUNT, PASSWORD, f"Person {number}")
+        person.open(hall.link, ACCOUNT, PASSWORD, f"Person {number}")
         took.append(person.join())
         person.close()
     return Report(
@@ -134,13 +150,13 @@ def _join(place: Place, link: Link) -> Report:
     )
 
 
-def _up(place: Place, link: Link) -> Report:
+def _up(place: Place, hall: Hall) -> Report:
     """Sound and pictures of the page, as ``tcclient join --record`` has them."""
     records = place.folder / "records"
     with ExitStack() as stack:
-        person = place.person(stack, link, "Siti")
+        person = place.person(stack, hall.link, "Siti")
         options = ("--listen", "--record", str(records), "--seconds", str(place.seconds + SETTLE))
-        with native_client(link, place.folder / "recorder", *options) as recorder:
+        with native_client(hall.link, place.folder / "recorder", *options) as recorder:
             while recorder.poll() is None:
                 person.rest(0.2)
     source = speech.source_sound(SPEECH, None)
@@ -166,12 +182,12 @@ def _up(place: Place, link: Link) -> Report:
     )
 
 
-def _down(place: Place, link: Link) -> Report:
+def _down(place: Place, hall: Hall) -> Report:
     """Sound and pictures of a native client on the page."""
     with ExitStack() as stack:
-        person = place.person(stack, link, "Siti", microphone=False, camera=False)
+        person = place.person(stack, hall.link, "Siti", microphone=False, camera=False)
         person.start_counting()
-        talker = Participant(replace(place.task(link, "talker"), voices=1, pictures=1))
+        talker = Participant(replace(place.task(hall.link, "talker"), voices=1, pictures=1))
         stack.callback(talker.end)
         talker.line()
         person.rest(SETTLE + 2)
@@ -197,11 +213,11 @@ def _down(place: Place, link: Link) -> Report:
     )
 
 
-def _delay(place: Place, link: Link) -> Report:
+def _delay(place: Place, hall: Hall) -> Report:
     """Mouth to ear from one page to another."""
     with ExitStack() as stack:
-        speaker = place.person(stack, link, "Siti", camera=False)
-        listener = place.person(stack, link, "Budi", microphone=False, camera=False)
+        speaker = place.person(stack, hall.link, "Siti", camera=False)
+        listener = place.person(stack, hall.link, "Budi", microphone=False, camera=False)
         listener.rest(SETTLE)
         listener.recorded("played")
         listener.rest(place.seconds)
@@ -218,12 +234,12 @@ def _delay(place: Place, link: Link) -> Report:
     )
 
 
-def _tiles(place: Place, link: Link) -> Report:
+def _tiles(place: Place, hall: Hall) -> Report:
     """What six cameras cost a browser that shows them."""
     with ExitStack() as stack:
-        person = place.person(stack, link, "Siti", microphone=False, camera=False)
+        person = place.person(stack, hall.link, "Siti", microphone=False, camera=False)
         person.start_counting()
-        tasks = [replace(place.task(link, f"sender-{number}"), pictures=1) for number in range(TILES)]
+        tasks = [replace(place.task(hall.link, f"sender-{number}"), pictures=1) for number in range(TILES)]
         senders = [Participant(task) for task in tasks]
         for sender in senders:
             stack.callback(sender.end)
@@ -249,12 +265,25 @@ def _tiles(place: Place, link: Link) -> Report:
     )
 
 
-PARTS: Mapping[str, Callable[[Place, Link], Report]] = {
+def _conference(place: Place, hall: Hall) -> Report:
+    """A full conference of pages and 27 native clients, of which two and three talk."""
+    with ExitStack() as stack:
+        persons = [
+            place.person(stack, hall.link, f"Page {n + 1}", microphone=False, camera=False) for n in range(place.pages)
+        ]
+        parts = parts_of(str(hall.link), ACCOUNT, PASSWORD, place.folder, place.seconds + SETTLE)
+        held = hold(parts, persons, hall.server, place.seconds)
+    table, bars = account_for(held)
+    return Report([table], bars, figures=held._asdict())
+
+
+PARTS: Mapping[str, Callable[[Place, Hall], Report]] = {
     "join": _join,
     "up": _up,
     "down": _down,
     "delay": _delay,
     "tiles": _tiles,
+    "conference": _conference,
 }
 """By name, with what they show in their docstrings."""
 
