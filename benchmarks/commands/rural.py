@@ -33,9 +33,8 @@ NOTHING = 1.0
 """MOS of a sound in which PESQ finds no speech: the least of its scale."""
 THIN = Conditions(delay=0.04, queue=1.0)
 """A line with a round trip of 80 ms, whose queue holds a second."""
-CAMERA = 1_500
-"""Bytes of a picture: 300 kbit/s without headers."""
-LARGE = 3_000
+CAMERA, LARGE = 1_200, 2_400
+"""As ``Camera`` counts: pictures of 1,500 and 3,000 bytes, so 300 and 600 kbit/s without headers."""
 QUIETER = 0.5
 """Amplitude of all voices but the first."""
 FALL, RISE, END = 10.0, 30.0, 45.0
