@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tcclient.core.downlink.arrivals import KEPT, Layer, Line
 
-LOOK_INTERVAL = 0.025
+LOOK_INTERVAL = 0.05
 """Seconds between two looks at the line."""
 QUEUE = 0.1
 """Seconds of a queue that is too long. The bar of a good call is 0.15 s, and it grows while this is noticed."""

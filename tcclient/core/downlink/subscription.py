@@ -44,6 +44,8 @@ class Wishes(NamedTuple):
     """Participants whose pictures matter most; empty: those of the dominant speaker."""
     max_height: int = 0
     """Lines of pictures in several layers, at most; 0: any."""
+    audio_only: bool = False
+    """Whether no pictures are wanted, whatever the rest says."""
 
 
 class Subscription:
@@ -125,6 +127,8 @@ class Subscription:
 
     def wanted(self, info: PublicationInfo) -> StreamChoice | None:
         """Return how the program wants a publication of somebody else; None: not at all."""
+        if self.wishes.audio_only and info.kind is Kind.VIDEO:
+            return None
         for choice in self.wishes.choices:
             if choice.stream == info.stream:
                 return choice if choice.wanted else None
@@ -145,6 +149,10 @@ class Subscription:
 
         A source of which all is given up is left out itself, so that a new stream of it does not come first.
         """
+        if self.wishes.audio_only:
+            pictures = {info.stream for info in self._room.publications.values() if info.kind is Kind.VIDEO}
+            choices = tuple(choice for choice in self.wishes.choices if choice.stream not in pictures)
+            return tuple(source for source in self.wishes.sources if source in SOUND), choices
         if not self.ladder.given_up:
             return self.wishes.sources, self.wishes.choices
         chosen = {choice.stream: choice for choice in self.wishes.choices}

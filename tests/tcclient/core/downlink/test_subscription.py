@@ -228,6 +228,18 @@ def test_copies_that_do_not_fit_are_not_asked_for():
     assert (bench.asked.voices, bench.asked.redundant_sources) == (1, ())
 
 
+def test_with_audio_only_no_pictures_are_asked_for():
+    bench = meeting(Wishes(ALL, (StreamChoice(20), StreamChoice(21)), 2, audio_only=True))
+    bench.subscription.again()
+    assert bench.asked == Subscribe(2, (Source.MICROPHONE,), (StreamChoice(20),), (), 2)
+    assert bench.subscription.wanted(bench.room.publications[3, 31]) is None
+    bench.come(0.5, 0.3, s20=25_000, s30=25_000)
+    assert bench.subscription.ladder.given_up == frozenset()
+    bench.subscription.wish(bench.subscription.wishes._replace(audio_only=False))
+    assert bench.asked.defaults == ALL
+    assert StreamChoice(21) in bench.asked.choices
+
+
 def test_layers_that_the_program_does_not_want_are_no_step():
     bench = Bench(Wishes(ALL, (StreamChoice(21, max_spatial=0), StreamChoice(31, wanted=False))))
     bench.publish(2, 20, Source.MICROPHONE)
