@@ -36,6 +36,7 @@ BENCHMARKS = {
     "jitter": "How does speech sound where datagrams come unevenly, and what delay does that cost?",
     "congestion": "What rate does a sender take on a narrow link, with what queue, and what do others take?",
     "rural": "What do people hear and see on a line that is too thin for the meeting, and how late?",
+    "uplink": "What becomes of voice and camera on a thin way up: its use, its queue, the sound?",
     "recovery": "How long is nothing heard after a fault of the line or of the server, and do others notice?",
     "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",
@@ -58,6 +59,7 @@ NOTHING_TO_DRAW = (
     "speech",
     "stream",
     "room",
+    "uplink",
 )
 """Benchmarks whose reports have no plots."""
 OURS = ("benchmarks", "tcclient", "tcproto", "tcserver")

@@ -13,6 +13,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tcclient.core.rate.allocation import Demand, PictureDemand, SoundDemand, SoundRate
 from tcproto.messages import Kind, Source
 from tcproto.packet import VIDEO_CLOCK
 
@@ -86,7 +87,8 @@ class VideoLayer(NamedTuple):
 class AudioSource:
     """Sound: int16 mono PCM at 48 kHz, in pieces of any length; encoded with Opus.
 
-    ``bitrate`` in bit/s, ``frame_ms`` 20, 40 or 60, ``dtx`` sends next to nothing in silence.
+    ``bitrate`` in bit/s and ``frame_ms``, 20, 40 or 60, hold where the way up has room; ``dtx`` sends next to nothing
+    in silence.
     """
 
     frames: Iterable[Pcm] | AsyncIterable[Pcm]
@@ -108,7 +110,9 @@ class EncodedAudioSource:
 
 @dataclass(frozen=True)
 class VideoSource:
-    """Pictures that are sent with one size, with bars if their aspect is different. Encoded at ``bitrate`` bit/s.
+    """Pictures that are sent with one size, with bars if their aspect is different.
+
+    They are encoded at ``bitrate`` bit/s at most.
 
     With ``layers`` up to 3 they are also sent in half and a quarter of the size (simulcast), as far as these have 160
     lines. Each receiver gets one size, and what nobody gets is not encoded.
@@ -178,6 +182,15 @@ def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int, int]:
         return Kind.AUDIO, source.source, "opus", 0, 0, 1
     layers = len(source.spatial_layers) if isinstance(source, VideoSource) else 1
     return Kind.VIDEO, source.source, source.codec, source.width, source.height, layers
+
+
+def demand_of(source: AnySource) -> Demand | None:
+    """Return what a source sends where the way up has room; None where the caller encodes."""
+    if isinstance(source, AudioSource):
+        return SoundDemand(SoundRate(source.bitrate, source.frame_ms))
+    if isinstance(source, VideoSource):
+        return PictureDemand(tuple(layer.bitrate for layer in source.spatial_layers), float(source.frame_rate))
+    return None
 
 
 def audio_file(

@@ -57,7 +57,7 @@ LAYERS = {
     "tcserver/media/relay": Layer(
         {"tcproto", "tcserver/media/forwarding", "tcserver/media/interface.py", "tcserver/media/speakers"}
     ),
-    "tcserver/media/lanes": Layer({"tcproto", "tcserver/media/forwarding"}),
+    "tcserver/media/lanes": Layer({"tcproto", "tcserver/media/forwarding", "tcserver/media/interface.py"}),
     "tcserver/media/plane": Layer(
         {
             *("tcproto", "tcserver/media/forwarding", "tcserver/media/interface.py", "tcserver/media/lanes"),
@@ -118,8 +118,8 @@ LAYERS = {
     ),
     "tcclient/capture": Layer(
         {
-            *("tcproto", "tcclient/audio", "tcclient/errors.py", "tcclient/recording", "tcclient/sources.py"),
-            "tcclient/video",
+            *("tcproto", "tcclient/audio", "tcclient/core/rate/allocation.py", "tcclient/errors.py"),
+            *("tcclient/recording", "tcclient/sources.py", "tcclient/video"),
         },
         {"asyncio", "concurrent", "select", "time"},
     ),
