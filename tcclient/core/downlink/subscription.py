@@ -198,11 +198,12 @@ class Subscription:
         below = 0.0
         for layer in layers:
             takes = below
-            if layer in bitrates:
+            is_given_up = layer in self.ladder.given_up  # what still comes of it is the end of it
+            if layer in bitrates and not is_given_up:
                 takes = bitrates[layer]
-            elif layer < highest:
+            elif layer < highest and not is_given_up:
                 takes = self._bitrates.get(layer) or bitrates[highest] * LOWER ** (highest[1] - layer[1])
-            elif layer in self.ladder.given_up:
+            elif is_given_up:
                 takes = self._bitrates.get(layer) or USUAL_PICTURES[min(layer[1], len(USUAL_PICTURES) - 1)]
             self._bitrates[layer] = takes
             yield layer, max(0.0, takes - below)

@@ -204,6 +204,16 @@ def test_a_layer_takes_the_place_of_the_one_below_it_on_the_line():
     assert bench.subscription.given_up(bench.room.publications[2, 21]) == 2
 
 
+def test_pictures_that_were_given_up_cost_what_they_did():
+    bench = meeting()
+    bench.come(3, 0.0, **VOICES, s31=600_000)
+    bench.come(0.5, 0.3, **VOICES, s31=150_000)
+    assert bench.subscription.given_up(bench.room.publications[3, 31]) == 0
+    bench.answers = 400_000
+    bench.come(2 * STABLE, 0.0, **VOICES)
+    assert bench.subscription.given_up(bench.room.publications[3, 31]) == 0, "there is no room for it"
+
+
 def test_copies_are_in_the_price_of_a_voice_before_they_come():
     plain, lossy = Bench(), Bench()
     lossy.redundant = True
