@@ -115,6 +115,11 @@ class Pipe:
         """Change some conditions from now on."""
         self.conditions = replace(self.conditions, **fields)  # type: ignore[arg-type]
 
+    @property
+    def queue(self) -> float:
+        """Seconds that a datagram sent now would wait for the rate."""
+        return max(0.0, self._free_at - self._clock.now)
+
     def send(self, data: bytes) -> None:
         """Send a datagram. It arrives later, or never, or twice."""
         self.sent += 1
