@@ -79,7 +79,9 @@ class Seat:
         self.opener = RoomDatagramOpener(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.opener.add_key(room_key)
-        self.publications = Publications(self._sealing_key, self.egress, self._clock_changed, self._spoke, drops)
+        self.publications = Publications(
+            self._sealing_key, self.egress, self._clock_changed, self._spoke, lambda: self.path.up_loss(), drops
+        )
         self._own = Party(identity.device.public, identity.box.public)
         self.member_keys = MemberKeyTable(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
         own = identity.seat(joined.participant)

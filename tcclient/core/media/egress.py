@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tcclient.core.drops import Drop
 from tcclient.core.timers import NEVER
+from tcproto.copies import MAX_COPIED_SIZE
 from tcproto.datagram import LAST_ITEM, MAX_COUNTER, Item, ItemType, Kind, pack_header, pack_items, seal
 
 MAX_QUEUED = 512
@@ -57,9 +58,12 @@ class Egress:
         """Queue a datagram with these items."""
         self._send(pack_items(list(items)))
 
-    def send_packet(self, packet: bytes) -> None:
-        """Queue a datagram with a packet of media or a beacon."""
-        self._send_kept(_PACKET_ITEM + packet)
+    def send_packet(self, packet: bytes, copies: Sequence[Item] = ()) -> None:
+        """Queue a datagram with a packet of media or a beacon, and the copies behind it, as far as they have room.
+
+        It is kept without them.
+        """
+        self._send_kept(_PACKET_ITEM + packet, copies=copies)
 
     def resend(self, counters: Iterable[int]) -> None:
         """Queue the packets of datagrams again, in new ones; each once, and as far as they are kept.
@@ -99,10 +103,13 @@ class Egress:
             del self._queue[0]
             self._drops[Drop.QUEUE_FULL] += 1
 
-    def _send_kept(self, plaintext: bytes, resends: int = 0) -> None:
+    def _send_kept(self, plaintext: bytes, resends: int = 0, copies: Sequence[Item] = ()) -> None:
         self._history[self.counter] = plaintext, resends
         if len(self._history) > MAX_HISTORY:
             del self._history[next(iter(self._history))]
+        if copies:
+            with_copies = pack_items([Item(ItemType.PACKET, plaintext[1:]), *copies])
+            plaintext = with_copies if len(with_copies) <= MAX_COPIED_SIZE else plaintext
         self._send(plaintext)
 
     def _sealed(self, plaintext: bytes) -> bytes:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from tcclient.core.media.copies import COPIES_FROM, COPIES_UNTIL, ENOUGH
 from tcclient.core.media.statistics import StreamStatistics
 from tcproto.datagram import FORWARD_BITS, Item, ItemType
 from tcproto.feedback import REPORT_INTERVAL, Reception, pack_receiver_report
 from tcproto.packet import Series
 from tcproto.serial import wrapped
 
-COPIES_FROM = 0.05
-"""Share of packets lost from which copies are worth their bytes."""
-COPIES_UNTIL = 0.02
-"""Share of packets lost below which they are not any more."""
-ENOUGH = 20
-"""Packets from which a share of them is believed: 0.4 s of a talker. To begin too early costs little."""
 HURRY = 0.1
 """Seconds after a loss in which the choice is made again."""
 MAX_REPORTED = 40

@@ -11,7 +11,7 @@ from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.drops import Drop
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
-from tcclient.core.media.copies import COPY_ITEMS, copied_packets, copied_within, farthest_copy
+from tcclient.core.media.copies import COPY_ITEMS, copied_packets, farthest_copy
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
@@ -19,6 +19,7 @@ from tcclient.core.media.repair import AUDIO_PATIENCE, HEAVY_LOSS, VIDEO_PATIENC
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcproto.beacon import Beacon, BeaconContext, open_beacon
+from tcproto.copies import copied_within
 from tcproto.datagram import (
     MAX_DATAGRAM,
     MIN_DATAGRAM,

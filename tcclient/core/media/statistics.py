@@ -15,6 +15,8 @@ RECENT = 10.0
 """Seconds that count as of late: some hundred packets of one talker, and soon forgotten."""
 RECENT_STEP = 0.5
 """Seconds between the counts that are kept for that, at least."""
+FULL_QUEUE = 0.2
+"""Seconds by which round trips are longer where a queue on the way is nearly full, and loses what comes."""
 
 
 @dataclass(slots=True)
@@ -208,6 +210,15 @@ class PathStatistics:
         return DirectionStatistics(
             self.up_sent, self.up_lost, recent, self.up_jitter_ms, self.up_reordered, self.up_late
         )
+
+    def up_loss(self) -> tuple[float, int]:
+        """Return the share that was lost of late on the way up, and of how many datagrams.
+
+        What is lost while round trips are much longer than the least is no loss of the line: a queue is full.
+        """
+        if self.rtt is not None and self.least_rtt is not None and self.rtt > self.least_rtt + FULL_QUEUE:
+            return 0.0, 0
+        return self._up_loss.recent(self.up_sent, self.up_lost), self._up_loss.sent(self.up_sent)
 
     def ping_arrived(self, sent_at: int, received_at: int, overtaken: bool) -> None:
         """Take a ping of ours that was answered: when it left by our clock, and when it came by the server's.
