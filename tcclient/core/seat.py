@@ -90,6 +90,7 @@ class Seat:
         self.layers = LayerChoices(self.room, lambda: self.path.statistics.rtt, lambda: self.subscription.again())
         self.feedback = Feedback(
             lambda: self.media.loss(),
+            lambda before: self.media.repairs_by_requests(before),
             lambda: self.media.statistics(),
             self.path.send,
             lambda: self.subscription.again(),

@@ -25,12 +25,14 @@ class Feedback:
     ``send`` sends an item. ``choose`` tells the server of another choice, and returns whether it could.
 
     ``loss`` returns the share that the way down has lost of late, and how many packets that share is of.
+    ``by_requests`` returns whether what is lost is better asked for, and takes whether it was when asked last.
     ``series`` returns the counts of all series.
     """
 
     def __init__(
         self,
         loss: Callable[[], tuple[float, int]],
+        by_requests: Callable[[bool], bool],
         series: Callable[[], Mapping[tuple[int, Series], StreamStatistics]],
         send: Callable[[Item], None],
         choose: Callable[[], bool],
@@ -40,6 +42,7 @@ class Feedback:
         self.next_deadline = 0.0
         """When ``handle_timeout`` is due."""
         self._loss = loss
+        self._by_requests = by_requests
         self._series = series
         self._send = send
         self._choose = choose
@@ -55,7 +58,7 @@ class Feedback:
         """Choose the variant again, and report."""
         self.next_deadline = now + REPORT_INTERVAL
         loss, packets = self._loss()
-        wanted = loss >= (COPIES_UNTIL if self.redundant else COPIES_FROM)
+        wanted = loss >= (COPIES_UNTIL if self.redundant else COPIES_FROM) and not self._by_requests(not self.redundant)
         if wanted != self.redundant and (packets >= ENOUGH or not wanted):
             self.redundant = wanted
             if not self._choose():

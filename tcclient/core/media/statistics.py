@@ -15,6 +15,11 @@ RECENT = 10.0
 """Seconds that count as of late: some hundred packets of one talker, and soon forgotten."""
 RECENT_STEP = 0.5
 """Seconds between the counts that are kept for that, at least."""
+BURSTS, LONE = 0.5, 0.6
+"""Runs for each lost packet up to which losses come in bursts, and from which they do not: at a loss of 30 %, those
+that are independent of each other have 0.7."""
+ENOUGH_LOST = 10
+"""Lost packets from which their runs tell something."""
 FULL_QUEUE = 0.2
 """Seconds by which round trips are longer where a queue on the way is nearly full, and loses what comes."""
 
@@ -126,6 +131,26 @@ class LossMeter:
         """Return the share, 0 to 1, that was lost of what was sent since ``RECENT`` before the last mark."""
         _, sent_before, lost_before = self._marks[0]
         return min(max(lost - lost_before, 0) / (sent - sent_before), 1.0) if sent > sent_before else 0.0
+
+
+class LossRuns:
+    """Whether losses of late come in bursts: an answer, and the request after it, would be lost in the same one."""
+
+    def __init__(self) -> None:
+        self._lost = self._gaps = 0
+        """Packets that were lost, and runs of them."""
+        self._meter = LossMeter()
+
+    def lost(self, count: int, now: float) -> None:
+        """Note that so many packets in a row are missing."""
+        self._meter.mark(now, self._lost, self._gaps)
+        self._lost += count
+        self._gaps += 1
+
+    def are_bursts(self, before: bool) -> bool:
+        """Return whether runs are longer than those of independent losses. ``before`` is what was found last."""
+        share = self._meter.recent(self._lost, self._gaps)
+        return self._meter.sent(self._lost) >= ENOUGH_LOST and share <= (LONE if before else BURSTS)
 
 
 class DirectionStatistics(NamedTuple):

@@ -4,6 +4,7 @@ import pytest
 
 from tcclient.core import Drop, Way, events
 from tcclient.core.media.copies import COPIED_BELOW, COPIES_FROM, COPIES_UNTIL, ENOUGH, SECOND_FROM, OwnCopies
+from tcclient.core.media.receiving import FAR, NEAR
 from tcproto import messages as m
 from tcproto.copies import DISTANCES, Copy, copied_distances, pack_copies
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
@@ -118,12 +119,27 @@ def test_a_lossy_way_down_chooses_the_variant_with_copies(server, pair, sound):
     a, b = pair
     b.session.seat.subscribe((m.Source.MICROPHONE,))
     server.pump()
+    b.session.seat.path.statistics.rtt = 4 * FAR
     for data in undelivered(server, a, 60)[::2]:
         give(b, data)
     server.advance(1)
     *_, subscribed = [message for message in b.received if isinstance(message, m.Subscribe)]
     assert subscribed.redundant_sources == (m.Source.MICROPHONE, m.Source.SCREEN_AUDIO)
     assert subscribed.defaults == (m.Source.MICROPHONE,)
+
+
+def test_whether_what_is_lost_is_better_asked_for(server, pair, sound):
+    _, b = pair
+    media, statistics = b.session.seat.media, b.session.seat.path.statistics
+    answers = []
+    for rtt in (None, NEAR, (NEAR + FAR) / 2, FAR + 0.01):
+        statistics.rtt = rtt
+        answers.append((media.repairs_by_requests(False), media.repairs_by_requests(True)))
+    assert answers == [(False, False), (True, True), (False, True), (False, False)]
+    statistics.rtt = NEAR
+    for number in (0, 4, 9):
+        give(b, redundant(server, sound, number, (), number * 3))
+    assert not media.repairs_by_requests(True), "losses come in bursts"
 
 
 class Talk:
