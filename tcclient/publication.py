@@ -14,9 +14,10 @@ from tcclient.audio.gate import GateMode
 from tcclient.capture.pacing import Schedule, Timeline
 from tcclient.capture.publisher import AudioPublisher, VideoPublisher
 from tcclient.core import events as core
+from tcclient.core.rate.allocation import PictureRate, Rate, SoundRate
 from tcclient.core.seat import Seat
 from tcclient.errors import MediaError, RequestRefused, SourceError
-from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
+from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo, demand_of
 from tcclient.transport.connection import Connection
 from tcclient.transport.loop import shut_down
 from tcproto.errors import Refusal
@@ -25,6 +26,8 @@ from tcproto.packet import AUDIO_CLOCK
 
 LEAD = 0.05
 """Seconds between the start of publications and their first frame: the encoders get going."""
+MAX_BACKLOG = 0.15
+"""Seconds for which pictures may wait to be sent until no more are encoded. A keyframe on a thin line waits longer."""
 Payload = bytes
 """For the class that has a field of that name."""
 
@@ -100,7 +103,7 @@ class Publication:
         if isinstance(source, AudioSource | EncodedAudioSource):
             self._publisher = AudioPublisher(source, self._send_audio, self._pool, gate)
         else:
-            self._publisher = VideoPublisher(source, self._send_video, self._pool)
+            self._publisher = VideoPublisher(source, self._send_video, self._pool, self._is_behind)
 
     @property
     def kind(self) -> Kind:
@@ -153,6 +156,9 @@ class Publication:
         """Make the first frame, where the source does not set the time itself; raises ``SourceError`` if it cannot."""
         if self._publisher.live:
             return
+        session, demand = self._connection.session, demand_of(self.source)
+        if demand is not None and session.seated:
+            self._use(session.seat.sharing.first(demand, time.monotonic()))
         try:
             await self._publisher.puller.look()
         except MediaError:
@@ -200,8 +206,23 @@ class Publication:
                 self._publisher.want_keyframe(layer)
             case core.LayersWanted(_, layers) if isinstance(self._publisher, VideoPublisher):
                 self._publisher.want_layers(layers)
+            case core.RateChanged(_, rate):
+                self._use(rate)
             case core.PublishFailed(_, code, text):
                 self.refusal = RequestRefused(text, code)
+
+    def _use(self, rate: Rate) -> None:
+        """Encode in another way."""
+        if isinstance(self._publisher, AudioPublisher) and isinstance(rate, SoundRate):
+            self._publisher.set_rate(rate)
+            if self._schedule is not None:
+                self._schedule.period = rate.frame_ms / 1000
+        elif isinstance(self._publisher, VideoPublisher) and isinstance(rate, PictureRate):
+            self._publisher.set_rate(rate)
+
+    def _is_behind(self) -> bool:
+        """Return whether pictures still wait to be sent. Called in the thread of the encoder, so it only reads."""
+        return self._seat is not None and self._seat.egress.backlog > MAX_BACKLOG
 
     def _hold(self, held: bool) -> None:
         """Stay muted from now on: while a chair holds it, and after that until ``mute(False)``."""

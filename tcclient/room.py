@@ -262,6 +262,7 @@ class Room(RoomVerbs):
                 | core.HoldChanged()
                 | core.KeyframeRequested()
                 | core.LayersWanted()
+                | core.RateChanged()
             ):
                 self._publication_event(event)
             case _:

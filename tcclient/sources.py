@@ -13,6 +13,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tcclient.core.rate.allocation import Demand, PictureDemand, SoundDemand, SoundRate
 from tcproto.messages import Kind, Source
 from tcproto.packet import VIDEO_CLOCK
 
@@ -178,6 +179,15 @@ def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int, int]:
         return Kind.AUDIO, source.source, "opus", 0, 0, 1
     layers = len(source.spatial_layers) if isinstance(source, VideoSource) else 1
     return Kind.VIDEO, source.source, source.codec, source.width, source.height, layers
+
+
+def demand_of(source: AnySource) -> Demand | None:
+    """Return what a source sends where the way up has room; None where the caller encodes."""
+    if isinstance(source, AudioSource):
+        return SoundDemand(SoundRate(source.bitrate, source.frame_ms))
+    if isinstance(source, VideoSource):
+        return PictureDemand(tuple(layer.bitrate for layer in source.spatial_layers), float(source.frame_rate))
+    return None
 
 
 def audio_file(

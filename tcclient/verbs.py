@@ -21,7 +21,7 @@ from tcclient.core.events import (
 )
 from tcclient.errors import NoReply, RequestRefused, WrongValue, closed_error
 from tcclient.participant import Participant, known_source
-from tcclient.sources import AnySource, codec_of
+from tcclient.sources import AnySource, codec_of, demand_of
 from tcclient.transport.connection import Connection
 from tcclient.transport.replies import Span
 from tcproto.errors import Refusal
@@ -215,7 +215,15 @@ class RoomVerbs:
         kind, source, codec, width, height, layers = codec_of(publication.source)
         number = self._do(
             lambda: self._connection.session.seat.publish(
-                kind, source, codec, time.monotonic(), muted=muted, layers=layers, width=width, height=height
+                kind,
+                source,
+                codec,
+                time.monotonic(),
+                muted=muted,
+                layers=layers,
+                width=width,
+                height=height,
+                demand=demand_of(publication.source),
             )
         )
         publication.announced(number, self._connection.session.seat)

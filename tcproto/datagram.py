@@ -104,7 +104,7 @@ class ItemType(IntEnum):
     KEYFRAME_REQUEST = 21
     """up, down: stream 2, spatial 1. Reserved."""
     ARRIVAL_REPORT = 22
-    """down. Reserved."""
+    """down: when up datagrams arrived"""
     RECEIVER_REPORT = 23
     """up: what was received of each series"""
     HEADS = 24
@@ -121,6 +121,10 @@ class ItemType(IntEnum):
     """up, down: number 2, control message. Reserved."""
     URGENT_RECEIPT = 30
     """up, down: number 2 each. Reserved."""
+    LEAVING = 31
+    """up: empty. The client has left."""
+    ARRIVAL_REQUEST = 32
+    """up: asks for arrival reports for a while"""
 
 
 class Header(NamedTuple):

@@ -25,6 +25,11 @@ REPORT_INTERVAL = 1.0
 """Seconds between two reports of a receiver."""
 MAX_ARRIVALS = 256
 """The most datagrams in one arrival report."""
+LEAST_ARRIVAL_INTERVAL, MOST_ARRIVAL_INTERVAL = 0.05, 1.0
+"""Seconds between two arrival reports at least and at most, whatever is asked for.
+
+With more, the times in one might lie so far apart that no delta tells it.
+"""
 DELTA_UNIT = 250
 """Unit of arrival times, in µs."""
 ESCAPE = 255
@@ -72,6 +77,18 @@ class ArrivalReport(NamedTuple):
             last = units
         head = _ARRIVALS.pack(self.base >> 32, self.base & 0xFFFFFFFF, count - 1, wrapped(reference or 0))
         return head + bytes(bitmap) + bytes(deltas)
+
+
+def pack_arrival_request(interval: float) -> bytes:
+    """Return the 2 bytes that ask for an arrival report every ``interval`` seconds, at most 65."""
+    return round(interval * 1000).to_bytes(2, "big")
+
+
+def parse_arrival_request(value: bytes) -> float:
+    """Return the interval that is asked for, in seconds. Raises ``ValueError`` for a wrong length."""
+    if len(value) != 2:
+        raise ValueError("arrival request of a wrong length")
+    return int.from_bytes(value, "big") / 1000
 
 
 def parse_arrival_report(value: bytes) -> ArrivalReport:

@@ -17,6 +17,9 @@ PING_INTERVAL_IDLE = 5.0
 """Seconds between pings on a path without subscriptions and publications. They keep NAT bindings alive."""
 PING_INTERVAL_CALL = 1.0
 """Seconds between pings on a path in a call."""
+PING_INTERVAL_LOST = 0.5
+"""Seconds between pings on a path that is lost: after an outage sound is back within one second, with the round trip
+and a half that a proof takes."""
 PATH_SILENCE = 3.0
 """Seconds after which a path counts as lost, if pings were sent and nothing at all came."""
 PING_PATIENCE = 1.0

@@ -59,15 +59,6 @@ RESERVED = (
         "no client sends it; a server takes it *up* for the message `keyframe_request`",
     ),
     Reserved(
-        "item ARRIVAL_REPORT",
-        (
-            "datagram.ItemType.ARRIVAL_REPORT",
-            "feedback.ArrivalReport",
-            "feedback.parse_arrival_report",
-        ),
-        _SKIPPED,
-    ),
-    Reserved(
         "item HEADS",
         ("datagram.ItemType.HEADS", "feedback.Head", "feedback.pack_heads", "feedback.parse_heads"),
         _SKIPPED,

@@ -118,8 +118,8 @@ LAYERS = {
     ),
     "tcclient/capture": Layer(
         {
-            *("tcproto", "tcclient/audio", "tcclient/errors.py", "tcclient/recording", "tcclient/sources.py"),
-            "tcclient/video",
+            *("tcproto", "tcclient/audio", "tcclient/core/rate/allocation.py", "tcclient/errors.py"),
+            *("tcclient/recording", "tcclient/sources.py", "tcclient/video"),
         },
         {"asyncio", "concurrent", "select", "time"},
     ),

@@ -71,6 +71,8 @@ def run(options: argparse.Namespace) -> Report:
         ]
         everybody = [entry.seat for entry in entries]
         talkers = everybody[:speakers]
+        if options.layers > 1:
+            clients.want_all_layers([seat.streams[-1] for seat in talkers[: options.cameras]])
         clients.ping()
         clients.rest(SETTLE)
         talker, *others = everybody

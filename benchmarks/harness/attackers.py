@@ -16,7 +16,13 @@ from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.processes import need_files
 from benchmarks.harness.report import BenchmarkError
 from benchmarks.harness.server import OTHER_FILES, OTHERS, Server
-from benchmarks.harness.web_attackers import ask_from_elsewhere, open_streams, send_endless_headers, shake_hands_slowly
+from benchmarks.harness.web_attackers import (
+    ELSEWHERE,
+    ask_from_elsewhere,
+    open_streams,
+    send_endless_headers,
+    shake_hands_slowly,
+)
 from tcproto import codec
 from tcproto.control import FRAME_MESSAGE
 from tcproto.datagram import Item, ItemType
@@ -232,6 +238,7 @@ ATTACKS: Mapping[str, Callable[[Attacker], Awaitable[None]]] = {
     "WebSockets": lambda attacker: open_streams(attacker.address),
     "WebSockets of other pages": lambda attacker: ask_from_elsewhere(attacker.address),
     "slow TLS handshakes": lambda attacker: shake_hands_slowly(attacker.address),
+    "slow TLS from elsewhere": lambda attacker: shake_hands_slowly(attacker.address, ELSEWHERE),
     "endless headers": lambda attacker: send_endless_headers(attacker.address),
 }
 """By name; each goes on until it is cancelled."""

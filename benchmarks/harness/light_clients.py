@@ -30,6 +30,7 @@ from tcproto.messages import (
     Published,
     Room,
     Source,
+    StreamChoice,
     Subscribe,
     Welcome,
 )
@@ -40,6 +41,8 @@ REPLY_LIMIT = 60.0
 FILES_OF_A_CLIENT = 2
 AT_ONCE = 16
 """Logins at a time."""
+SOURCES = (Source.MICROPHONE, Source.SCREEN)
+"""What is wanted of everybody."""
 
 
 class Entry(NamedTuple):
@@ -125,6 +128,12 @@ class Clients:
         self.seats.setdefault(room, []).extend(entry.seat for entry in entries)
         return entries
 
+    def want_all_layers(self, streams: Sequence[int]) -> None:
+        """Ask for all spatial layers of these streams for everybody; without a choice the lowest comes."""
+        choices = tuple(StreamChoice(stream) for stream in streams)
+        for line in self._lines:
+            line.tell(Subscribe(2, SOURCES, choices))
+
     def prove(self) -> None:
         """Prove all paths: when everybody sits, for a path lasts 15 s without a datagram."""
         for seats in self.seats.values():
@@ -175,7 +184,7 @@ class Clients:
             published: Published = await session.line.request(Publish(number, kind, source, "bench", layers=parts))
             seat.streams.append(published.stream)
         session.line.keyframe_wanted = keyframe_wanted
-        session.line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
+        session.line.tell(Subscribe(1, SOURCES))
         return seat
 
     async def _log_in(self) -> Session:

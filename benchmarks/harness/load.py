@@ -20,7 +20,6 @@ from benchmarks.harness.media_client import MediaClient, Seat
 from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
 from benchmarks.harness.processes import child, pin, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
-from tcclient.core.media.egress import PACED_BURST, PACED_INTERVAL
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, VideoHeader
@@ -31,6 +30,8 @@ VIDEO_BODY = 1119
 """Bytes of a video packet's body that fill a datagram of 1,170 bytes."""
 BURST = 8
 """Datagrams of a picture."""
+PACED_BURST, PACED_INTERVAL = 12, 0.004
+"""Datagrams in each burst of a larger picture, and the seconds to the next: 29 Mbit/s, as where no rate is known."""
 SPREAD = 3
 """Bursts in which the client sends a picture of 42 kB: a keyframe, or a page on a screen."""
 AUDIO_RATE, VIDEO_RATE = 50, 30

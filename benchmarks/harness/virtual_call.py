@@ -24,7 +24,7 @@ from tcclient.core.media.packet import AudioPacket
 from tcclient.playout.playout import TICK_SAMPLES, Playout
 from tcclient.recording.recording import RoomRecording
 from tcclient.sources import AudioSource, EncodedAudio
-from tcproto.packet import AUDIO_CLOCK
+from tcproto.packet import AUDIO_CLOCK, AudioHeader
 from tests.support.simulation.client import Client
 from tests.support.simulation.network import CLEAN, Conditions
 from tests.support.simulation.world import World
@@ -108,7 +108,7 @@ def call(sound: Sound, frame_ms: int, bitrate: int, talker: Line, listener: Line
     for client, line in ((ada, talker), (ben, listener)):
         client.up.conditions, client.down.conditions = line.up, line.down
     with tempfile.TemporaryDirectory(prefix="tcbench-") as folder:
-        ear = _Ear(ben, Path(folder) / "recording", world.rng.random() * TICK)
+        ear = Ear(ben, Path(folder) / "recording", world.rng.random() * TICK)
         world.run(SETTLE)
         begin = world.now
         bytes_before = ada.up.bytes, ben.down.bytes
@@ -148,7 +148,7 @@ def _say(client: Client, spoken: _Spoken) -> None:
     )
 
 
-class _Ear:
+class Ear:
     """Plays and records what a client receives, as the library does: a tick each 20 ms, ``phase`` s after the rest."""
 
     def __init__(self, client: Client, folder: Path, phase: float) -> None:
@@ -187,7 +187,9 @@ class _Ear:
         self._at(due + TICK)
         heard = self._client.heard[self._taken :]
         self._taken += len(heard)
-        arrivals: list[tuple[Hashable, AudioPacket]] = [("talker", cast(AudioPacket, each.packet)) for each in heard]
+        arrivals: list[tuple[Hashable, AudioPacket]] = [
+            ("talker", cast(AudioPacket, each.packet)) for each in heard if isinstance(each.packet.header, AudioHeader)
+        ]
         for _, packet in arrivals:
             self._take.add_audio(packet)
         if len(self._blocks) % round(FLUSH / TICK) == 0:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import cache
+from itertools import cycle
 
 from benchmarks.harness.processes import need_files
 from benchmarks.harness.server import OTHER_FILES
@@ -19,6 +20,8 @@ PIPELINED = 50
 """Requests that are sent at once on one connection."""
 SLOW = 1024
 """Connections with a handshake that does not get on."""
+ELSEWHERE = tuple(f"127.0.1.{number}" for number in range(1, 33))
+"""Addresses of attackers that share none with others. From each, fewer connections come than one address may have."""
 PAUSE = 0.5
 """Seconds between two bytes of a slow handshake, and until a connection that was closed is opened again."""
 LIMIT = 5.0
@@ -62,8 +65,8 @@ async def ask_from_elsewhere(address: Address) -> None:
     await _repeated(AT_ONCE, visit, 0.0)
 
 
-async def shake_hands_slowly(address: Address) -> None:
-    """Send the first record of TLS byte by byte on many connections."""
+async def shake_hands_slowly(address: Address, sources: Sequence[str] = ("",)) -> None:
+    """Send the first record of TLS byte by byte on many connections, from ``sources`` in turn; "" is any address."""
     need_files(SLOW + OTHER_FILES)
     outgoing = ssl.MemoryBIO()
     tls = _context().wrap_bio(ssl.MemoryBIO(), outgoing)
@@ -71,8 +74,11 @@ async def shake_hands_slowly(address: Address) -> None:
         tls.do_handshake()
     hello = outgoing.read()
 
+    turns = cycle(sources)
+
     async def visit() -> None:
-        _, writer = await asyncio.open_connection(*address)
+        source = next(turns)
+        _, writer = await asyncio.open_connection(*address, local_addr=(source, 0) if source else None)
         try:
             for byte in hello:
                 writer.write(bytes((byte,)))

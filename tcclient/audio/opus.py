@@ -98,11 +98,8 @@ class OpusEncoder:
         expected_loss_percent: int = 0,
         application: Application = Application.VOIP,
     ) -> None:
-        if frame_ms not in FRAME_MS:
-            raise OpusError(f"frame length {frame_ms} ms is not one of {FRAME_MS}")
         self._opus = _library()
-        self.frame_samples: Final = frame_ms * SAMPLE_RATE // 1_000
-        """Samples in each frame."""
+        self.set_frame(frame_ms)
         self._state = _create(self._opus, self._opus.encoder, application.value)
         weakref.finalize(self, self._opus.encoder.destroy, self._state)
         self._buffer = ctypes.create_string_buffer(MAX_PACKET_BYTES)
@@ -134,6 +131,13 @@ class OpusEncoder:
         state = ctypes.c_int()
         known = self._opus.encoder.libopus_ctl(self._state, _GET_IN_DTX, ctypes.byref(state)) >= 0
         return known and bool(state.value)
+
+    def set_frame(self, frame_ms: int) -> None:
+        """Set the length of the frames, 20, 40 or 60 ms, from the next one on; the sound goes on without a gap."""
+        if frame_ms not in FRAME_MS:
+            raise OpusError(f"frame length {frame_ms} ms is not one of {FRAME_MS}")
+        self.frame_samples = frame_ms * SAMPLE_RATE // 1_000
+        """Samples in each frame."""
 
     def set_bitrate(self, bitrate: int) -> None:
         """Set the bitrate, in bit/s, from the next frame on."""

@@ -17,6 +17,7 @@ from tcclient.audio.speech import VoiceDetector, audio_level
 from tcclient.capture.intake import PictureIntake, take_audio, take_pcm, take_video
 from tcclient.capture.pacing import Schedule
 from tcclient.capture.simulcast import ALL_TEMPORAL, LayeredEncoder
+from tcclient.core.rate.allocation import PictureRate, SoundRate
 from tcclient.sources import (
     AudioSource,
     EncodedAudio,
@@ -95,25 +96,39 @@ class AudioEncoding:
 
     def __init__(self, source: AudioSource) -> None:
         mode = BitrateMode.CONSTRAINED_VBR if source.dtx else BitrateMode.CBR
+        self._rate = self._wanted = SoundRate(source.bitrate, source.frame_ms)
         self._encoder = OpusEncoder(bitrate=source.bitrate, frame_ms=source.frame_ms, mode=mode, dtx=source.dtx)
-        self._frame_ms = source.frame_ms
         self._detector = VoiceDetector()
         self._rest: Pcm = np.zeros(0, np.int16)
 
+    def set_rate(self, rate: SoundRate) -> None:
+        """Encode in another way from the next frame on. May be called from another thread."""
+        self._wanted = rate
+
     def encode(self, pcm: Pcm) -> list[EncodedAudio]:
         """Return the packets that this piece completes."""
-        size = self._encoder.frame_samples
         pcm = take_pcm(pcm)
         samples = np.concatenate((self._rest, pcm)) if len(self._rest) else pcm
-        whole = len(samples) - len(samples) % size
-        self._rest = samples[whole:]
-        return [self._frame(frame) for frame in samples[:whole].reshape(-1, size)]
+        frames: list[EncodedAudio] = []
+        self._use(self._wanted)
+        while len(samples) >= (size := self._encoder.frame_samples):
+            frames.append(self._frame(samples[:size]))
+            samples = samples[size:]
+            self._use(self._wanted)
+        self._rest = samples
+        return frames
+
+    def _use(self, rate: SoundRate) -> None:
+        if rate != self._rate:
+            self._rate = rate
+            self._encoder.set_frame(rate.frame_ms)
+            self._encoder.set_bitrate(rate.bitrate)
 
     def _frame(self, pcm: Pcm) -> EncodedAudio:
         payload = self._encoder.encode(pcm)
         comfort = len(payload) <= NOT_CODED or self._encoder.in_dtx
         voice = self._detector.detect(pcm) and not comfort
-        return EncodedAudio(payload, self._frame_ms, audio_level(pcm), voice, comfort=comfort)
+        return EncodedAudio(payload, self._rate.frame_ms, audio_level(pcm), voice, comfort=comfort)
 
 
 class AudioPublisher:
@@ -133,8 +148,14 @@ class AudioPublisher:
         self._talking = False
         self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
         """Whether frames come at their own times."""
-        encode = AudioEncoding(source).encode if isinstance(source, AudioSource) else lambda frame: [take_audio(frame)]
+        self._encoding = AudioEncoding(source) if isinstance(source, AudioSource) else None
+        encode = self._encoding.encode if self._encoding is not None else lambda frame: [take_audio(frame)]
         self.puller = _Puller(source.frames, encode, pool)
+
+    def set_rate(self, rate: SoundRate) -> None:
+        """Encode in another way from the next frame on; what the caller encodes stays as it is."""
+        if self._encoding is not None:
+            self._encoding.set_rate(rate)
 
     async def run(self, schedule: Schedule) -> None:
         """Send all frames. Unless the source is live, each is sent at its time in ``schedule``.
@@ -180,28 +201,40 @@ class AudioPublisher:
 class VideoPublisher:
     """Sends one source of pictures. ``send`` takes the frame, whose timestamp is at 90 kHz.
 
-    Layers that nobody wants are left out. What follows such a pause begins with a keyframe.
+    Layers that nobody wants, or that the way up does not carry, are left out. What follows such a pause begins with a
+    keyframe. While ``is_behind`` returns True, no picture is encoded: those before still wait to be sent.
     """
 
     def __init__(
-        self, source: VideoSource | EncodedVideoSource, send: Callable[[EncodedVideo], None], pool: Executor
+        self,
+        source: VideoSource | EncodedVideoSource,
+        send: Callable[[EncodedVideo], None],
+        pool: Executor,
+        is_behind: Callable[[], bool] = lambda: False,
     ) -> None:
         self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
         """Whether frames come at their own times."""
         self.left_out = 0
         """Pictures that were not encoded because they were too late."""
+        self.held_back = 0
+        """Pictures that were not encoded because others still waited to be sent."""
+        self._is_behind = is_behind
         self._source = source
         self._send = send
         self._first: int | None = None
-        self._wanted: tuple[int, ...] = (ALL_TEMPORAL,)
-        """The highest temporal layer that is wanted of each spatial one; -1: none."""
+        self._asked: tuple[int, ...] = (ALL_TEMPORAL,)
+        """The highest temporal layer that others want of each spatial one; -1: none."""
+        self._wanted: tuple[int, ...] = self._asked
+        """The same of what is sent."""
+        self._bitrates: tuple[int, ...] = ()
+        """Bits per second of each spatial layer, 0 where the way up does not carry it; empty: nobody said so."""
         self._lacking: set[int] = set()
         """Spatial layers of which something was left out: the next that is sent is a keyframe."""
         self._schedule: Schedule | None = None
         self._encoder: LayeredEncoder | None = None
         if isinstance(source, VideoSource):
             self._encoder = LayeredEncoder(source)
-            self._wanted *= len(self._encoder.layers)
+            self._asked = self._wanted = self._asked * len(self._encoder.layers)
             self._intake = PictureIntake(source.frame_rate, live=self.live)
             if source.begin is not None:
                 self._first = round(source.begin * VIDEO_CLOCK)
@@ -210,18 +243,32 @@ class VideoPublisher:
 
     def want_layers(self, layers: tuple[int, ...]) -> None:
         """Send these layers from now on: the highest temporal layer of each spatial one, -1 for none."""
-        before, self._wanted = self._wanted, layers
+        self._asked = layers
+        self._choose()
+
+    def set_rate(self, rate: PictureRate) -> None:
+        """Encode at these bitrates from the next picture on."""
+        self._bitrates = rate.bitrates
         if self._encoder is not None:
-            self._encoder.want(layers)
-        for layer, (old, new) in enumerate(zip(before, layers, strict=True)):
-            if old < 0 <= new:
-                self.want_keyframe(layer)
+            self._encoder.set_bitrates(rate.bitrates)
+            self._choose()
 
     def begin_again(self) -> None:
         """Send all layers from now on, each from a keyframe on: nobody has had anything yet."""
+        self._bitrates = ()
         self.want_layers((ALL_TEMPORAL,) * len(self._wanted))
         for layer in range(len(self._wanted)):
             self.want_keyframe(layer)
+
+    def _choose(self) -> None:
+        bitrates = self._bitrates or (1,) * len(self._asked)
+        before = self._wanted
+        self._wanted = tuple(asked if bits else -1 for asked, bits in zip(self._asked, bitrates, strict=True))
+        if self._encoder is not None:
+            self._encoder.want(self._wanted)
+        for layer, (old, new) in enumerate(zip(before, self._wanted, strict=True)):
+            if old < 0 <= new:
+                self.want_keyframe(layer)
 
     def want_keyframe(self, layer: int) -> None:
         """Make the next picture of a spatial layer a keyframe, or ask the caller for one."""
@@ -259,6 +306,9 @@ class VideoPublisher:
         timestamp = round((picture.pts or 0) * (picture.time_base or Fraction(1, VIDEO_CLOCK)) * VIDEO_CLOCK)
         if self._schedule is not None and self._schedule.too_late(self.media_time(timestamp), time.monotonic()):
             self.left_out += 1
+            return []
+        if self._is_behind():
+            self.held_back += 1
             return []
         return self._encoder.encode(picture, timestamp)
 

@@ -9,9 +9,15 @@ import av
 from tcclient.sources import EncodedVideo, VideoSource
 from tcclient.video.codec import VideoEncoder, VideoError
 from tcclient.video.framing import frame_picture
+from tcproto.packet import VIDEO_CLOCK
+from tcproto.serial import difference
 
 ALL_TEMPORAL = 7
 """The highest temporal layer that there can be: all are wanted."""
+LEAST_BITRATE = 20_000
+"""Bits per second that an encoder gets at least."""
+LEAST_TIME = VIDEO_CLOCK
+"""Ticks from one encoder of a layer to the next, if that has a higher rate: each begins with a keyframe."""
 
 
 class LayeredEncoder:
@@ -29,10 +35,17 @@ class LayeredEncoder:
         self._keyframes: set[int] = set()
         """Layers of which a keyframe is needed."""
         self._encoders: dict[int, VideoEncoder] = {}
+        self._bitrates = tuple(layer.bitrate for layer in self.layers)
+        self._opened_at: dict[int, int] = {}
+        """Timestamp of the first picture of each encoder."""
 
     def want(self, layers: tuple[int, ...]) -> None:
         """Encode these layers from the next picture on: the highest temporal layer of each spatial one, -1 for none."""
         self._wanted = layers
+
+    def set_bitrates(self, bitrates: tuple[int, ...]) -> None:
+        """Encode the layers at so many bits per second from the next picture on; 0 where it is not wanted anyway."""
+        self._bitrates = bitrates
 
     def want_keyframe(self, layer: int) -> None:
         """Make the next picture of a layer a keyframe."""
@@ -52,7 +65,8 @@ class LayeredEncoder:
             picture = self._scaled(picture, layer)
             keyframe = layer in self._keyframes
             self._keyframes.discard(layer)
-            data, is_key, _, temporal = self._encoder(layer).encode(picture, timestamp=timestamp, keyframe=keyframe)
+            encoder = self._encoder(layer, timestamp)
+            data, is_key, _, temporal = encoder.encode(picture, timestamp=timestamp, keyframe=keyframe)
             if temporal <= wanted[layer]:
                 frames.append(EncodedVideo(data, is_key, timestamp, temporal, layer, discardable=temporal > 0))
         return frames[::-1]
@@ -63,18 +77,24 @@ class LayeredEncoder:
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(f"cannot scale a picture: {error}") from error
 
-    def _encoder(self, layer: int) -> VideoEncoder:
+    def _encoder(self, layer: int, timestamp: int) -> VideoEncoder:
+        """Return the encoder of a layer: at its bitrate, or a new one, which begins with a keyframe."""
+        bitrate = max(LEAST_BITRATE, self._bitrates[layer])
         encoder = self._encoders.get(layer)
-        if encoder is None:
-            source, (width, height, bitrate) = self._source, self.layers[layer]
-            pixels = sum(smaller.width * smaller.height for smaller in self.layers[:layer])
-            encoder = self._encoders[layer] = VideoEncoder(
-                source.codec,
-                width,
-                height,
-                source.frame_rate,
-                bitrate,
-                temporal_layers=2 if layer == 0 < len(self.layers) - 1 and source.codec == "vp8" else 1,
-                beside=pixels * Fraction(source.frame_rate),
-            )
+        if encoder is not None:
+            is_new = difference(timestamp, self._opened_at[layer]) < LEAST_TIME
+            if encoder.set_bitrate(bitrate) or (is_new and bitrate > encoder.bitrate):
+                return encoder
+        source, (width, height, _) = self._source, self.layers[layer]
+        pixels = sum(smaller.width * smaller.height for smaller in self.layers[:layer])
+        self._opened_at[layer] = timestamp
+        encoder = self._encoders[layer] = VideoEncoder(
+            source.codec,
+            width,
+            height,
+            source.frame_rate,
+            bitrate,
+            temporal_layers=2 if layer == 0 < len(self.layers) - 1 and source.codec == "vp8" else 1,
+            beside=pixels * Fraction(source.frame_rate),
+        )
         return encoder

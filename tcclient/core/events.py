@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.membership.roster_entry import RosterEntry
+from tcclient.core.rate.allocation import Rate
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Caps, ChatScope, Limits, PublicationInfo, Quality, Role, RoomInfo, Source
 
@@ -289,7 +290,16 @@ class LayersWanted:
     """The highest temporal layer that anybody wants of each spatial layer; -1: nobody wants any."""
 
 
-PublicationEvent = Published | PublishFailed | HoldChanged | KeyframeRequested | LayersWanted
+@dataclass(frozen=True, slots=True)
+class RateChanged:
+    """Our publication has to be encoded in another way from now on, since the way up carries more or less."""
+
+    number: int
+    rate: Rate
+    """``SoundRate`` or ``PictureRate``."""
+
+
+PublicationEvent = Published | PublishFailed | HoldChanged | KeyframeRequested | LayersWanted | RateChanged
 """What is told of our publications, by ``number``, besides that they are ready."""
 
 
@@ -420,6 +430,7 @@ Event = (
     | HoldChanged
     | KeyframeRequested
     | LayersWanted
+    | RateChanged
     | RequestDone
     | RequestFailed
     | PathChanged

@@ -34,6 +34,9 @@ from tcclient.core.media.watchdog import SoundWatchdog
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.snapshots import SnapshotRequests
+from tcclient.core.rate.allocation import Demand
+from tcclient.core.rate.sharing import UplinkSharing
+from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
@@ -45,6 +48,8 @@ from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader, Header
 from tcproto.sender_key import Party
 
+MEDIA_TIME = 1.0
+"""Seconds after a frame for which the way up is measured: without media it tells little."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
 
@@ -76,12 +81,20 @@ class Seat:
         self.egress = Egress(joined.media_id, joined.epoch, joined.up_key, drops)
         self.path = MediaPath(self.egress, joined.down_key, drops, ways)
         self.uplink = StreamUplink(drops)
+        self.uplink_rate = UplinkRate(self.path.send, lambda: self.path.statistics.rtt, self.path.way is Way.UDP)
         self.opener = RoomDatagramOpener(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.opener.add_key(room_key)
         self.publications = Publications(
             self._sealing_key, self.egress, self._clock_changed, self._spoke, lambda: self.path.up_loss(), drops
         )
+        self.sharing = UplinkSharing(
+            self.uplink_rate,
+            self.publications,
+            self.egress,
+            lambda number, rate: emit(events.RateChanged(number, rate)),
+        )
+        self.path.take_report = self.sharing.receive
         self._own = Party(identity.device.public, identity.box.public)
         self.member_keys = MemberKeyTable(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
         own = identity.seat(joined.participant)
@@ -139,7 +152,9 @@ class Seat:
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
         self.connections = Connections(self.path, self.media, self.publications, self.room, control, emit)
-        self.watchdog = SoundWatchdog(self.path, self.media, self.room, self.subscription.again)
+        self.watchdog = SoundWatchdog(
+            self.path, self.media, self.room, self.feedback.give_up_copies, self.subscription.again
+        )
         self._control = control
         self._emit = emit
         self._path_told = events.PathChanged(self.path.state, self.path.way)
@@ -172,6 +187,8 @@ class Seat:
             ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
+            ("uplink", lambda: self.uplink_rate.next_deadline, self.uplink_rate.handle_timeout),
+            ("sharing", lambda: self.sharing.next_deadline, self.sharing.update),
             ("feedback", lambda: self.feedback.next_deadline, self.feedback.handle_timeout),
             ("repair", lambda: self.media.repair.next_deadline, self.media.repair.handle_timeout),
             ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
@@ -190,9 +207,10 @@ class Seat:
     def resumed(self, resumed: messages.Resumed, now: float) -> None:
         """Go on under the keys of a resumed session. Who stopped speaking meanwhile will not be told."""
         self.watchdog.forget_speakers()
-        same = resumed.media_id == self.path.media_id
-        use = self.path.rekey if same else self.path.move
-        use(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)
+        if resumed.media_id == self.path.media_id:
+            self.path.rekey(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)
+        else:
+            self._media_move(resumed, now)
 
     def handle_message(self, message: object, now: float) -> None:
         """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
@@ -210,6 +228,7 @@ class Seat:
         """Return the datagrams for UDP, once; those for the stream go to ``uplink``."""
         datagrams = self.egress.take(now)
         if self.path.way is Way.UDP:
+            self.uplink_rate.sent(datagrams, now - self.publications.sent_at < MEDIA_TIME, now)
             return datagrams
         self.uplink.put(datagrams, now)
         return self.egress.take_probe()
@@ -235,6 +254,8 @@ class Seat:
         for number in self.publications.take_ready():
             self._emit(events.PublicationReady(number))
         if self._path_has_changed:
+            if self.path.way is not self._path_told.way:
+                self._way_changed(now)
             self._path_told = events.PathChanged(self.path.state, self.path.way)
             if self._complete:
                 self.presence.path_changed(self.path.state, now)
@@ -293,17 +314,21 @@ class Seat:
         layers: int = 1,
         width: int = 0,
         height: int = 0,
+        demand: Demand | None = None,
     ) -> int:
         """Announce a publication, the first of which makes us a sender of keys; return its number.
+
+        With a ``demand`` it adapts to the way up, by ``RateChanged``; the caps of the server bound it too.
 
         ``Published`` or ``PublishFailed`` follows. Raises ``ValueError`` for a value out of range.
         """
         announced = self.publications.announce(kind, source, codec, muted, layers, width, height)
         self._control.request(announced)
-        self.publications.add(announced)
+        self.publications.add(announced, demand)
         if self.room.room.e2ee:
             self.keys.start(now)
             self.keys.announced(layers, now)
+        self.sharing.update(now)
         self.settle(now)
         return announced.number
 
@@ -425,8 +450,13 @@ class Seat:
     def _session_keys(self, message: messages.SessionKeys, now: float) -> None:
         self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
 
-    def _media_move(self, message: messages.MediaMove, now: float) -> None:
+    def _media_move(self, message: messages.MediaMove | messages.Resumed, now: float) -> None:
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
+        self._way_changed(now)
+
+    def _way_changed(self, now: float) -> None:
+        self.uplink_rate.restart(self.path.way is Way.UDP)
+        self.sharing.update(now)
 
     def _speakers(self, message: messages.Speakers, now: float) -> None:
         """Expect to hear those who begin to speak. Who speaks is not taken from the server, see ``Audible``."""
@@ -438,7 +468,7 @@ class Seat:
             self.path.send(item)
 
     def _subscription_changed(self, asked: messages.Subscribe) -> None:
-        self.media.wants_changed()
+        self.media.wants_changed(self.watchdog.subscription, asked)
         self.media.limits_voices = asked.voices > 0
         self.watchdog.subscription = asked
         chosen = any(choice.wanted for choice in asked.choices)
@@ -447,6 +477,7 @@ class Seat:
     def _interest(self, message: messages.Interest, now: float) -> None:
         for number, layers in self.publications.layers_wanted(message):
             self._emit(events.LayersWanted(number, layers))
+        self.sharing.update(now)
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:

@@ -70,6 +70,8 @@ class Session:
         self._shown = ShownTexts()
         self._timers = Timers()
         self._seat: Seat | None = None
+        self._farewell: list[bytes] = []
+        """Datagrams by which a seat is given up that is closed here."""
         self._sound_patience = AUDIO_PATIENCE
         self._resumption = Resumption(control)
         self._connect(control, settings.fingerprint, now)
@@ -155,7 +157,8 @@ class Session:
         """Return the datagrams for UDP, once, with a ping if one is due. Then ask ``stream_datagrams_to_send``."""
         if now >= self._timers.when("path"):
             self.handle_timeout(now)
-        return [] if self._seat is None else self._seat.datagrams_to_send(now)
+        farewell, self._farewell = self._farewell, []
+        return farewell if self._seat is None else self._seat.datagrams_to_send(now)
 
     def stream_datagrams_to_send(self, unsent: int, now: float) -> list[bytes]:
         """Return the datagrams for the stream, once, where ``unsent`` bytes of it have not left this machine."""
@@ -181,7 +184,12 @@ class Session:
             self._seat.settle(now)
 
     def close(self) -> None:
-        """End the session; the bytes of the farewell are in ``control_to_send``."""
+        """End the session; the farewell is in ``control_to_send``, and in ``datagrams_to_send`` if there is UDP.
+
+        A connection that is lost, or stands still, would tell nobody for up to 75 s that we have left.
+        """
+        if self._seat is not None and self._seat.path.way is Way.UDP:
+            self._farewell = self._seat.egress.farewell()
         if Phase.TRUSTED <= self.phase < Phase.DETACHED:
             self._control.close(ErrorCode.LEAVING)
         self._end(ErrorCode.LEAVING, "closed here", Action.STOP)

@@ -59,6 +59,9 @@ VP8_FAST = "-4"
 """``cpu-used`` of the mode "realtime" for more pixels. A negative value is fixed. With a positive one libvpx would
 choose from the time that it measures, which costs 2 dB at the beginning."""
 
+PACES: dict[Codec, tuple[float, float]] = {"vp8": (0.4, 4.0), "h264": (0.8, 1.25)}
+"""Least and greatest part of its rate at which an encoder is used: VP8 follows, H.264 stays at its own rate."""
+
 NO_KEYFRAMES = 1 << 30
 """Pictures from one keyframe to the next that an encoder may count: keyframes are placed by time and on demand."""
 
@@ -93,7 +96,7 @@ class EncodedFrame(NamedTuple):
 class VideoEncoder:
     """Encodes pictures of one size at one rate.
 
-    Another rate needs another encoder: libvpx and x264 ignore later changes. ``width`` and ``height`` are even and at
+    libvpx and x264 ignore later changes of the rate: see ``set_bitrate``. ``width`` and ``height`` are even and at
     least 16, ``fps`` is the nominal rate, ``bitrate`` is in bit/s. There is one thread: the workers of libvpx spin
     while they wait, and on a busy machine of 2 cores a picture takes 100 ms in place of 25 (measured). Raises
     ``VideoError`` for parameters that are not possible.
@@ -137,12 +140,30 @@ class VideoEncoder:
         except av.FFmpegError as error:
             raise VideoError(f"cannot open the {codec} encoder: {error.strerror}") from error
         self._context = context
+        self._codec = codec
+        self._pace = 1.0
+        """Ticks that pass for the rate control in a tick."""
         self._timestamp: int | None = None
         self._pts = 0
-        self._key_pts = 0
+        self._since_key_ticks = 0
+        """Ticks of media time since the last keyframe."""
         self._temporal_layers = temporal_layers
         self._since_key = 0
         """Pictures since the last keyframe, with which the pattern of temporal layers begins again."""
+
+    def set_bitrate(self, bitrate: int) -> bool:
+        """Encode at another rate from the next picture on; return False where that needs another encoder.
+
+        The rate control of libvpx divides its bits by the times of the pictures. So it is told that they are closer
+        together, or farther apart, than they are. What it may save up is counted in that time too, so it must not be
+        far from the real one. x264 goes by the number of pictures.
+        """
+        pace = bitrate / self.bitrate
+        slowest, fastest = PACES[self._codec]
+        if not slowest <= pace <= fastest:
+            return False
+        self._pace = pace if self._codec == "vp8" else 1.0
+        return True
 
     def encode(self, frame: av.VideoFrame, *, timestamp: int, keyframe: bool = False) -> EncodedFrame:
         """Encode a picture, scaled to the size of the encoder, with bars if its aspect is different.
@@ -154,9 +175,11 @@ class VideoEncoder:
         first = self._timestamp is None
         if self._timestamp is not None:
             step = difference(timestamp, self._timestamp)
-            self._pts += min(max(step, 1), MAX_STEP)
+            step = min(max(step, 1), MAX_STEP)
+            self._pts += max(1, round(step * self._pace))
+            self._since_key_ticks += step
         self._timestamp = timestamp
-        keyframe = keyframe or first or self._pts - self._key_pts >= MAX_KEYFRAME_INTERVAL
+        keyframe = keyframe or first or self._since_key_ticks >= MAX_KEYFRAME_INTERVAL
         try:
             picture = frame_picture(frame, self.width, self.height)
             before = picture.pts, picture.time_base, picture.pict_type
@@ -174,7 +197,7 @@ class VideoEncoder:
             raise VideoError(f"the encoder gave {len(packets)} packets for a picture")
         self._since_key += 1
         if packets[0].is_keyframe:
-            self._key_pts, self._since_key = self._pts, 0
+            self._since_key_ticks = self._since_key = 0
         temporal = self._since_key % self._temporal_layers
         return EncodedFrame(bytes(packets[0]), packets[0].is_keyframe, wrapped(timestamp), temporal)
 

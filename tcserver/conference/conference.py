@@ -60,7 +60,7 @@ class Conference:
         self._sessions = sessions = Sessions(context, connections, self._vacate, now)
         self._authenticator = Authenticator(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, policies, now)
-        self._reports = MediaReports(context, self._rooms)
+        self._reports = MediaReports(context, self._rooms, sessions.left)
         self._passwords = Passwords(context, sessions)
         services = Services(context, connections, sessions, self._authenticator, self._passwords, self._rooms)
         self._dispatcher = Dispatcher(services)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import assert_never
 
 from tcserver.conference.context import Context
 from tcserver.conference.effects import Where
+from tcserver.conference.login.session import Session
 from tcserver.conference.requests import publishing
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
@@ -19,6 +21,7 @@ from tcserver.media.interface import (
     RoomFailed,
     SealerRekeyDue,
     SealerTold,
+    SeatLeft,
     SeatOpened,
     SeatRekeyDue,
     SeatSilent,
@@ -29,11 +32,15 @@ from tcserver.media.interface import (
 
 
 class MediaReports:
-    """Takes the events of the media plane. Those about a seat or a room that is gone are ignored."""
+    """Takes the events of the media plane. Those about a seat or a room that is gone are ignored.
 
-    def __init__(self, context: Context, rooms: Rooms) -> None:
+    ``left`` takes that the client of a session has left.
+    """
+
+    def __init__(self, context: Context, rooms: Rooms, left: Callable[[Session, float], None]) -> None:
         self._context = context
         self._rooms = rooms
+        self._left = left
 
     def take(self, event: Event, now: float) -> None:
         """Take an event. If that fails, end the life of the room that the event is about, and of no other."""
@@ -60,7 +67,7 @@ class MediaReports:
             case SpeakersChanged():
                 if room := self._rooms.by_number(event.room):
                     room.speakers_changed(event.started, event.stopped, event.dominant, now)
-            case KeyframeAsked() | SeatSilent():
+            case KeyframeAsked() | SeatSilent() | SeatLeft():
                 if seat := self._context.seats.get(event.media_id):
                     self._take_of_seat(seat, event, now)
             case RoomFailed():
@@ -69,10 +76,12 @@ class MediaReports:
             case _:
                 self._take_of_no_room(event, now)
 
-    def _take_of_seat(self, seat: Seat, event: KeyframeAsked | SeatSilent, now: float) -> None:
+    def _take_of_seat(self, seat: Seat, event: KeyframeAsked | SeatSilent | SeatLeft, now: float) -> None:
         room = self._rooms.of(seat)
         if isinstance(event, SeatSilent):
             room.qualities.silent(seat, event.silent, now)
+        elif isinstance(event, SeatLeft):
+            self._left(seat.session, now)
         else:
             publishing.keyframe_asked(self._context, room, event, now)
 
@@ -96,7 +105,7 @@ class MediaReports:
         match event:
             case SealerRekeyDue() | SpeakersChanged() | RoomFailed():
                 return self._rooms.by_number(event.room)
-            case SeatOpened() | SealerTold() | SeatRekeyDue() | SeatSilent() | KeyframeAsked():
+            case SeatOpened() | SealerTold() | SeatRekeyDue() | SeatSilent() | SeatLeft() | KeyframeAsked():
                 seat = self._context.seats.get(event.media_id)
                 return None if seat is None else self._rooms.of(seat)
         return None

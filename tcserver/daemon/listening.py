@@ -9,8 +9,9 @@ from collections.abc import Callable
 from tcproto.datagram import DSCP_CONTROL
 from tcserver.media.udp.marking import mark
 
-LISTEN_BACKLOG = 1024
-"""Connections that may wait in the kernel: a flood of one second, or all clients after a restart."""
+LISTEN_BACKLOG = 4096
+"""Connections that may wait in the kernel: a flood of one second, or all clients after a restart. Linux takes no more
+by default (``net.core.somaxconn``). Where the queue is full, who comes next is heard after 1, 3 or 7 s."""
 ACCEPTS_PER_TURN = 8
 """Connections taken in one turn of the loop, at about 0.1 ms for each. asyncio would take the whole backlog."""
 PAUSE = 0.5

@@ -272,6 +272,13 @@ class SeatSilent:
 
 
 @dataclass(frozen=True, slots=True)
+class SeatLeft:
+    """The client of the seat has said by a datagram that it has left."""
+
+    media_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeatRekeyDue:
     """A seat's keys come near their limit of datagrams or age: new ones are due."""
 
@@ -344,6 +351,7 @@ Event = (
     | PathProven
     | PathLost
     | SeatSilent
+    | SeatLeft
     | SeatRekeyDue
     | SealerRekeyDue
     | SpeakersChanged

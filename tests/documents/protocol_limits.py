@@ -43,8 +43,8 @@ from tcserver.conference.login import authenticator, half_open
 from tcserver.conference.room import change_log, kicks, qualities, sealer, stream_ids
 from tcserver.conference.settings import Settings
 from tcserver.daemon.control_peer import MAX_BYTES_BEFORE_LOGIN
+from tcserver.media.forwarding import arrivals, repeats
 from tcserver.media.forwarding import path as server_path
-from tcserver.media.forwarding import repeats
 from tcserver.media.forwarding import seat as media_seat
 from tcserver.media.speakers import preroll
 
@@ -143,10 +143,8 @@ def _media() -> list[_Row]:
             f"{proof} s, then every {_seconds(client_proof.PROOF_INTERVALS[-1])}",
         ),
         ("the path counts as lost without a first answer after", _seconds(client_proof.PROOF_TIMEOUT)),
-        (
-            "ping while the client publishes or subscribes, or the path is lost, every",
-            _seconds(path.PING_INTERVAL_CALL),
-        ),
+        ("ping while the path is lost, every", _seconds(path.PING_INTERVAL_LOST)),
+        ("ping while the client publishes or subscribes, every", _seconds(path.PING_INTERVAL_CALL)),
         ("ping otherwise, every", _seconds(path.PING_INTERVAL_IDLE)),
         (
             "ping when nothing came for so long after a ping; then every",
@@ -166,6 +164,9 @@ def _media() -> list[_Row]:
         ("pings out of turn, for a datagram above the ceiling, at most every", _seconds(client_path.POSITION_INTERVAL)),
         ("a packet is sent again at most every", _seconds(feedback.REPEAT_INTERVAL)),
         ("requests for a packet, at most", _number(feedback.MAX_TRIES)),
+        ("arrivals are reported at most every", _seconds(feedback.LEAST_ARRIVAL_INTERVAL)),
+        ("arrivals are reported at least every", _seconds(feedback.MOST_ARRIVAL_INTERVAL)),
+        ("a request for arrival reports is good for", _seconds(arrivals.ASKED_FOR)),
         ("a receiver reports every", _seconds(feedback.REPORT_INTERVAL)),
     ]
 
@@ -257,7 +258,7 @@ def _caps(bitrate: int, packets: int) -> str:
 def _server() -> list[_Row]:
     default = _DEFAULT
     challenge, failed = default.challenge_delay, default.failed_login_delay
-    seat_caps, pings = media_seat.SEAT_CAPS, media_seat.ANSWERED_PINGS
+    seat_caps, pings, probes = media_seat.SEAT_CAPS, media_seat.ANSWERED_PINGS, media_seat.BANDWIDTH_PROBES
     asked = repeats.ASKED.packets_per_second
     return [
         (
@@ -298,6 +299,10 @@ def _server() -> list[_Row]:
         ),
         ("packets that a receiver may ask for again, per second; at once", "; ".join(2 * [_number(asked)])),
         ("what a receiver is sent again, at most", f"{_number(repeats.REPEATED.bitrate // 1000)} kbit/s"),
+        (
+            "bandwidth probes that a seat is sent; at once",
+            f"{_caps(probes.bitrate, probes.packets_per_second)}; those of a second",
+        ),
         ("pings of a seat that are answered; at once", f"{pings.packets_per_second} per second; as many more"),
         ("talkers that are forwarded in a room of more than eight", _number(default.rooms.loudest)),
     ]

@@ -1,6 +1,6 @@
 """Everybody sees how good everybody's connection is, and each is told what could be done about its own."""
 
-from tcclient.core import events
+from tcclient.core import Way, events
 from tcclient.core.media.quality import Advice
 from tcproto.messages import Kind, Quality, Source
 from tests.support.simulation.client import Client
@@ -48,3 +48,16 @@ def test_who_has_vanished_is_lost_to_the_others_and_back_when_it_is_heard_again(
     world.run(12 - took)
     ben.unblock()
     world.until(lambda: seen(ada, ben)[-1] is not Quality.LOST, limit=6)
+
+
+def test_who_only_listens_where_udp_is_blocked_is_not_told_of_a_poor_way_up(world: World) -> None:
+    """Half of what it sends are pings by UDP, to see whether that works again: their loss says nothing."""
+    (ada,) = world.room("ada")
+    ada.talk()
+    ben = world.client("ben", ways=(Way.UDP, Way.STREAM), muted=True)
+    ben.block()
+    world.run(120)
+    assert ben.way is Way.STREAM
+    assert Quality.POOR not in seen(ada, ben)
+    assert seen(ada, ben)[-1] is Quality.EXCELLENT
+    assert not ben.told(events.ConnectionAdvice)

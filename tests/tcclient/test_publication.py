@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,12 @@ import numpy as np
 import pytest
 
 from tcclient.audio.gate import GateMode
+from tcclient.core import Drop
 from tcclient.core import events as core
+from tcclient.core.media.egress import Egress
+from tcclient.core.media.publications import Publications
+from tcclient.core.rate.sharing import UplinkSharing
+from tcclient.core.rate.uplink import UplinkRate
 from tcclient.errors import MediaFileError, NoReply, RequestRefused, SourceError
 from tcclient.publication import Publication, SentStatistics, begin_together, described
 from tcclient.sources import AnySource, AudioSource, EncodedAudioSource, VideoSource
@@ -26,6 +32,13 @@ class Seat:
         self.connection: Any = None
         self.muted: list[tuple[int, bool]] = []
         self.ended: list[int] = []
+        drops: Counter[Drop] = Counter()
+        self.egress = Egress(1, 0, bytes(32), drops)
+        publications = Publications(
+            lambda publication: None, self.egress, lambda now, started: None, lambda header, now: None, drops
+        )
+        uplink = UplinkRate(lambda item: None, lambda: None)
+        self.sharing = UplinkSharing(uplink, publications, self.egress, lambda number, rate: None)
 
     def set_muted(self, number: int, muted: bool) -> None:
         if self.gone:

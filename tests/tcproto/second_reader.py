@@ -405,6 +405,11 @@ def read_bandwidth_probe_request(value: bytes) -> Any:
     return dict(zip(("number", "datagrams", "size"), struct.unpack(">HBH", value), strict=True))
 
 
+def read_arrival_request(value: bytes) -> dict[str, Any]:
+    (ms,) = struct.unpack(">H", value)
+    return {"ms": ms}
+
+
 ITEM_READERS = {
     5: read_copies,
     16: read_ping,
@@ -417,6 +422,7 @@ ITEM_READERS = {
     26: read_retransmission_request,
     27: read_resend_request,
     28: read_bandwidth_probe_request,
+    32: read_arrival_request,
 }
 
 

@@ -17,10 +17,12 @@ from tcproto.feedback import (
     NotSent,
     Reception,
     RetransmissionRequest,
+    pack_arrival_request,
     pack_heads,
     pack_receiver_report,
     pack_resend_request,
     parse_arrival_report,
+    parse_arrival_request,
     parse_heads,
     parse_not_sent,
     parse_receiver_report,
@@ -52,6 +54,8 @@ CASES: list[Case] = [
         ),
         "000100000000 08 0000000a 7f00 00 01 02 fe ff00ff fffffe",
     ),
+    (pack_arrival_request, parse_arrival_request, 0.1, "0064"),
+    (pack_arrival_request, parse_arrival_request, 65.535, "ffff"),
     (pack_receiver_report, parse_receiver_report, [], ""),
     (
         pack_receiver_report,
@@ -83,6 +87,7 @@ CASES: list[Case] = [
 ]
 PARSERS = [
     parse_arrival_report,
+    parse_arrival_request,
     parse_receiver_report,
     parse_heads,
     parse_not_sent,

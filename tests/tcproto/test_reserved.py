@@ -29,8 +29,7 @@ NAMED: dict[str, set[str]] = {
     "errors.ErrorCode.ROOM_EXISTS": {"tcproto/errors.py"},  # has its text
     "datagram.Kind.RELAY": {"tcserver/media/relay/wire.py"},  # between the media processes of one server
     "datagram.ItemType.KEYFRAME_REQUEST": {"tcserver/media/plane/plane.py"},  # taken for the message
-    "feedback.ArrivalReport": {"tcproto/feedback.py"},  # made by their parsers
-    "feedback.Head": {"tcproto/feedback.py"},
+    "feedback.Head": {"tcproto/feedback.py"},  # made by their parsers
     "feedback.NotSent": {"tcproto/feedback.py"},
 }
 # In use on the wire, though none of the two programs here calls or reads it.
@@ -146,7 +145,7 @@ def test_what_the_tables_call_reserved_is_listed() -> None:
     table = render()["reserved"]
     lines = [line for name, made in render().items() if name != "reserved" for line in made.splitlines()]
     marked = [line.split("|") for line in lines if line.startswith("|") and "Reserved" in line]
-    assert len(marked) > 10
+    assert len(marked) > 5
     for _, first, second, *_ in marked:
         name = second.strip() if first.strip().isdigit() or first.strip().startswith("0x") else first.strip()
         assert name.strip("`") in table

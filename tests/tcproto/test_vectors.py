@@ -171,6 +171,8 @@ class TestTcprotoReads:
         parsed = ITEM_PARSERS[vector["type"]](unhex(vector["value"]))
         if vector["name"] == "heads":
             parsed = dict(zip(("sealer", "heads"), parsed, strict=True))
+        if vector["name"] == "arrival_request":
+            parsed = {"ms": round(1000 * parsed)}
         assert plain(parsed) == vector["fields"]
 
     @named(FILES["datagrams"]["datagrams"])
@@ -190,6 +192,7 @@ ITEM_PARSERS: dict[int, Any] = {
     datagram.ItemType.PONG: path.parse_pong,
     datagram.ItemType.POSITIONS: path.parse_positions,
     datagram.ItemType.COPIES: copies.parse_copies,
+    datagram.ItemType.ARRIVAL_REQUEST: feedback.parse_arrival_request,
     datagram.ItemType.ARRIVAL_REPORT: feedback.parse_arrival_report,
     datagram.ItemType.RECEIVER_REPORT: feedback.parse_receiver_report,
     datagram.ItemType.HEADS: feedback.parse_heads,

@@ -25,6 +25,7 @@ def cases() -> list[tuple[ItemType, Any, bytes]]:
         (ItemType.PONG, pong, pong.pack()),
         (ItemType.POSITIONS, positions, path.pack_positions(positions)),
         (ItemType.COPIES, COPIES, copies.pack_copies(COPIES)),
+        (ItemType.ARRIVAL_REQUEST, {"ms": 100}, feedback.pack_arrival_request(0.1)),
         (ItemType.ARRIVAL_REPORT, arrivals, arrivals.pack()),
         (ItemType.RECEIVER_REPORT, receptions, feedback.pack_receiver_report(receptions)),
         (ItemType.HEADS, {"sealer": SEALER, "heads": HEADS}, feedback.pack_heads(SEALER, HEADS)),

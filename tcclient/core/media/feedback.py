@@ -13,6 +13,9 @@ from tcproto.serial import wrapped
 
 HURRY = 0.1
 """Seconds after a loss in which the choice is made again."""
+BARRED, MAX_BARRED = 60.0, 960.0
+"""Seconds without copies after nothing came with them, as where a tunnel takes small datagrams only; twice as many
+after each further time."""
 MAX_REPORTED = 40
 """Series in one report, so that it fits a datagram; those of sound, and more than a room forwards."""
 MAX_JITTER = 0xFFFF
@@ -46,6 +49,8 @@ class Feedback:
         self._series = series
         self._send = send
         self._choose = choose
+        self._barred = BARRED
+        self._barred_until = float("-inf")
         self._reported: dict[tuple[int, Series], int] = {}
         """Packets of each series that had come when it was reported last."""
 
@@ -54,12 +59,18 @@ class Feedback:
         if not self.redundant:
             self.next_deadline = min(self.next_deadline, now + HURRY)
 
+    def give_up_copies(self, now: float) -> None:
+        """Nothing comes: perhaps datagrams with copies are too long for the way. Do without for a while."""
+        if self.redundant:
+            self.redundant, self._barred_until = False, now + self._barred
+            self._barred = min(2 * self._barred, MAX_BARRED)
+
     def handle_timeout(self, now: float) -> None:
         """Choose the variant again, and report."""
         self.next_deadline = now + REPORT_INTERVAL
         loss, packets = self._loss()
         wanted = loss >= (COPIES_UNTIL if self.redundant else COPIES_FROM) and not self._by_requests(not self.redundant)
-        if wanted != self.redundant and (packets >= ENOUGH or not wanted):
+        if wanted != self.redundant and (not wanted or (packets >= ENOUGH and now >= self._barred_until)):
             self.redundant = wanted
             if not self._choose():
                 self.redundant = not wanted  # next time

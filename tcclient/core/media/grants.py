@@ -36,7 +36,7 @@ class Grants:
         if isinstance(reply, Error):
             self.forget(number, now)
             self._emit(events.PublishFailed(number, reply.code, reply.text))
-        elif not self._publications.accepted(number, reply.stream, now):
+        elif not self._publications.accepted(number, reply.stream, reply.caps, now):
             self.withdraw(number, now)
             self._emit(events.PublishFailed(number, ErrorCode.INTERNAL, "the server gave a stream id again too soon"))
         else:

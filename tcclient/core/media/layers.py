@@ -7,6 +7,7 @@ downwards the higher layer is given up, since the line cannot bear it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -25,6 +26,9 @@ STALLED = 3.0
 """Seconds without a picture of the shown layer after which any lower one is welcome: its publisher sends less now."""
 ASK_AGAIN = 0.5
 """Seconds until it is asked again what could not be asked for."""
+MOST_ASKS, ASKS_SPAN = 4, 2.0
+"""How often something else is asked for in so many seconds at most: senders that change their layers all the time must
+not make all receivers ask all the time."""
 
 
 def height_of(info: PublicationInfo, layer: int) -> int:
@@ -111,6 +115,8 @@ class LayerChoices:
         self._ask = ask
         self._now = 0.0
         self._ask_at = NEVER
+        self._asks = deque((-ASKS_SPAN,) * MOST_ASKS, MOST_ASKS)
+        """When it was asked last."""
         self._seen: frozenset[int] = frozenset()
         """Streams with several layers that were there when something was asked for last."""
         self._streams: dict[int, _Stream] = {}
@@ -183,7 +189,11 @@ class LayerChoices:
 
     def _ask_again(self, now: float) -> None:
         self._now = now
-        if not self._ask():
+        if now < self._asks[0] + ASKS_SPAN:
+            self._ask_at = self._asks[0] + ASKS_SPAN
+        elif self._ask():
+            self._asks.append(now)
+        else:
             self._ask_at = now + ASK_AGAIN
 
     def _layered(self) -> Iterator[PublicationInfo]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
@@ -62,6 +62,8 @@ class MediaPath:
         self.on_call = True
         self.needs_large = False
         """Whether pictures are sent or wanted."""
+        self.take_report: Callable[[bytes, float], None] = lambda value, now: None
+        """Takes an arrival report, with ``now``; raises ``ValueError`` where it is malformed."""
         self._drops = drops
         self._egress = egress
         self._down = {egress.epoch: _DownKey(down_key)}
@@ -77,6 +79,8 @@ class MediaPath:
         self._large = LargeProof()
         """Of UDP as it is now."""
         self._probation = Probation()
+        self._probes: deque[int] = deque(maxlen=MAX_UNANSWERED)
+        """Counters of pings by the way that is not in use. Their loss says nothing about the one that is."""
         self._covered = (egress.epoch, 0, 0)
         """Epoch, highest counter and count of the pong before, which give the loss since."""
 
@@ -112,6 +116,7 @@ class MediaPath:
         self.forget(now)
         self._down[epoch] = _DownKey(down_key)
         self.media_id = media_id
+        self._probes.clear()
         self._egress.rekey(media_id, epoch, up_key)
 
     def forget(self, now: float) -> None:
@@ -179,6 +184,9 @@ class MediaPath:
             self._egress.send(Item(ItemType.PONG, pong.pack()))
         elif type_ == ItemType.RESEND_REQUEST:
             self._egress.resend(parse_resend_request(value))
+        elif type_ == ItemType.ARRIVAL_REPORT:
+            if way is Way.UDP and self.way is Way.UDP:
+                self.take_report(value, now)
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
                 raise ValueError("path challenge of a wrong length")
@@ -202,7 +210,7 @@ class MediaPath:
                 self.doubt(now)
         if now >= self._probation.next_deadline:
             self._ping(Way.UDP, now, self._probation.is_doubted)
-            self._probation.pinged(now)
+            self._probation.pinged(self.state is PathState.LOST, now)
 
     def ask_position(self, now: float) -> None:
         """Ping out of turn for the positions beside the pong, unless that was just done. A lost one counts as nothing.
@@ -224,6 +232,7 @@ class MediaPath:
         if way is self.way:
             self._egress.send(*items)
         else:
+            self._probes.append(self._egress.counter)
             self._egress.probe(*items)
 
     def _ping_item(self, now: float) -> Item:
@@ -255,7 +264,8 @@ class MediaPath:
         sent = pong.highest - highest
         arrived = wrapped(pong.received - received)
         if epoch == self._egress.epoch and 0 <= arrived <= sent:
-            self.statistics.up_counted(sent, sent - arrived, now)
+            sent -= sum(highest < counter <= pong.highest for counter in self._probes)
+            self.statistics.up_counted(sent, max(0, sent - arrived), now)
         self.statistics.ping_arrived(
             pong.time, pong.received_at, ping.epoch == self._egress.epoch and pong.highest > ping.counter
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcclient.core.timers import NEVER
-from tcproto.path import CHALLENGE_LIFETIME, PING_INTERVAL_CALL
+from tcproto.path import CHALLENGE_LIFETIME, PING_INTERVAL_CALL, PING_INTERVAL_LOST
 
 STEADY = 3.0
 """Seconds in which each ping by UDP is answered, until UDP is used again: one that comes and goes is left alone."""
@@ -16,7 +16,10 @@ RELAPSE = 60.0
 
 
 class Probation:
-    """Pings by UDP each second. A missing pong begins the count of steady seconds again."""
+    """Pings by UDP each second, and more often while the stream is lost too.
+
+    A missing pong begins the count of steady seconds again.
+    """
 
     def __init__(self) -> None:
         self.next_deadline = NEVER
@@ -40,12 +43,12 @@ class Probation:
         self._answered_since, self._waits_for_pong, self._challenge = None, False, b""
         self.next_deadline = now + PING_INTERVAL_CALL
 
-    def pinged(self, now: float) -> None:
-        """Take note of a ping."""
+    def pinged(self, is_alone: bool, now: float) -> None:
+        """Take note of a ping. ``is_alone`` says whether the way in use is lost, and so UDP the only hope."""
         if self._waits_for_pong:
             self._answered_since = None
         self._waits_for_pong = True
-        self.next_deadline = now + PING_INTERVAL_CALL
+        self.next_deadline = now + (PING_INTERVAL_LOST if is_alone else PING_INTERVAL_CALL)
 
     def answered(self, now: float) -> bool:
         """Take note of a pong; return whether UDP is steady."""

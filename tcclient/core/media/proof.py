@@ -5,10 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
+from tcclient.core.timers import NEVER
 from tcproto.path import (
     PATH_SILENCE,
     PING_INTERVAL_CALL,
     PING_INTERVAL_IDLE,
+    PING_INTERVAL_LOST,
     PING_INTERVAL_SILENT,
     PING_PATIENCE,
     SPEECH_PATIENCE,
@@ -52,9 +54,10 @@ class Patience(NamedTuple):
 
 PATIENT = Patience(PROOF_TIMEOUT, PATH_SILENCE, needs_answers=False)
 """For a way without another beside it: to give it up gains nothing."""
-IMPATIENT = Patience(1.0, 1.5, needs_answers=True)
-"""For UDP where the stream is there: sound stops for 3 s at most, with the second until the next ping and the round
-trips that prove the stream. Room datagrams show only that the way down works; a pong needs both."""
+IMPATIENT = Patience(0.8, 1.5, needs_answers=True)
+"""For UDP where the stream is there. Where UDP is blocked, sound begins within 2 s from the start of the connection.
+Later it stops for 3 s at most, with the second until the next ping and the round trips that prove the stream. Room
+datagrams show only that the way down works; a pong needs both."""
 
 
 LARGE_TRIES = 6
@@ -102,7 +105,8 @@ class Proof:
         self._ping_at = now
         """When the next ping is due, unless speech is missed before."""
         self._patience = patience
-        self._started_at: float | None = None
+        self._prove_by = NEVER
+        """When a way that was never answered counts as lost."""
         self._pings = 0
         self._pinged_at = 0.0
         self._silent_since: float | None = None
@@ -122,19 +126,19 @@ class Proof:
 
     def expire(self, rtt: float | None, now: float) -> None:
         """Notice that the way is lost; to be called before a ping that is due. ``rtt`` is in seconds, if known."""
-        if self._started_at is None:
-            self._started_at = now
         self._rtt = rtt or 0.0
         silent = 0.0 if self._silent_since is None else now - self._silent_since
         limit = self._patience.silence + (self._rtt if self._patience.needs_answers else 0.0)
         if (self.state is PathState.OK and silent >= limit) or (
-            self.state is PathState.UNKNOWN and now >= self._started_at + self._patience.proof
+            self.state is PathState.UNKNOWN and now >= self._prove_by
         ):
             self.state = PathState.LOST
 
     def pinged(self, on_call: bool, now: float) -> None:
         """Take note of a ping. ``on_call`` says whether anything is published or subscribed."""
         self._on_call = on_call
+        if not self._pings:
+            self._prove_by = now + self._patience.proof
         self._pings += 1
         self._pinged_at = now
         if self._silent_since is None:
@@ -142,6 +146,8 @@ class Proof:
         if self._speech and now >= self._heard_at + SPEECH_PATIENCE:
             self._speech, self._missed = False, True
         self._ping_at = now + self._interval()
+        if self.state is PathState.UNKNOWN and now < self._prove_by:
+            self._ping_at = min(self._ping_at, self._prove_by)
 
     def expect(self, speech: bool) -> None:
         """Take note of whether speech goes on, so that its next datagram comes within ``SPEECH_PATIENCE``."""
@@ -172,7 +178,7 @@ class Proof:
         if self.state is PathState.UNKNOWN:
             return PROOF_INTERVALS[min(self._pings, len(PROOF_INTERVALS)) - 1]
         if self.state is PathState.LOST:
-            return PING_INTERVAL_CALL
+            return PING_INTERVAL_LOST
         if self._silent_since is None:
             return PING_INTERVAL_CALL if self._on_call else PING_INTERVAL_IDLE
         if self._missed:

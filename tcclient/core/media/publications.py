@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from tcclient.core.drops import Drop
 from tcclient.core.keys.own_key import SealingKey
@@ -11,10 +12,11 @@ from tcclient.core.media.copies import OwnCopies
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.keyframes import KeyframeRequests
 from tcclient.core.membership.roster import publication_id
+from tcclient.core.rate.allocation import Demand, PictureDemand
 from tcproto.beacon import ClockMapping
 from tcproto.datagram import KEY_OVERLAP
 from tcproto.keyring import PublicationId
-from tcproto.messages import Interest, KeyframeRequest, Kind, PublicationInfo, Publish, Source
+from tcproto.messages import Caps, Interest, KeyframeRequest, Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
     AUDIO_CLOCK,
     AUDIO_HEADER_SIZE,
@@ -52,8 +54,10 @@ NOT_WANTED = -1
 class Publication:
     """One publication of ours; ``stream`` is None until the server has accepted it."""
 
-    def __init__(self, info: Publish) -> None:
+    def __init__(self, info: Publish, demand: Demand | None) -> None:
         self.number = info.number
+        self.demand = demand
+        """What it sends where there is room; None: it does not adapt."""
         self.kind = info.kind
         self.codec = info.codec
         self.layers = info.layers
@@ -106,6 +110,8 @@ class Publications:
         """When each publication ended, by its stream."""
         self.keyframes = KeyframeRequests()
         """What others need."""
+        self.sent_at = float("-inf")
+        """When a frame was sent last."""
 
     def announce(
         self, kind: Kind, source: Source, codec: str, muted: bool, layers: int, width: int, height: int
@@ -113,10 +119,10 @@ class Publications:
         """Return the request that announces a publication under the next number."""
         return Publish(self._last_number + 1, kind, source, codec, muted, layers, width, height)
 
-    def add(self, announced: Publish) -> None:
-        """Note that a publication was announced; its number is spent."""
+    def add(self, announced: Publish, demand: Demand | None = None) -> None:
+        """Note that a publication was announced; its number is spent. With a demand it adapts to the way up."""
         self._last_number = announced.number
-        self.live[announced.number] = Publication(announced)
+        self.live[announced.number] = Publication(announced, demand)
 
     def is_ours(self, info: PublicationInfo) -> bool:
         """Return whether we announced a publication that the roster shows as ours.
@@ -136,8 +142,8 @@ class Publications:
         if publication is not None and publication.stream is not None:
             self._over[publication.stream] = now
 
-    def accepted(self, number: int, stream: int, now: float) -> bool:
-        """Note the stream of a publication.
+    def accepted(self, number: int, stream: int, caps: Caps, now: float) -> bool:
+        """Note the stream of a publication, and what the server accepts of it.
 
         Return False if the stream is in use, or ended less than ``KEY_OVERLAP`` ago. No honest server assigns it again
         so soon.
@@ -148,6 +154,8 @@ class Publications:
         publication = self.live.get(number)
         if publication is not None:
             publication.stream = stream
+            if publication.demand is not None:
+                publication.demand = replace(publication.demand, caps=caps)
         return True
 
     def by_stream(self, stream: int) -> Publication | None:
@@ -161,16 +169,25 @@ class Publications:
             self.keyframes.ask(publication.number, request.spatial, now)
 
     def layers_wanted(self, interest: Interest) -> list[tuple[int, tuple[int, ...]]]:
-        """Return which layers of our publications are wanted, as ``LayersWanted`` has it; others are ignored."""
+        """Note which layers of our publications are wanted, and return it as ``LayersWanted`` has it.
+
+        Others are ignored.
+        """
         wanted: dict[int, dict[int, int]] = {}
         for layer in interest.layers:
             temporal = layer.max_temporal if layer.wanted else NOT_WANTED
             wanted.setdefault(layer.stream, {})[layer.spatial] = temporal
-        return [
-            (publication.number, tuple(layers.get(spatial, NOT_WANTED) for spatial in range(publication.layers)))
-            for stream, layers in wanted.items()
-            if (publication := self.by_stream(stream)) is not None and publication.kind is Kind.VIDEO
-        ]
+        told: list[tuple[int, tuple[int, ...]]] = []
+        for stream, layers in wanted.items():
+            publication = self.by_stream(stream)
+            if publication is None or publication.kind is not Kind.VIDEO:
+                continue
+            highest = tuple(layers.get(spatial, NOT_WANTED) for spatial in range(publication.layers))
+            told.append((publication.number, highest))
+            if isinstance(publication.demand, PictureDemand):
+                each = tuple(temporal != NOT_WANTED for temporal in highest)
+                publication.demand = replace(publication.demand, wanted=each)
+        return told
 
     def first_sequences(self) -> tuple[FirstSequence, ...]:
         """Return the lowest sequence numbers that a receiver of a key box has to accept; 0 where none was used."""
@@ -287,7 +304,7 @@ class Publications:
         )
         for i, piece in enumerate(pieces):
             packet = seal_packet(header._replace(sequence=header.sequence + i, packet_index=i), piece, key.key, step)
-            self._egress.send_packet(packet)
+            self._egress.send_picture(packet)
         publication.sequences[spatial] += count
         publication.frames[spatial] = wrapped(frame_id + 1, FRAME_ID_BITS)
         if temporal == 0:
@@ -301,6 +318,7 @@ class Publications:
             publication.interrupted.add(spatial)
 
     def _tick(self, publication: Publication, timestamp: int, captured_at: float, now: float) -> None:
+        self.sent_at = now
         before, captured = publication.clock, max(0, int(captured_at * 1e6))
         publication.clock = (timestamp, captured)
         if before is None or _moved(before, publication.clock, publication.kind):

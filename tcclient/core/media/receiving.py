@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from tcclient.core.downlink.arrivals import OVERHEAD, Arrivals, Layer
@@ -33,6 +34,7 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import PublicationId
+from tcproto.messages import Subscribe
 from tcproto.packet import AudioHeader, Header, PacketType, Series, VideoHeader, parse_series
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
@@ -154,11 +156,13 @@ class MediaReceiver:
         """Count what was lost until now no more for ``loss``: a full queue lost it, and copies would be worse."""
         self._random_loss = LossMeter(self._expected, max(0, self._expected - self._received) + self._repaired)
 
-    def wants_changed(self) -> None:
-        """Something else is wanted from now on: what was forwarded of a series meanwhile was not for us."""
-        self.repair.stop()
-        for counts in self._series.values():
-            counts.restart()
+    def wants_changed(self, before: Subscribe, after: Subscribe) -> None:
+        """Other things are wanted than before: what was forwarded of their series meanwhile was not for us."""
+        streams = _changed_streams(before, after, self._room.streams)
+        self.repair.stop(streams)
+        for (_, stream, _), counts in self._series.items():
+            if stream in streams:
+                counts.restart()
 
     def streams_changed(self, now: float) -> None:
         """Drop the counts of streams that have ended or changed, and deliver the packets that waited for new ones.
@@ -426,6 +430,13 @@ class MediaReceiver:
             first = sender.claims.sequence < 0
             sender.claims.sequence = sequence
             self.beacons.append((sender, beacon, first))
+
+
+def _changed_streams(before: Subscribe, after: Subscribe, streams: Iterable[int]) -> set[int]:
+    """Return which of the streams are wanted otherwise than before: all, where not only choices differ."""
+    if replace(before, generation=0, choices=()) != replace(after, generation=0, choices=()):
+        return set(streams)
+    return {choice.stream for choice in set(before.choices) ^ set(after.choices)}
 
 
 def _layer(header: Header) -> Layer:

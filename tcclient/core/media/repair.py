@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from tcclient.core.timers import NEVER
@@ -145,9 +145,9 @@ class Repair:
         self._count = sum(map(len, self._missing.values()))
         self._copied = {key: missing for key, missing in self._copied.items() if key[0][1] in kept}
 
-    def stop(self) -> None:
-        """Ask for nothing of what is missing any more. Answers to what was asked for may still come."""
-        for slot, missing in list(self._missing.items()):
+    def stop(self, streams: Container[int]) -> None:
+        """Ask for nothing that is missing of these any more. Answers to what was asked for may still come."""
+        for slot, missing in [(slot, missing) for slot, missing in self._missing.items() if slot[1] in streams]:
             for forward, packet in list(missing.items()):
                 if packet.tries:
                     packet.due = packet.until

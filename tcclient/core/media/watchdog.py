@@ -20,18 +20,24 @@ MAX_REPAIRS = 2
 class SoundWatchdog:
     """Waits for sound of those who speak by the word of the server, as far as it is subscribed to.
 
-    A repair gives UDP up for a while where there is a stream, and asks for the same subscriptions again.
-    ``subscribe_again`` does the latter. Pings have tried the path long before that.
+    A repair gives UDP up for a while where there is a stream, and copies of earlier packets, which make datagrams long.
+    Then it asks for the same subscriptions again; ``subscribe_again`` does that. Pings have tried the path long before.
     """
 
     def __init__(
-        self, path: MediaPath, media: MediaReceiver, room: RoomState, subscribe_again: Callable[[], object]
+        self,
+        path: MediaPath,
+        media: MediaReceiver,
+        room: RoomState,
+        give_up_copies: Callable[[float], None],
+        subscribe_again: Callable[[], object],
     ) -> None:
         self.subscription = Subscribe(0, ())
         """What is wanted now."""
         self._path = path
         self._media = media
         self._room = room
+        self._give_up_copies = give_up_copies
         self._subscribe_again = subscribe_again
         self._speakers: set[int] = set()
         self._waits_since = NEVER
@@ -67,6 +73,7 @@ class SoundWatchdog:
         elif self._repairs < MAX_REPAIRS:
             self._waits_since, self._repairs = now, self._repairs + 1
             self._path.doubt(now)
+            self._give_up_copies(now)
             self._subscribe_again()
         else:
             self._waits_since = now

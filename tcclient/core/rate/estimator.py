@@ -140,6 +140,12 @@ class RateEstimator:
         """Take ``count`` packets that were not in time; with a negative count, those that came late after all."""
         self._arrivals.missed(count)
 
+    def show(self, rate: float) -> None:
+        """Take what was seen in another way: the way carries so many bits per second, as long as nothing waits."""
+        if not self.is_congested and not self._rivals.are_there and self._arrivals.queue <= LEAST_TARGET:
+            self._rate = min(self.most, max(self._rate, rate))
+            self.bitrate = max(self.bitrate, self._rate)
+
     def restart(self) -> None:
         """Begin again: the way is another one."""
         self.bitrate = self._start
@@ -171,7 +177,7 @@ class RateEstimator:
         else:
             steered = self._steered(now, rate, step, self._signal - before, excess)
             rate = min(rate, steered) if now - self._pause_from < PAUSE + RATE_SPAN else steered
-        self._rate = min(self.most, max(LEAST, rate))
+        self._rate = max(LEAST, min(self.most, rate))
         self._pause(now, wait)
 
     def _due(self, at: float) -> None:

@@ -21,6 +21,8 @@ FREE, FREE_FOR = 0.02, 2.0
 """Seconds of waiting below which, for so many seconds, the other flow is gone."""
 DECREASE, INCREASE = 0.7, 0.53
 """Share that is left after a loss, and packets more in each round trip: as fair to TCP as 0.5 and 1 (RFC 8312, 5.2)."""
+LEAST_ROUND_TRIP = 1e-4
+"""Seconds; clocks may tell no difference where it is less."""
 SEGMENT = 12e3
 """Bits of a packet of TCP."""
 FASTEST = 0.5
@@ -82,7 +84,7 @@ class Rivals:
 
     def share(self, now: float, wait: float, rate: float, step: float, round_trip: float, lost: bool) -> float:
         """Return the rate beside the others: a little more, until something is lost."""
-        whole = round_trip + wait
+        whole = max(round_trip + wait, LEAST_ROUND_TRIP)
         self._peak = max(self._peak, wait)
         if (lost or wait < FALL * self._peak) and now - self._cut_at > whole:
             self._peak, self._cut_at = wait, now

@@ -131,6 +131,8 @@ class Session:
     """Why its last seat was taken away: a client that lost its connection may not have read it."""
     is_changing_password: bool = False
     """Whether a password of this session is being written. That change of the account does not end the session."""
+    has_left: bool = False
+    """Whether its client has said by a datagram that it has left."""
     parting: str = ""
     """Why the session has ended, where no code says it."""
     texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)

@@ -21,7 +21,7 @@ from tcserver.media.forwarding.stream import MediaStream, Series
 from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
 from tcserver.media.speakers.local import LocalSelection
 from tcserver.media.speakers.preroll import Held
-from tcserver.media.speakers.selection import SpeakerSelection
+from tcserver.media.speakers.selection import Ranked, SpeakerSelection
 
 # Costs half as much as the constructor of the named tuple.
 _tuple = tuple.__new__
@@ -54,7 +54,7 @@ class MediaRoom:
         self.paths_version = 0
         """Goes up when a path is proven, moved or lost."""
         self._counters = counters
-        self._ranking: tuple[int, ...] = ()
+        self._ranking: tuple[Ranked, ...] = ()
         """As the streams know it."""
         # An audience lives as long as a series uses it.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
@@ -94,6 +94,12 @@ class MediaRoom:
         if stream is not None and stream.redundancy is not None:
             stream.redundancy.need(media_id, copies)
 
+    def open_stream(self, seat: MediaSeat, stream: MediaStream) -> None:
+        """Let a seat send a stream, which is behind all that are ranked until it is ranked itself."""
+        seat.streams[stream.ident] = self.streams[stream.ident] = stream
+        stream.rank_behind(tuple(place.seat for place in self._ranking))
+        seat.follow_streams()
+
     def close_stream(self, stream: MediaStream) -> None:
         """Forget a stream."""
         stream.flush_counters(self._counters)
@@ -128,9 +134,10 @@ class MediaRoom:
         if ranking is self._ranking:
             return
         self._ranking = ranking
-        ranks = {stream: rank for rank, stream in enumerate(ranking)}
+        seats = tuple(place.seat for place in ranking)
+        ranks = {place.stream: rank for rank, place in enumerate(ranking)}
         for stream in self.streams.values():
-            stream.take_rank(ranks.get(stream.ident, len(ranking)))
+            stream.rank_behind(seats[: ranks.get(stream.ident)])
 
     def begin(
         self, stream: MediaStream, receivers: Iterable[Receiver], replays: Replays, now: float

@@ -27,6 +27,7 @@ from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.secretbox import unbox
 from tcproto.serial import clock_us, wrapped
 from tcproto.transit import TransitClock
+from tcserver.media.forwarding.arrivals import ArrivalLog
 from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
@@ -160,9 +161,11 @@ class MediaSeat:
         "_probes",
         "_reported",
         "account",
+        "arrivals",
         "cap",
         "clock",
         "down",
+        "has_left",
         "loss",
         "media_id",
         "opened_at",
@@ -203,10 +206,14 @@ class MediaSeat:
         self._previous_until = now
         self._born = now
         self._reported = False
+        self.has_left = False
+        """Whether its client has said that it has left."""
         self.loss: ReportedLoss | None = None
         """What it loses of what it is sent; None: it has never reported."""
         self.repeats: Repeats | None = None
         """What it was sent again; None: it has never asked for anything."""
+        self.arrivals: ArrivalLog | None = None
+        """When its datagrams arrived; None: it has never asked."""
         self._asks = RateCap(KEYFRAME_ASKS, now)
         self._pings = RateCap(ANSWERED_PINGS, now)
         self._probes = RateCap(BANDWIDTH_PROBES, now)
@@ -216,6 +223,12 @@ class MediaSeat:
     def may_ask(self, now: float) -> bool:
         """Return whether a request for a keyframe of a stream that is not known here is passed on."""
         return self._asks.take(0, now)
+
+    def ask_arrivals(self, interval: float, now: float) -> None:
+        """Log arrivals from now on, and report them every ``interval`` seconds."""
+        if self.arrivals is None:
+            self.arrivals = ArrivalLog()
+        self.arrivals.ask(interval, now)
 
     def may_ping(self, now: float) -> bool:
         """Return whether a ping is answered."""

@@ -107,6 +107,7 @@ class MediaStream:
     """A stream of a seat."""
 
     __slots__ = (
+        "_ahead",
         "_began",
         "_cap",
         "_class",
@@ -126,7 +127,6 @@ class MediaStream:
         "plain",
         "preroll",
         "publisher",
-        "rank",
         "received",
         "receivers",
         "redundancy",
@@ -154,8 +154,8 @@ class MediaStream:
         self.forwarded = 0
         """Packets that went to at least one receiver since then, counted once for each variant."""
         self.preroll = Preroll()
-        self.rank = 0
-        """Place in the ranking of speakers. It is for receivers that want fewer than that."""
+        self._ahead: tuple[int, ...] = ()
+        """Media ids of those who are before it in the ranking of speakers. It is for receivers that want more."""
         self.keyframes: dict[int, KeyframeLog] = {}
         """By spatial layer that was seen."""
         self.waiting: dict[int, set[int]] = {}
@@ -321,16 +321,16 @@ class MediaStream:
             if not len(self.redundancy):
                 self.redundancy = None
 
-    def take_rank(self, rank: int) -> None:
-        """Take a place in the ranking of speakers, which matters to receivers that do not want all of them."""
-        if rank != self.rank:
-            self.rank = rank
+    def rank_behind(self, seats: tuple[int, ...]) -> None:
+        """Take the place behind these seats (media ids, one for each stream) in the ranking of speakers."""
+        if seats != self._ahead:
+            self._ahead = seats
             if any(receiver.voices for receiver in self.receivers.values()):
                 self._forget_audiences()
 
     def is_for(self, receiver: Receiver) -> bool:
-        """Return whether a receiver gets a stream of this rank, if it wants it."""
-        return not receiver.voices or self.rank < receiver.voices
+        """Return whether a receiver gets a stream of this rank, if it wants it. Its own streams are not before it."""
+        return not receiver.voices or len(self._ahead) - self._ahead.count(receiver.media_id) < receiver.voices
 
     def ask_keyframe(self, media_id: int, now: float) -> bool:
         """Return whether the request of a receiver for a keyframe is to be passed on."""

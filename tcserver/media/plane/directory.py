@@ -189,12 +189,11 @@ class Directory:
 
     def _open_stream(self, command: OpenStream, now: float) -> None:
         seat = self.seats.get(command.media_id)
-        if seat is None or command.stream in self.rooms[seat.room].streams:
+        if seat is None or command.stream in (room := self.rooms[seat.room]).streams:
             return
         publisher = seat.media_id
         stream = MediaStream(command.stream, publisher, command.kind, command.caps, command.layers, command.muted, now)
-        seat.streams[command.stream] = self.rooms[seat.room].streams[command.stream] = stream
-        seat.follow_streams()
+        room.open_stream(seat, stream)
 
     def _mute_stream(self, command: MuteStream, now: float) -> None:
         found = self._find_stream(command.media_id, command.stream)

@@ -25,7 +25,16 @@ from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
-from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
+from tcserver.media.interface import (
+    STREAM_HOST,
+    Address,
+    Command,
+    Event,
+    KeyframeAsked,
+    PathProven,
+    RoomFailed,
+    SeatLeft,
+)
 from tcserver.media.plane.directory import STANDSTILL, Directory
 from tcserver.media.plane.repair import Repair
 from tcserver.media.plane.stats import LoadMeter
@@ -242,9 +251,8 @@ class MediaPlane:
         if not proven and not cap.take(size, now):
             raise Dropped(Drop.SEAT_RATE)
         self.counters.accepted += 1
-        if up.gap:
-            self._repair.miss(seat, now)
-            self.sooner = True
+        if up.gap or seat.arrivals is not None:
+            self._note_arrival(seat, up, counter, now)
         if address is path.address and plaintext and plaintext[0] == _ONLY_PACKET:
             path.heard_at = now
             self._take_packet(seat, plaintext[1:], now)
@@ -292,6 +300,10 @@ class MediaPlane:
             self._take_bandwidth_probe(seat, value, address, now)
         elif type_ == ItemType.KEYFRAME_REQUEST:
             self._take_keyframe_request(seat, value, now)
+        elif type_ == ItemType.LEAVING:
+            if not seat.has_left:  # it says so several times
+                seat.has_left = True
+                self._events.append(SeatLeft(seat.media_id))
         elif self._repair.take(seat, type_, value, now):
             self._replay(now)
 
@@ -390,6 +402,22 @@ class MediaPlane:
             receiver = stream.receivers[seat.media_id]
             self._events += room.send_keyframe(stream, receiver, value[2], self._replays, now)
             self._replay(now)
+
+    def _note_arrival(self, seat: MediaSeat, up: UpKey, counter: int, now: float) -> None:
+        """Note what is missing before a datagram, and tell the client of arrivals if it has asked and it is time.
+
+        A stream delays by itself, and loses nothing.
+        """
+        if up.gap:
+            self._repair.miss(seat, now)
+            self.sooner = True
+        log, address = seat.arrivals, seat.path.address
+        if log is None or up is not seat.up:  # under the key before, what is late would begin it anew
+            return
+        if seat.media_id in self.suppressed.media_ids or address is None or address.host == STREAM_HOST:
+            log.skip()
+        elif (report := log.arrive(up.epoch, counter, now)) is not None:
+            self._answer(seat, [Item(ItemType.ARRIVAL_REPORT, report.pack())], address)
 
     def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:
         ticket = self.tickets.get(ident)

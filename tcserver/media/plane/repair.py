@@ -7,7 +7,12 @@ from heapq import heappop, heappush
 
 from tcproto.copies import MAX_COPIES, copied_distances
 from tcproto.datagram import LARGE, Item, ItemType
-from tcproto.feedback import pack_resend_request, parse_receiver_report, parse_retransmission_request
+from tcproto.feedback import (
+    pack_resend_request,
+    parse_arrival_request,
+    parse_receiver_report,
+    parse_retransmission_request,
+)
 from tcproto.packet import AudioHeader, Header
 from tcserver.media.forwarding.drops import Counters, Drop
 from tcserver.media.forwarding.keyframes import Replays
@@ -117,7 +122,16 @@ class Repair:
             return True
         if type_ == ItemType.RECEIVER_REPORT:
             self._take_report(seat, value, now)
+        if type_ == ItemType.ARRIVAL_REQUEST:
+            self._take_arrival_request(seat, value, now)
         return False
+
+    def _take_arrival_request(self, seat: MediaSeat, value: bytes, now: float) -> None:
+        """Take a request to be told when datagrams arrive."""
+        try:
+            seat.ask_arrivals(parse_arrival_request(value), now)
+        except ValueError:
+            self._drop(Drop.ITEM)
 
     def _take_request(self, seat: MediaSeat, value: bytes, now: float) -> None:
         """Take a request of a seat."""

@@ -231,11 +231,11 @@ class Relay:
         room.speakers.take_levels(wire.parse_levels(data), now)
 
     def _take_holders(self, worker: int, number: int, data: bytes, now: float) -> None:
-        self._room(number).speakers.take_holders(frozenset(wire.parse_streams(data)))
+        self._room(number).speakers.take_holders(wire.parse_holders(data))
 
     def _take_ranking(self, worker: int, number: int, data: bytes, now: float) -> None:
         room = self._room(number)
-        room.speakers.take_ranking(wire.parse_streams(data))
+        room.speakers.take_ranking(wire.parse_ranking(data))
         room.follow_ranking()
 
     def _room(self, number: int) -> MediaRoom:

@@ -14,7 +14,7 @@ from struct import Struct, error
 from tcproto.datagram import COUNTER_SIZE, MIN_DATAGRAM, VERSION, Kind
 from tcproto.packet import Series, parse_series
 from tcproto.path import Position
-from tcserver.media.speakers.selection import Level, News
+from tcserver.media.speakers.selection import Level, News, Ranked
 
 MAX_RELAYED = 8192
 """Bytes of a message: an audience of twice as many as any room seats, or 409 levels."""
@@ -24,6 +24,7 @@ _FIRST = VERSION << 4 | Kind.RELAY
 _HEAD = Struct(">BBI")
 _IDENT = Struct(">I")
 _STREAM = Struct(">H")
+_RANKED = Struct(">HI")
 _LEVEL = Struct(">HIqIBB")
 _REPEAT = Struct(">IHB")
 _VOICE = 0x80
@@ -56,7 +57,7 @@ class Message(IntEnum):
     NEED = 8
     """To the worker of a sealer, of a seat that gets the redundant variant: media id (4), stream (2), copies (1)."""
     RANKING = 9
-    """From the home of a room: the streams of those who spoke last, the most important first (2 each)."""
+    """From the home of a room: streams (2) and media ids (4) of those who spoke last, the most important first."""
 
 
 def parse_head(data: bytes) -> tuple[int, int]:
@@ -108,9 +109,9 @@ def pack_news(room: int, news: News) -> list[bytes]:
         pack_levels(room, levels[at : at + LEVELS_IN_MESSAGE]) for at in range(0, len(levels), LEVELS_IN_MESSAGE)
     ]
     if holders is not None:
-        messages.append(pack_streams(Message.HOLDERS, room, holders))
+        messages.append(pack_holders(room, holders))
     if ranking is not None:
-        messages.append(pack_streams(Message.RANKING, room, ranking))
+        messages.append(pack_ranking(room, ranking))
     return messages
 
 
@@ -134,9 +135,14 @@ def parse_levels(data: bytes) -> list[Level]:
     ]
 
 
-def pack_streams(type_: Message, room: int, streams: Iterable[int]) -> bytes:
-    """Return a message that names streams: those that are forwarded, or the ranking."""
-    return pack_head(type_, room) + b"".join(map(_STREAM.pack, streams))
+def pack_holders(room: int, streams: Iterable[int]) -> bytes:
+    """Return a message that tells which streams are forwarded."""
+    return pack_head(Message.HOLDERS, room) + b"".join(map(_STREAM.pack, streams))
+
+
+def pack_ranking(room: int, ranking: Iterable[Ranked]) -> bytes:
+    """Return a message that tells the ranking."""
+    return pack_head(Message.RANKING, room) + b"".join(_RANKED.pack(*place) for place in ranking)
 
 
 def pack_repeat(room: int, media_id: int, series: Series, numbers: Iterable[int]) -> bytes:
@@ -182,9 +188,17 @@ def parse_need(data: bytes) -> tuple[int, int, int]:
     return media_id, stream, copies
 
 
-def parse_streams(data: bytes) -> tuple[int, ...]:
-    """Return the streams in their order; raises ``ValueError``."""
+def parse_holders(data: bytes) -> frozenset[int]:
+    """Return the streams; raises ``ValueError``."""
     try:
-        return tuple(stream for (stream,) in _STREAM.iter_unpack(data[HEAD_SIZE:]))
+        return frozenset(stream for (stream,) in _STREAM.iter_unpack(data[HEAD_SIZE:]))
     except error as wrong:
-        raise ValueError(f"no streams: {wrong}") from None
+        raise ValueError(f"no holders: {wrong}") from None
+
+
+def parse_ranking(data: bytes) -> tuple[Ranked, ...]:
+    """Return the ranking; raises ``ValueError``."""
+    try:
+        return tuple(Ranked(*place) for place in _RANKED.iter_unpack(data[HEAD_SIZE:]))
+    except error as wrong:
+        raise ValueError(f"no ranking: {wrong}") from None

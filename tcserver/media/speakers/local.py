@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterable
 
 from tcproto.messages.types import MAX_VOICES
@@ -10,7 +10,7 @@ from tcproto.packet import SPEECH_LEVEL
 from tcserver.media.interface import SpeakersChanged
 from tcserver.media.speakers.dominance import LEVEL_INTERVAL, LEVELS, MAX_LEVEL, Activity, dominant
 from tcserver.media.speakers.loudest import Loudest
-from tcserver.media.speakers.selection import Level, News, SpeakerSelection
+from tcserver.media.speakers.selection import Level, News, Ranked, SpeakerSelection
 
 DECISION_INTERVAL = 0.3
 """Seconds between decisions."""
@@ -33,9 +33,22 @@ _MAX_LOUD = 64
 class _Talk:
     """What is known of one audio stream."""
 
-    __slots__ = ("activity", "arrived", "candidate_until", "heard", "loud", "packets", "participant", "ranked_until")
+    __slots__ = (
+        "account",
+        "activity",
+        "arrived",
+        "candidate_until",
+        "heard",
+        "loud",
+        "packets",
+        "participant",
+        "ranked_until",
+        "seat",
+    )
 
-    def __init__(self, participant: int, now: float) -> None:
+    def __init__(self, seat: int, account: int, participant: int, now: float) -> None:
+        self.seat = seat
+        self.account = account
         self.participant = participant
         self.packets: list[tuple[int, int, float]] = []
         """Level, ms and arrival of the packets since the last decision; the next one takes them in."""
@@ -101,7 +114,7 @@ class LocalSelection(SpeakerSelection):
         self._dominant: int | None = None
         """Stream of the dominant speaker; None: nobody has spoken yet."""
         self._reported = 0
-        self._ranking: tuple[int, ...] = ()
+        self._ranking: tuple[Ranked, ...] = ()
         self._ranking_told = False
 
     @property
@@ -120,7 +133,7 @@ class LocalSelection(SpeakerSelection):
         return self._contest.holders
 
     @property
-    def ranking(self) -> tuple[int, ...]:
+    def ranking(self) -> tuple[Ranked, ...]:
         """Streams of those who spoke last, the most important first."""
         return self._ranking
 
@@ -142,11 +155,10 @@ class LocalSelection(SpeakerSelection):
         """Note the level (in -dBov) and voice flag of an audio packet; return whether the packet is forwarded."""
         talk = self._talks.get(stream)
         if talk is None:
-            talk = self._talks[stream] = _Talk(participant, now)
+            talk = self._talks[stream] = _Talk(seat, account, participant, now)
         talk.packets.append((level, duration_ms, now))
-        # A worker that knows of no contest yet reports levels without a seat.
         contest = self._contest
-        return not (contest.limit and seat) or contest.hear(stream, seat, account, level, voice, now)
+        return not contest.limit or contest.hear(stream, seat, account, level, voice, now)
 
     def forget(self, stream: int) -> None:
         """Forget a stream that was closed or muted: its speaker stops, and its place is free."""
@@ -177,12 +189,23 @@ class LocalSelection(SpeakerSelection):
         return SpeakersChanged(room, started, stopped, participant)
 
     def _rank(self, now: float) -> None:
-        """Put those who speak before the others, and the dominant speaker first; all others keep their order."""
+        """Put those who speak before the others, and the dominant speaker first; all others keep their order.
+
+        Of those who speak, further streams of an account are behind the first ones of all others. Otherwise an account
+        that has many could be all that anybody hears who wants few.
+        """
         talks = self._talks
-        before = [stream for stream in self._ranking if stream in talks]
+        before = [place.stream for place in self._ranking if place.stream in talks]
         new = sorted(talks.keys() - set(before), key=lambda stream: -talks[stream].ranked_until)
         order = sorted(before + new, key=lambda stream: (now >= talks[stream].ranked_until, stream != self._dominant))
-        ranking = tuple(order[:MAX_RANKED])
+        seen: Counter[int] = Counter()
+        grades: dict[int, int] = {}
+        for stream in order:
+            talk = talks[stream]
+            grades[stream] = len(order) if now >= talk.ranked_until else seen[talk.account]
+            seen[talk.account] += 1
+        order.sort(key=grades.__getitem__)
+        ranking = tuple(Ranked(stream, talks[stream].seat) for stream in order[:MAX_RANKED])
         if ranking != self._ranking:
             self._ranking, self._ranking_told = ranking, False
 
@@ -213,5 +236,5 @@ class LocalSelection(SpeakerSelection):
     def take_holders(self, streams: frozenset[int]) -> None:
         """Ignore it: the holders are decided here."""
 
-    def take_ranking(self, streams: tuple[int, ...]) -> None:
+    def take_ranking(self, ranking: tuple[Ranked, ...]) -> None:
         """Ignore it: the ranking is decided here."""

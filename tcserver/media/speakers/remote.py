@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterable
 
 from tcserver.media.interface import SpeakersChanged
-from tcserver.media.speakers.selection import Level, News, SpeakerSelection
+from tcserver.media.speakers.selection import Level, News, Ranked, SpeakerSelection
 
 SUMMARY_INTERVAL = 0.02
 """Seconds between two summaries: as long as one packet of sound lasts."""
@@ -25,7 +25,7 @@ class RemoteSelection(SpeakerSelection):
         self._holders: frozenset[int] = frozenset()
         self._levels: deque[Level] = deque(maxlen=MAX_LEVELS)
         """Since the last summary."""
-        self._ranking: tuple[int, ...] = ()
+        self._ranking: tuple[Ranked, ...] = ()
 
     @property
     def limit(self) -> int:
@@ -43,7 +43,7 @@ class RemoteSelection(SpeakerSelection):
         return tuple(self._holders)
 
     @property
-    def ranking(self) -> tuple[int, ...]:
+    def ranking(self) -> tuple[Ranked, ...]:
         """Streams of those who spoke last, the most important first, as far as the home has told."""
         return self._ranking
 
@@ -63,11 +63,8 @@ class RemoteSelection(SpeakerSelection):
         now: float,
     ) -> bool:
         """Note the level (in -dBov) and voice flag of an audio packet; return whether the packet is forwarded."""
-        if not self._limit:
-            self._levels.append(Level(stream, 0, 0, participant, level, duration_ms))
-            return True
         self._levels.append(Level(stream, seat, account, participant, level, duration_ms, voice))
-        return stream in self._holders or seat in self._always
+        return not self._limit or stream in self._holders or seat in self._always
 
     def forget(self, stream: int) -> None:
         """Tell the home that a stream was closed or muted: its speaker stops, and its place is free."""
@@ -103,7 +100,7 @@ class RemoteSelection(SpeakerSelection):
         """Follow the home: these streams hold a place."""
         self._holders = streams
 
-    def take_ranking(self, streams: tuple[int, ...]) -> None:
+    def take_ranking(self, ranking: tuple[Ranked, ...]) -> None:
         """Follow the home: this is the ranking."""
-        if streams != self._ranking:
-            self._ranking = streams
+        if ranking != self._ranking:
+            self._ranking = ranking

@@ -14,7 +14,7 @@ class Level(NamedTuple):
 
     stream: int
     seat: int
-    """Media id; 0 where no contest is on."""
+    """Media id."""
     account: int
     participant: int
     level: int
@@ -24,6 +24,14 @@ class Level(NamedTuple):
     voice: bool = False
 
 
+class Ranked(NamedTuple):
+    """A place in the ranking of those who spoke last."""
+
+    stream: int
+    seat: int
+    """Media id of the publisher, for which its own streams do not count."""
+
+
 class News(NamedTuple):
     """What one side of a speaker selection tells the other."""
 
@@ -31,7 +39,7 @@ class News(NamedTuple):
     """For the home: what was heard elsewhere."""
     holders: Collection[int] | None = None
     """From the home: the streams that hold a place; None: they have not changed."""
-    ranking: Sequence[int] | None = None
+    ranking: Sequence[Ranked] | None = None
     """From the home: as ``SpeakerSelection.ranking``; None: it has not changed."""
 
 
@@ -62,7 +70,7 @@ class SpeakerSelection(ABC):
 
     @property
     @abstractmethod
-    def ranking(self) -> tuple[int, ...]:
+    def ranking(self) -> tuple[Ranked, ...]:
         """Streams of those who spoke last, the most important first, for receivers that want few of them.
 
         It is the same object until it changes.
@@ -120,5 +128,5 @@ class SpeakerSelection(ABC):
         """Follow the home: these streams hold a place. A selection that decides itself ignores it."""
 
     @abstractmethod
-    def take_ranking(self, streams: tuple[int, ...]) -> None:
+    def take_ranking(self, ranking: tuple[Ranked, ...]) -> None:
         """Follow the home: this is the ranking. A selection that decides itself ignores it."""

@@ -106,6 +106,11 @@ class Pipe:
         self._outages = _Intervals(clock.now, self._next_outage)
         self._stalls = _Intervals(clock.now, self._next_stall)
 
+    @property
+    def wait(self) -> float:
+        """Seconds for which a datagram would wait for the rate now."""
+        return max(0.0, self._free_at - self._clock.now)
+
     def change(self, **fields: float | bool) -> None:
         """Change some conditions from now on."""
         self.conditions = replace(self.conditions, **fields)  # type: ignore[arg-type]

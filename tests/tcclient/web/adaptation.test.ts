@@ -3,10 +3,13 @@ import { test } from "node:test";
 
 import {
   BAD_SECONDS,
+  cameraLayers,
   DownlinkAdaptation,
   GOOD_SECONDS,
+  layerQualities,
   LEAST_BITRATE,
   MOST_BITRATE,
+  type PictureSecond,
   RETRY_PAUSED,
   START_BITRATE,
   UplinkAdaptation,
@@ -103,33 +106,75 @@ test("what the room allows is not exceeded, and loss on the way reduces", () => 
   assert.ok((adaptation.update(false, 0.2, 40)?.bitrate ?? 0) < 300_000);
 });
 
-test("pictures of others are halved when the way down loses them, and come back", () => {
+/** A second of a way down that carries `carried` bits per second of the `offered`, in packets of 10 kbit. */
+function second(offered: number, carried: number): PictureSecond {
+  const bits = Math.min(offered, carried);
+  return { received: bits / 10_000, lost: (offered - bits) / 10_000, bits };
+}
+
+test("what the way down does not carry is given up in a few seconds, and tried again later and later", () => {
   const adaptation = new DownlinkAdaptation();
-  const bad = (): boolean => adaptation.second(80, 20, Math.min(8, adaptation.allowed));
-  const good = (): boolean => adaptation.second(100, 0, Math.min(8, adaptation.allowed));
-  for (let n = 1; n < BAD_SECONDS; n++) assert.equal(bad(), false);
-  assert.equal(bad(), true);
-  assert.equal(adaptation.allowed, 4);
-  for (let n = 0; n < 3 * BAD_SECONDS; n++) bad();
-  assert.equal(adaptation.allowed, 0);
-  for (let n = 0; n < 200; n++) good();
-  assert.ok(adaptation.allowed >= 1);
-  for (let n = 0; n < 2_000; n++) good();
-  assert.equal(adaptation.allowed, Infinity);
+  const [each, all] = [100_000, 1_200_000];
+  const asked = (): number => Math.min(all, each * Math.floor(adaptation.budget / each));
+  const run = (carried: number, from: number, to: number): number[] => {
+    const changes = [];
+    for (let now = from; now < to; now++) {
+      const next = asked() === all ? Infinity : asked() + each;
+      if (adaptation.second(second(asked(), carried), true, next)) changes.push(now);
+    }
+    return changes;
+  };
+  const changes = run(240_000, 1, 400);
+  assert.equal(changes[0], BAD_SECONDS);
+  const waits = changes.map((at, i) => at - (changes[i - 1] ?? 0)).filter((wait) => wait >= GOOD_SECONDS);
+  assert.ok(waits.length >= 3 && (waits.at(-1) ?? 0) >= 4 * GOOD_SECONDS, `${changes}`);
+  assert.ok(asked() <= 300_000);
+  run(Infinity, 400, 800);
+  assert.deepEqual([asked(), adaptation.budget], [all, Infinity]);
 });
 
 test("a second in which no picture comes says nothing of the way down", () => {
   const adaptation = new DownlinkAdaptation();
-  for (let n = 0; n < BAD_SECONDS; n++) adaptation.second(80, 20, 4);
-  assert.equal(adaptation.allowed, 2);
-  for (let n = 0; n < 10 * GOOD_SECONDS; n++) assert.equal(adaptation.second(0, 0, 2), false);
-  assert.equal(adaptation.allowed, 2);
+  for (let n = 0; n < BAD_SECONDS; n++) adaptation.second(second(1_000_000, 500_000), true, Infinity);
+  assert.equal(adaptation.budget, 400_000);
+  for (let n = 0; n < 10 * GOOD_SECONDS; n++) assert.equal(adaptation.second(second(0, 0), true, 500_000), false);
+  assert.equal(adaptation.budget, 400_000);
 });
 
 test("a way down that is good holds nothing back", () => {
   const adaptation = new DownlinkAdaptation();
-  for (let n = 0; n < 10 * GOOD_SECONDS; n++) assert.equal(adaptation.second(500, 5, 4), false);
-  assert.equal(adaptation.allowed, Infinity);
+  for (let n = 0; n < 10 * GOOD_SECONDS; n++) {
+    assert.equal(adaptation.second({ received: 500, lost: 5, bits: 1e6 }, true, Infinity), false);
+  }
+  assert.equal(adaptation.budget, Infinity);
+});
+
+test("a camera is sent in sizes that are halves of each other", () => {
+  assert.deepEqual([1080, 720, 480, 360, 240].map(cameraLayers), [
+    [180, 360, 720],
+    [180, 360, 720],
+    [240, 480],
+    [180, 360],
+    [240],
+  ]);
+});
+
+test("only layers that are wanted, and for which the rate is enough, are sent", () => {
+  const heights = [180, 360, 720];
+  const sent = (bitrate: number, height: number, wanted: readonly boolean[]) =>
+    layerQualities({ bitrate, height, framesPerSecond: 25 }, heights, wanted).map(
+      (quality) => quality && [quality.height, quality.bitrate],
+    );
+  assert.deepEqual(sent(1_300_000, 720, [true, true, true]), [
+    [180, 100_000],
+    [360, 300_000],
+    [720, 900_000],
+  ]);
+  assert.deepEqual(sent(600_000, 360, [true, true, true]), [[180, 150_000], [360, 450_000], undefined]);
+  assert.deepEqual(sent(600_000, 360, [false, false, true]), [undefined, undefined, [360, 600_000]]);
+  assert.deepEqual(sent(1_500_000, 720, [true, false, false]), [[180, 200_000], undefined, undefined]);
+  assert.deepEqual(sent(100_000, 180, [false, true, true]), [undefined, [180, 100_000], undefined]);
+  assert.deepEqual(sent(1_500_000, 720, [false, false, false]), [undefined, undefined, undefined]);
 });
 
 test("a lost connection is tried again for ten minutes, a refusal is not", () => {

@@ -9,7 +9,7 @@ import {
   type PictureHeader,
 } from "../../../tcclient/web/src/media/assembly.js";
 import { ENOUGH, MAX_REQUEST_INTERVAL, References } from "../../../tcclient/web/src/media/references.js";
-import { Pace } from "../../../tcclient/web/src/media/video-codec.js";
+import { Pace } from "../../../tcclient/web/src/media/layer-encoder.js";
 import { seeded } from "./random.js";
 
 interface Packet {

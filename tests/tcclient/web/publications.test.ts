@@ -6,10 +6,11 @@ import { before, test } from "node:test";
 import { Drops } from "../../../tcclient/web/src/core/drops.js";
 import { BARE, type SealingKey } from "../../../tcclient/web/src/core/keys/own-key.js";
 import { Egress, PACED_BURST, PACED_INTERVAL } from "../../../tcclient/web/src/core/media/egress.js";
-import { MAX_AUDIO_PAYLOAD, Publications } from "../../../tcclient/web/src/core/media/publications.js";
+import { MAX_AUDIO_PAYLOAD, NOT_WANTED, Publications } from "../../../tcclient/web/src/core/media/publications.js";
 import { concat } from "../../../tcclient/web/src/protocol/bytes.js";
 import { openDatagram, parseItems } from "../../../tcclient/web/src/protocol/datagram.js";
 import { isVideo, MAX_PACKET, openPacket, parseHeader } from "../../../tcclient/web/src/protocol/packet.js";
+import { Interest } from "../../../tcclient/web/src/protocol/messages.js";
 import { ready } from "../../../tcclient/web/src/protocol/sodium.js";
 import { filled } from "./scripted-server.js";
 
@@ -175,4 +176,16 @@ test("a counter at its end sends nothing more", () => {
   publications.sendAudio(1, { payload: picture(60), timestamp: 0 }, 1);
   assert.deepEqual(egress.take(1), []);
   assert.deepEqual([...drops.counts], [["counter_spent", 1]]);
+});
+
+test("which layers others want is told of pictures of ours alone", () => {
+  const { publications } = published();
+  const layer = (stream: number, spatial: number, maxTemporal: number, wanted: boolean) => ({
+    stream,
+    spatial,
+    maxTemporal,
+    wanted,
+  });
+  const layers = [layer(40, 0, 0, true), layer(41, 1, 7, true), layer(41, 0, 0, false), layer(99, 0, 0, true)];
+  assert.deepEqual(publications.layersWanted(Interest.make({ layers })), [{ number: 2, layers: [NOT_WANTED, 7] }]);
 });

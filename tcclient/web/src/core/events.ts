@@ -253,6 +253,14 @@ export interface KeyframeRequested {
   readonly spatial: number;
 }
 
+/** Somebody wants other layers of our publication than before. */
+export interface LayersWanted {
+  readonly type: "layersWanted";
+  readonly number: number;
+  /** The highest temporal layer that anybody wants of each spatial layer; -1: nobody wants any. */
+  readonly layers: readonly number[];
+}
+
 /** A request was carried out. */
 export interface RequestDone {
   readonly type: "requestDone";
@@ -351,6 +359,7 @@ export type Event =
   | PublicationReady
   | PublishFailed
   | KeyframeRequested
+  | LayersWanted
   | RequestDone
   | RequestFailed
   | PathChanged

@@ -184,6 +184,7 @@ export class Seat extends RoomVerbs {
     else if (message.t === "keyframe_request") this.publications.keyframeNeeded(message.stream, message.spatial, now);
     else if (message.t === "chat_message") this.#texts.receive(message, now);
     else if (message.t === "mute_asked") this.#muteAsked(message);
+    else if (message.t === "interest") this.#interest(message);
     else if (message.t === "quality") this.#qualities(message);
   }
 
@@ -414,6 +415,12 @@ export class Seat extends RoomVerbs {
   #keyCame(member: MemberKeys, now: number): void {
     this.#presence.compare(member, now);
     this.media.release(member, now);
+  }
+
+  #interest(message: messages.Interest): void {
+    for (const wanted of this.publications.layersWanted(message)) {
+      this.#around.emit({ type: "layersWanted", ...wanted });
+    }
   }
 
   #muteAsked({ participant, source, muted }: messages.MuteAsked): void {

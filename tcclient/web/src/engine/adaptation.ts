@@ -3,7 +3,7 @@
 /** A quality of our camera. */
 export interface CameraQuality {
   /** Lines of the picture. */
-  readonly height: 180 | 360 | 720;
+  readonly height: number;
   readonly framesPerSecond: number;
   /** Bits per second. */
   readonly bitrate: number;
@@ -79,44 +79,129 @@ export class UplinkAdaptation {
   }
 }
 
+/** A size of the pictures of a camera, its weight where layers share the rate, and its most bits per second. */
+interface Size {
+  readonly lines: number;
+  readonly weight: number;
+  readonly most: number;
+}
+
+const SMALL: Size = { lines: 180, weight: 1, most: 200_000 };
+const MEDIUM: Size = { lines: 360, weight: 3, most: 700_000 };
+const LARGE: Size = { lines: 720, weight: 9, most: MOST_BITRATE };
+
+function sizeOf(lines: number): Size {
+  if (lines <= SMALL.lines) return SMALL;
+  return lines <= MEDIUM.lines ? MEDIUM : LARGE;
+}
+
+/** Return the lines of the spatial layers of a camera with `lines`, the smallest first: each has half of the next. */
+export function cameraLayers(lines: number): number[] {
+  const most = Math.min(lines, LARGE.lines);
+  if (most >= LARGE.lines) return [most / 4, most / 2, most];
+  return most >= MEDIUM.lines ? [most / 2, most] : [most];
+}
+
+/**
+ * Return the qualities of the spatial layers that have `heights` lines, the smallest first; undefined for those that are
+ * not sent.
+ *
+ * What is not wanted is not sent, and no layer that is too large for the rate: `quality` has the lines that it is enough
+ * for. The smallest wanted layer is sent in any case, then with fewer lines than it could have.
+ */
+export function layerQualities(
+  { height: most, framesPerSecond, bitrate }: CameraQuality,
+  heights: readonly number[],
+  wanted: readonly boolean[],
+): (CameraQuality | undefined)[] {
+  const lowest = wanted.indexOf(true);
+  const sent = heights.map((lines, layer) => {
+    const isSent = wanted[layer] === true && (layer === lowest || sizeOf(lines).lines <= most);
+    return isSent ? Math.min(lines, most) : undefined;
+  });
+  const weights = sent.reduce<number>((sum, lines) => sum + (lines === undefined ? 0 : sizeOf(lines).weight), 0);
+  return sent.map((height) => {
+    if (height === undefined) return undefined;
+    const { weight, most: mostBits } = sizeOf(height);
+    return { height, framesPerSecond, bitrate: Math.round(Math.min(mostBits, (bitrate * weight) / weights)) };
+  });
+}
+
 /** Of the packets of pictures, lost on the way down, that make a second a bad one. */
 export const BAD_LOSS = 0.05;
 /** Bad seconds in a row after which fewer pictures are received. */
-export const BAD_SECONDS = 3;
-/** Good seconds in a row after which one picture more is tried; twice as many after each attempt that failed. */
+export const BAD_SECONDS = 2;
+/** Good seconds in a row after which more is tried; twice as many after each attempt that failed. */
 export const GOOD_SECONDS = 10;
 const MOST_GOOD_SECONDS = 160;
+/** Of what came in bad seconds, that is used from then on: the rest lets the queue drain. */
+const USABLE = 0.8;
+/** Of what more would take, that the budget gets: bit rates vary. */
+const MARGIN = 1.05;
 
-/** Finds how many pictures of others the way down carries. */
+/** What came of pictures in a second, and what was lost of them on the way down. */
+export interface PictureSecond {
+  /** Packets. */
+  readonly received: number;
+  readonly lost: number;
+  /** Of what came. */
+  readonly bits: number;
+}
+
+/** Finds how many bits per second of pictures of others the way down carries. */
 export class DownlinkAdaptation {
-  /** Pictures that may be received; the page wants no more than it can show. */
-  allowed = Infinity;
-  private bad = 0;
+  /** Bits per second that may be asked for. */
+  budget = Infinity;
+  private bad: number[] = [];
   private good = 0;
   private patience = GOOD_SECONDS;
+  /** The budget before it was raised; undefined where that was long ago, or it was lowered since. */
+  private before: number | undefined;
+  private isSettling = false;
 
   /**
-   * Take one second: packets of pictures received and lost, and how many pictures are received; return whether
-   * `allowed` changed.
+   * Take one second. `expectsPictures`: some are asked for. `next`: the budget with which more would be; infinity where
+   * all that the page wants are asked for. Return whether `budget` changed.
    */
-  second(received: number, lost: number, pictures: number): boolean {
+  second({ received, lost, bits }: PictureSecond, expectsPictures: boolean, next: number): boolean {
     // Loss shows only when something comes: a second in which nothing does is neither good nor bad.
-    if (received === 0 && pictures > 0) return false;
+    if (received === 0 && expectsPictures) return false;
     const isBad = lost / (received + lost) > BAD_LOSS;
-    this.bad = isBad ? this.bad + 1 : 0;
-    this.good = isBad ? 0 : this.good + 1;
-    if (this.bad >= BAD_SECONDS && pictures > 0) {
-      if (this.allowed !== Infinity) this.patience = Math.min(2 * this.patience, MOST_GOOD_SECONDS);
-      this.allowed = Math.floor(Math.min(this.allowed, pictures) / 2);
-      this.bad = 0;
-      return true;
+    if (this.isSettling) {
+      // What was asked for before was still on its way.
+      this.isSettling = false;
+      return false;
     }
-    if (this.allowed !== Infinity && this.good >= this.patience) {
-      // As many as were wanted are received, and more could be: there is nothing to hold back any more.
-      this.allowed = pictures < this.allowed ? Infinity : this.allowed + 1;
+    if (isBad) {
       this.good = 0;
-      return true;
+      this.bad.push(bits);
+      return this.bad.length >= BAD_SECONDS && this.lower();
     }
-    return false;
+    this.bad = [];
+    this.good += 1;
+    if (this.before !== undefined && this.good >= GOOD_SECONDS) {
+      // The way down bears what was tried.
+      this.before = undefined;
+      this.patience = GOOD_SECONDS;
+    }
+    if (this.budget === Infinity || this.good < this.patience) return false;
+    this.good = 0;
+    this.before = this.budget;
+    this.budget = MARGIN * next;
+    return true;
+  }
+
+  private lower(): boolean {
+    const came = this.bad.reduce((sum, bits) => sum + bits, 0) / this.bad.length;
+    if (this.before === undefined) this.budget = Math.max(USABLE * Math.min(came, this.budget), LEAST_BITRATE);
+    else {
+      // What was tried is taken back, and tried again later.
+      this.budget = this.before;
+      this.patience = Math.min(2 * this.patience, MOST_GOOD_SECONDS);
+    }
+    this.before = undefined;
+    this.isSettling = true;
+    this.bad = [];
+    return true;
   }
 }

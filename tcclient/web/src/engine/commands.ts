@@ -18,6 +18,11 @@ import type {
 
 /** A source of pictures. */
 export type PictureSource = "camera" | "screen";
+/** Pixels of a picture. */
+export interface PictureSize {
+  readonly width: number;
+  readonly height: number;
+}
 /** A source of sound. */
 export type SoundSource = "microphone" | "screen_audio";
 /** What a person switches on and off. The sound of a screen comes and goes with it. */
@@ -60,7 +65,13 @@ export type Command =
   /** The port of the play-out processor. */
   | { readonly type: "playout"; readonly port: MessagePort }
   /** Publish, mute or unmute; before the entry, it is done after it. */
-  | { readonly type: "publish"; readonly media: OwnMedia | SoundSource; readonly on: boolean }
+  | {
+      readonly type: "publish";
+      readonly media: OwnMedia | SoundSource;
+      readonly on: boolean;
+      /** Of the pictures, as far as the browser tells. */
+      readonly size?: PictureSize;
+    }
   /** Pictures of ours come on this stream until it ends. */
   | { readonly type: "pictures"; readonly media: PictureSource; readonly frames: ReadableStream<VideoFrame> }
   /** A picture of ours, from browsers that have no stream of them. */

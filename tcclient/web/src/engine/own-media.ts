@@ -1,7 +1,7 @@
 /** Our own microphone, camera and screen on the page's thread: opened, captured for the worker, and shown. */
 
 import type { Sound } from "../media/sound.js";
-import type { Command, OwnMedia, PictureSource, Publishing } from "./commands.js";
+import type { Command, OwnMedia, PictureSize, PictureSource, Publishing } from "./commands.js";
 import { capturePictures, Device } from "./devices.js";
 import type { DeviceFault, Happening, Phase } from "./facts.js";
 import type { OwnSource } from "./meeting.js";
@@ -146,7 +146,7 @@ export class OwnMediaDesk {
   private publish(media: OwnMedia): void {
     const own = this.own[media];
     const { stream } = own.device;
-    this.owner.command({ type: "publish", media, on: own.wanted && stream !== undefined });
+    this.owner.command({ type: "publish", media, on: own.wanted && stream !== undefined, ...sizeOf(stream) });
     if (media === "screen") {
       const heard = stream !== undefined && stream.getAudioTracks().length > 0;
       this.owner.command({ type: "publish", media: "screen_audio", on: own.wanted && heard });
@@ -173,4 +173,10 @@ export class OwnMediaDesk {
   private isInside(): boolean {
     return this.owner.phase.name === "inside" || this.owner.phase.name === "returning";
   }
+}
+
+/** Return the size of the pictures of a stream, as far as the browser tells. */
+function sizeOf(stream: MediaStream | undefined): { readonly size?: PictureSize } {
+  const { width, height } = stream?.getVideoTracks()[0]?.getSettings() ?? {};
+  return width === undefined || height === undefined ? {} : { size: { width, height } };
 }

@@ -1,13 +1,21 @@
 /** Our microphone, camera and screen: published, encoded and sent. For the worker. */
 
 import type { Published } from "../core/events.js";
-import type { Seat } from "../core/session.js";
+import type { NewPublication, Seat } from "../core/session.js";
 import { OpusSender, SILENT_FRAME } from "../media/audio-codec.js";
 import type { CapturedSound } from "../media/sound-messages.js";
 import { audioLevel, MutedSpeech, VoiceDetector } from "../media/speech.js";
-import { type EncodedPicture, type PictureQuality, PictureSender } from "../media/video-codec.js";
-import { LEAST_BITRATE, MOST_BITRATE, START_BITRATE, UplinkAdaptation } from "./adaptation.js";
-import type { OwnMedia, PictureSource, Publishing, SoundSource } from "./commands.js";
+import { type EncoderAbilities, encoderAbilities, fit } from "../media/layer-encoder.js";
+import { type EncodedPicture, type LayerQualities, PictureSender } from "../media/picture-sender.js";
+import {
+  cameraLayers,
+  LEAST_BITRATE,
+  layerQualities,
+  MOST_BITRATE,
+  START_BITRATE,
+  UplinkAdaptation,
+} from "./adaptation.js";
+import type { OwnMedia, PictureSize, PictureSource, Publishing, SoundSource } from "./commands.js";
 import { monotonic } from "./connection.js";
 
 /** Seconds of a captured frame. */
@@ -22,6 +30,11 @@ const SCREEN = { height: 1080, framesPerSecond: 8 } as const;
 /** Of the rate for pictures, what the screen gets while both are sent: it is what people look at. */
 const SCREEN_SHARE = 0.7;
 
+/** Of a camera and a screen whose size the browser does not tell: pictures are never made larger. */
+const USUAL_SIZE: PictureSize = { width: 1280, height: 720 };
+/** The highest temporal layer that there can be: all are wanted. */
+const ALL_TEMPORAL = 7;
+
 type Media = OwnMedia | SoundSource;
 
 interface Publication {
@@ -30,6 +43,15 @@ interface Publication {
   ready: boolean;
   /** Another participant holds it muted. */
   held: boolean;
+}
+
+/** What is sent of a camera or a screen in its publication. */
+interface Pictures {
+  readonly sender: PictureSender;
+  /** Lines of the spatial layers, the smallest first. */
+  readonly heights: readonly number[];
+  /** The highest temporal layer that anybody wants of each spatial one; below 0: nobody wants any. */
+  wanted: readonly number[];
 }
 
 /** What the owner does with the session, and is told. */
@@ -82,7 +104,10 @@ export class PublishingDesk {
   private cameraHeight = 360;
   private cameraRate = 25;
   private readonly sounds: Readonly<Record<SoundSource, OpusSender<SoundNote>>>;
-  private readonly pictures: Readonly<Record<PictureSource, PictureSender>>;
+  /** Of the publications of pictures. */
+  private readonly pictures = new Map<PictureSource, Pictures>();
+  private readonly sizes = new Map<Media, PictureSize>();
+  private abilities: EncoderAbilities = { codec: "vp8", isTemporal: false };
 
   constructor(private readonly owner: PublishingOwner) {
     const sounds = (source: SoundSource, content: "voice" | "music"): OpusSender<SoundNote> =>
@@ -92,13 +117,7 @@ export class PublishingDesk {
         () => this.tell(source, "refused"),
       );
     this.sounds = { microphone: sounds("microphone", "voice"), screen_audio: sounds("screen_audio", "music") };
-    const sender = (source: PictureSource, content: "motion" | "text"): PictureSender =>
-      new PictureSender(
-        content,
-        (picture) => this.sendPicture(source, picture),
-        () => owner.publishing(source, "refused"),
-      );
-    this.pictures = { camera: sender("camera", "motion"), screen: sender("screen", "text") };
+    void encoderAbilities().then((abilities) => (this.abilities = abilities));
   }
 
   /** Whether a camera or a screen of ours is sent. */
@@ -106,8 +125,9 @@ export class PublishingDesk {
     return this.isSent("camera") || this.isSent("screen");
   }
 
-  /** Publish, mute or unmute. Before the entry, it is done after it. */
-  set(media: Media, on: boolean): void {
+  /** Publish, mute or unmute. Before the entry, it is done after it. `size` is that of the pictures. */
+  set(media: Media, on: boolean, size?: PictureSize): void {
+    if (size !== undefined) this.sizes.set(media, size);
     this.wanted.set(media, on);
     if (this.seat !== undefined) this.apply(this.seat, media);
     else this.tell(media, on ? "starting" : "off");
@@ -134,7 +154,8 @@ export class PublishingDesk {
   left(): void {
     this.seat = undefined;
     this.publications.clear();
-    for (const sender of [...Object.values(this.sounds), ...Object.values(this.pictures)]) sender.close();
+    for (const sender of Object.values(this.sounds)) sender.close();
+    for (const source of [...this.pictures.keys()]) this.endPictures(source);
   }
 
   published(event: Published): void {
@@ -147,7 +168,7 @@ export class PublishingDesk {
     const publication = media && this.publications.get(media);
     if (media === undefined || publication === undefined) return;
     publication.ready = true;
-    if (media === "camera" || media === "screen") this.pictures[media].wantKeyframe();
+    this.picturesOf(number)?.sender.wantKeyframes();
     this.tellState(media);
   }
 
@@ -156,18 +177,28 @@ export class PublishingDesk {
     const media = this.mediaOf(number);
     if (media === undefined) return;
     this.publications.delete(media);
+    if (media === "camera" || media === "screen") this.endPictures(media);
     this.wanted.delete(media);
     this.tell(media, "refused");
   }
 
-  keyframeRequested(number: number): void {
-    const media = this.mediaOf(number);
-    if (media === "camera" || media === "screen") this.pictures[media].wantKeyframe();
+  keyframeRequested(number: number, spatial: number): void {
+    this.picturesOf(number)?.sender.wantKeyframe(spatial);
+  }
+
+  /** Somebody wants other layers than before. What nobody wants is not encoded. */
+  layersWanted(number: number, layers: readonly number[]): void {
+    const pictures = this.picturesOf(number);
+    if (pictures === undefined) return;
+    pictures.wanted = layers;
+    layers.forEach((temporal, spatial) => {
+      if (temporal < 0) pictures.sender.stop(spatial);
+    });
   }
 
   /** Pictures of ours were dropped on this machine: those that follow them need a keyframe. */
   picturesDropped(): void {
-    for (const sender of Object.values(this.pictures)) sender.wantKeyframe();
+    for (const { sender } of this.pictures.values()) sender.wantKeyframes();
   }
 
   /** Take a frame of captured sound. */
@@ -196,10 +227,10 @@ export class PublishingDesk {
 
   /** Take a picture of the camera or the screen; it is closed here. `isFree` tells whether the way up takes it at once. */
   picture(source: PictureSource, frame: VideoFrame, isFree: boolean): void {
-    const quality = this.quality(source);
+    const pictures = this.pictures.get(source);
     // What waits in front of the socket would only be dropped there.
-    if (quality === undefined || !this.isSent(source) || !isFree) frame.close();
-    else this.pictures[source].encode(frame, quality, monotonic());
+    if (this.rate === undefined || pictures === undefined || !this.isSent(source) || !isFree) frame.close();
+    else pictures.sender.encode(frame, this.qualities(source, pictures, this.rate), monotonic());
   }
 
   /** Look at what the way up carries; call some times in a second. */
@@ -214,8 +245,9 @@ export class PublishingDesk {
     if ((before === undefined) !== (this.rate === undefined)) {
       for (const media of ["camera", "screen"] as const) if (this.publications.has(media)) this.tellState(media);
     }
-    const screen = this.quality("screen");
-    if (screen !== undefined && this.isSent("screen")) this.pictures.screen.tend(screen, monotonic());
+    const screen = this.pictures.get("screen");
+    if (this.rate === undefined || screen === undefined || !this.isSent("screen")) return;
+    screen.sender.tend(this.qualities("screen", screen, this.rate), monotonic());
   }
 
   private apply(seat: Seat, media: Media): void {
@@ -228,7 +260,7 @@ export class PublishingDesk {
       if (on) return;
       seat.unpublish(publication.number);
       this.publications.delete(media);
-      if (media === "screen") this.pictures.screen.close();
+      if (media === "screen") this.endPictures("screen");
       else this.sounds.screen_audio.close();
     } else if (on && publication.held) {
       this.wanted.set(media, false);
@@ -237,7 +269,7 @@ export class PublishingDesk {
     } else {
       if (!on && media === "microphone") this.endTalk(seat, publication);
       seat.setMuted(publication.number, !on);
-      if (media === "camera") this.pictures.camera.close();
+      if (media === "camera") this.pictures.get("camera")?.sender.close();
     }
     this.tellState(media);
     this.owner.pump();
@@ -247,9 +279,47 @@ export class PublishingDesk {
     const what =
       media === "microphone" || media === "screen_audio"
         ? ({ kind: "audio", source: media, codec: "opus" } as const)
-        : ({ kind: "video", source: media, codec: "vp8" } as const);
+        : this.beginPictures(media);
     const number = seat.publish(what, monotonic());
     this.publications.set(media, { number, ready: false, held: false });
+  }
+
+  /** Get ready to send pictures; return what is announced of them. */
+  private beginPictures(source: PictureSource): NewPublication {
+    const { width, height } = this.sizes.get(source) ?? USUAL_SIZE;
+    const isCamera = source === "camera";
+    // Hardware makes the letters of a screen less sharp, and there is one layer of it.
+    const codec = isCamera ? this.abilities.codec : "vp8";
+    const heights = isCamera ? cameraLayers(Math.min(width, height)) : [SCREEN.height];
+    const encoding = { codec, content: isCamera ? "motion" : "text", isTemporal: this.abilities.isTemporal } as const;
+    const sender = new PictureSender(
+      heights.length,
+      encoding,
+      (picture) => this.sendPicture(source, picture),
+      () => this.encodingFailed(source, codec),
+    );
+    this.endPictures(source);
+    this.pictures.set(source, { sender, heights, wanted: heights.map(() => ALL_TEMPORAL) });
+    const size = this.sizes.has(source) ? fit(width, height, heights.at(-1) ?? SCREEN.height) : {};
+    return { kind: "video", source, codec, layers: heights.length, ...size };
+  }
+
+  private endPictures(source: PictureSource): void {
+    this.pictures.get(source)?.sender.close();
+    this.pictures.delete(source);
+  }
+
+  /** The browser cannot encode. Hardware may fail where VP8 does not: publish again with that. */
+  private encodingFailed(source: PictureSource, codec: "vp8" | "h264"): void {
+    const publication = this.publications.get(source);
+    if (codec === "vp8" || this.seat === undefined || publication === undefined) {
+      this.owner.publishing(source, "refused");
+      return;
+    }
+    this.abilities = { ...this.abilities, codec: "vp8" };
+    this.seat.unpublish(publication.number);
+    this.publications.delete(source);
+    this.apply(this.seat, source);
   }
 
   private endTalk(seat: Seat, publication: Publication): void {
@@ -280,26 +350,39 @@ export class PublishingDesk {
     this.owner.pump();
   }
 
-  private sendPicture(source: PictureSource, { data, keyframe, timestamp, capturedAt }: EncodedPicture): void {
+  /** Return whether it was sent. */
+  private sendPicture(source: PictureSource, picture: EncodedPicture): boolean {
     const publication = this.publications.get(source);
-    if (this.seat === undefined || publication === undefined) return;
-    const sent = this.seat.sendVideo(publication.number, { data, keyframe, timestamp, capturedAt }, monotonic());
+    const pictures = this.pictures.get(source);
+    if (this.seat === undefined || publication === undefined || pictures === undefined) return false;
+    const { spatial, temporal } = picture;
+    // Nothing refers to a picture of an upper temporal layer.
+    if (temporal > (pictures.wanted[spatial] ?? ALL_TEMPORAL)) return false;
+    const sent = this.seat.sendVideo(publication.number, { ...picture, discardable: temporal > 0 }, monotonic());
     // Pictures that were not sent take no frame id, and those that follow refer to them.
-    if (sent === 0) this.pictures[source].wantKeyframe();
+    if (sent === 0) pictures.sender.wantKeyframe(spatial);
     this.owner.pump();
+    return sent > 0;
   }
 
-  private quality(source: PictureSource): PictureQuality | undefined {
-    if (this.rate === undefined) return undefined;
+  /** Return how the layers of a source are sent with `rate` bits per second for all pictures. */
+  private qualities(source: PictureSource, { heights, wanted }: Pictures, rate: number): LayerQualities {
     const both = this.isSent("camera") && this.isSent("screen");
     const share = !both ? 1 : source === "screen" ? SCREEN_SHARE : 1 - SCREEN_SHARE;
-    const bitrate = Math.round(Math.min(Math.max(this.rate * share, LEAST_BITRATE), MOST_BITRATE));
-    if (source === "screen") return { ...SCREEN, bitrate };
-    return { height: both ? 180 : this.cameraHeight, framesPerSecond: this.cameraRate, bitrate };
+    const bitrate = Math.round(Math.min(Math.max(rate * share, LEAST_BITRATE), MOST_BITRATE));
+    const isWanted = wanted.map((temporal) => temporal >= 0);
+    if (source === "screen") return isWanted.map((on) => (on ? { ...SCREEN, bitrate } : undefined));
+    const quality = { height: both ? 180 : this.cameraHeight, framesPerSecond: this.cameraRate, bitrate };
+    return layerQualities(quality, heights, isWanted);
   }
 
   private isSent(media: Media): boolean {
     return this.wanted.get(media) === true && this.publications.get(media)?.ready === true;
+  }
+
+  private picturesOf(number: number): Pictures | undefined {
+    const media = this.mediaOf(number);
+    return media === "camera" || media === "screen" ? this.pictures.get(media) : undefined;
   }
 
   private mediaOf(number: number): Media | undefined {

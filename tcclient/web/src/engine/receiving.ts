@@ -5,10 +5,11 @@ import { trackKey } from "../core/membership/roster.js";
 import { OpusReceiver } from "../media/audio-codec.js";
 import { captureTime, type ClockMapping, LipSync } from "../media/lipsync.js";
 import type { PlayoutCommand, PlayoutReport } from "../media/sound-messages.js";
-import { PictureReceiver } from "../media/video-codec.js";
+import { PictureReceiver } from "../media/picture-receiver.js";
 import type { PublicationInfo } from "../protocol/messages.js";
 import { AUDIO_CLOCK, isAudio, isVideo, VIDEO_CLOCK } from "../protocol/packet.js";
 import type { PictureSource } from "./commands.js";
+import type { PictureSecond } from "./adaptation.js";
 import { monotonic } from "./connection.js";
 import type { ParticipantId } from "./facts.js";
 import type { WantedStream } from "./subscription.js";
@@ -17,33 +18,54 @@ import type { WantedStream } from "./subscription.js";
 const MAX_UNDRAWN = 8;
 /** Seconds without a picture after which a camera counts as stalled; a screen may stand still. */
 const STALLED = 3;
+/** Weight of the newest second in the bit rate of a layer: a keyframe comes in few of them. */
+const NEWEST = 0.3;
 
 export interface ReceivingOwner {
   /** Return how a stream's timestamps are those of its sender's clock, once a beacon has told. */
   clockOf(participant: ParticipantId, stream: number): ClockMapping | undefined;
   askKeyframe(stream: number, spatial: number): void;
+  /** Tell whether a spatial layer is shown, or may be from its next keyframe on. */
+  isWelcome(stream: number, spatial: number): boolean;
+  /** A picture of this layer is shown. */
+  shown(stream: number, spatial: number): void;
   /** `showAt` is in monotonic seconds. */
   picture(participant: ParticipantId, source: PictureSource, frame: VideoFrame, showAt: number): void;
   pictureEnded(participant: ParticipantId, source: PictureSource): void;
 }
 
-/** Counts of the packets of a track since they were asked for last. */
-class Loss {
-  received = 0;
-  private lost = 0;
+/** Counts of the packets of a track since they were asked for last, and the bit rates of its layers. */
+class Counts {
+  private received = 0;
+  private lost: number | undefined;
   private lostBefore = 0;
+  private readonly bits = new Map<number, number>();
 
-  count(lostSoFar: number): void {
+  /** `bitrates`: bits per second of each spatial layer, as sent to us, which are kept here. */
+  constructor(private readonly bitrates: Map<number, number>) {}
+
+  count({ header, payload, lost }: VideoPacket): void {
+    this.lostBefore = this.lost === undefined ? lost : this.lostBefore;
+    this.lost = lost;
     this.received += 1;
-    this.lost = lostSoFar;
+    this.bits.set(header.spatial, (this.bits.get(header.spatial) ?? 0) + 8 * payload.length);
   }
 
-  /** Return what came and what was lost since the last call. */
-  take(): { received: number; lost: number } {
-    const counts = { received: this.received, lost: Math.max(0, this.lost - this.lostBefore) };
-    this.lostBefore = this.lost;
+  /** Return what came and what was lost in the second since the last call. */
+  take(): PictureSecond {
+    const { received } = this;
+    const lost = Math.max(0, (this.lost ?? 0) - this.lostBefore);
+    let all = 0;
+    for (const [spatial, bits] of this.bits) {
+      const sent = (bits * (received + lost)) / received;
+      const before = this.bitrates.get(spatial) ?? sent;
+      this.bitrates.set(spatial, before + NEWEST * (sent - before));
+      all += bits;
+    }
+    this.lostBefore = this.lost ?? 0;
     this.received = 0;
-    return counts;
+    this.bits.clear();
+    return { received, lost, bits: all };
   }
 }
 
@@ -56,9 +78,8 @@ interface SoundTrack {
 
 interface PictureTrack {
   readonly info: PublicationInfo;
-  readonly spatial: number;
   readonly receiver: PictureReceiver;
-  readonly loss: Loss;
+  readonly counts: Counts;
   undrawn: number;
   /** Monotonic seconds of the last picture, or of the beginning. */
   pictureAt: number;
@@ -69,6 +90,8 @@ export class Reception {
   private readonly sounds = new Map<string, SoundTrack>();
   private readonly pictures = new Map<string, PictureTrack>();
   private readonly lips = new Map<ParticipantId, LipSync>();
+  /** Bits per second by stream and spatial layer; they stay where pictures are not wanted for a while. */
+  private readonly bitrates = new Map<number, Map<number, number>>();
   private playout: MessagePort | undefined;
   private voices = 0;
 
@@ -121,6 +144,7 @@ export class Reception {
       this.sounds.delete(key);
     }
     this.endPicture(key);
+    this.bitrates.delete(info.stream);
   }
 
   left(participant: ParticipantId): void {
@@ -130,11 +154,14 @@ export class Reception {
 
   /** Receive these streams of pictures and no others. */
   want(streams: readonly WantedStream[]): void {
-    const wanted = new Map(streams.map((stream) => [trackKey(stream.info.participant, stream.info.number), stream]));
-    for (const [key, track] of this.pictures) if (wanted.get(key)?.spatial !== track.spatial) this.endPicture(key);
-    for (const [key, { info, spatial }] of wanted) {
-      if (!this.pictures.has(key)) this.beginPicture(key, info, spatial);
-    }
+    const wanted = new Map(streams.map(({ info }) => [trackKey(info.participant, info.number), info]));
+    for (const key of [...this.pictures.keys()]) if (!wanted.has(key)) this.endPicture(key);
+    for (const [key, info] of wanted) if (!this.pictures.has(key)) this.beginPicture(key, info);
+  }
+
+  /** Return the bits per second of a layer that is, or was, received; undefined where none has come. */
+  bitrate({ stream }: PublicationInfo, spatial: number): number | undefined {
+    return this.bitrates.get(stream)?.get(spatial);
   }
 
   receive(packets: readonly MediaPacket[]): void {
@@ -161,20 +188,22 @@ export class Reception {
   }
 
   /** Count one second: return what came of pictures and what was lost of them. */
-  second(): { received: number; lost: number } {
-    const pictures = { received: 0, lost: 0 };
-    for (const track of this.pictures.values()) {
-      const { received, lost } = track.loss.take();
-      pictures.received += received;
-      pictures.lost += lost;
+  second(): PictureSecond {
+    const sum = { received: 0, lost: 0, bits: 0 };
+    for (const { counts } of this.pictures.values()) {
+      const { received, lost, bits } = counts.take();
+      sum.received += received;
+      sum.lost += lost;
+      sum.bits += bits;
     }
-    return pictures;
+    return sum;
   }
 
   /** The seat is gone, and all streams with it. */
   end(): void {
     for (const track of [...this.sounds.values()]) this.unpublished(track.info);
     for (const key of [...this.pictures.keys()]) this.endPicture(key);
+    this.bitrates.clear();
     this.lips.clear();
     this.volumes.clear();
   }
@@ -193,16 +222,17 @@ export class Reception {
 
   private receivePicture(key: string, packet: VideoPacket, now: number): void {
     const track = this.pictures.get(key);
-    if (track === undefined || packet.header.spatial !== track.spatial) return;
-    track.loss.count(packet.lost);
-    track.receiver.receive(packet.header, packet.payload, now);
+    if (track === undefined) return;
+    track.counts.count(packet);
+    track.receiver.receive(packet.header.spatial, packet.header, packet.payload, now);
   }
 
-  private beginPicture(key: string, info: PublicationInfo, spatial: number): void {
+  private beginPicture(key: string, info: PublicationInfo): void {
     const source = info.source === "screen" ? "screen" : "camera";
-    const receiver = new PictureReceiver(
-      info.codec === "h264" ? "h264" : "vp8",
-      (frame, timestamp) => {
+    const receiver = new PictureReceiver(info.codec === "h264" ? "h264" : "vp8", {
+      isWelcome: (spatial) => this.owner.isWelcome(info.stream, spatial),
+      shown: (spatial) => this.owner.shown(info.stream, spatial),
+      output: (frame, timestamp) => {
         const track = this.pictures.get(key);
         if (track !== undefined) track.pictureAt = monotonic();
         if (track === undefined || track.undrawn >= MAX_UNDRAWN) {
@@ -212,9 +242,12 @@ export class Reception {
         track.undrawn += 1;
         this.owner.picture(info.participant, source, frame, this.showAt(info, timestamp));
       },
-      () => this.owner.askKeyframe(info.stream, spatial),
-    );
-    this.pictures.set(key, { info, spatial, receiver, loss: new Loss(), undrawn: 0, pictureAt: monotonic() });
+      ask: (spatial) => this.owner.askKeyframe(info.stream, spatial),
+    });
+    const bitrates = this.bitrates.get(info.stream) ?? new Map<number, number>();
+    this.bitrates.set(info.stream, bitrates);
+    const counts = new Counts(bitrates);
+    this.pictures.set(key, { info, receiver, counts, undrawn: 0, pictureAt: monotonic() });
   }
 
   private endPicture(key: string): void {

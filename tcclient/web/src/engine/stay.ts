@@ -2,12 +2,13 @@
 
 import type { DeriveKey, Event } from "../core/events.js";
 import type { MediaPacket } from "../core/media/packet.js";
+import { LayerChoices, PATIENCE } from "../core/media/layers.js";
 import { QualityMeter } from "../core/media/quality.js";
 import type { DevicePins } from "../core/membership/pins.js";
 import type { Session } from "../core/session.js";
 import type { SigningKey } from "../protocol/identity.js";
 import { DownlinkAdaptation } from "./adaptation.js";
-import type { OwnMedia, PictureSource, Report, Request, SoundSource } from "./commands.js";
+import type { OwnMedia, PictureSize, PictureSource, Report, Request, SoundSource } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, PausedPicture, WantedPicture } from "./facts.js";
 import { Volumes } from "./participant.js";
@@ -15,7 +16,7 @@ import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";
 import { RoomView } from "./room-view.js";
-import { choicesOf, pausedPictures, SOUND, wantedStreams, type WantedStream } from "./subscription.js";
+import { choicesOf, type Measured, pausedPictures, SOUND, wantedStreams, type WantedStream } from "./subscription.js";
 
 /** Milliseconds for which changes of people are collected. */
 const TELL_DELAY = 50;
@@ -42,6 +43,9 @@ export class Stay {
   private downlink = new DownlinkAdaptation();
   private wanted: readonly WantedPicture[] = [];
   private streams: readonly WantedStream[] = [];
+  private layers = new LayerChoices();
+  /** Bits per second with which there would be more pictures than now. */
+  private nextBudget = Infinity;
   private subscribed = "";
   private paused = "[]";
   private readonly volumes = new Volumes();
@@ -70,6 +74,10 @@ export class Stay {
         this.place?.session.seat.requestKeyframe(stream, spatial, monotonic());
         this.place?.connection.pump();
       },
+      isWelcome: (stream, spatial) => this.layers.isWelcome(stream, spatial),
+      shown: (stream, spatial) => {
+        if (this.layers.shown(stream, spatial, monotonic())) this.subscribe();
+      },
       picture: (participant, source, frame, showAt) => {
         const at = performance.timeOrigin + showAt * 1000;
         tell({ type: "picture", participant, source, frame, showAt: at }, [frame]);
@@ -85,6 +93,7 @@ export class Stay {
     const view = new RoomView(seat.room, pins, this.volumes, this.tell);
     this.place = { session, connection, view };
     this.subscribed = "";
+    this.layers = new LayerChoices();
     this.downlink = new DownlinkAdaptation();
     this.droppedPictures = 0;
     this.bytes = { sent: 0, received: 0 };
@@ -146,7 +155,10 @@ export class Stay {
         break;
       }
       case "keyframeRequested":
-        this.desk.keyframeRequested(event.number);
+        this.desk.keyframeRequested(event.number, event.spatial);
+        break;
+      case "layersWanted":
+        this.desk.layersWanted(event.number, event.layers);
         break;
     }
   }
@@ -155,8 +167,8 @@ export class Stay {
     this.reception.receive(packets);
   }
 
-  publish(media: OwnMedia | SoundSource, on: boolean): void {
-    this.desk.set(media, on);
+  publish(media: OwnMedia | SoundSource, on: boolean, size?: PictureSize): void {
+    this.desk.set(media, on, size);
   }
 
   /** Take the sound of a capture. */
@@ -216,15 +228,25 @@ export class Stay {
   private subscribe(): void {
     if (this.place === undefined) return;
     const { seat } = this.place.session;
-    const allowed = this.dataSaver ? 0 : this.downlink.allowed;
-    this.streams = wantedStreams(this.wanted, seat.room.publications.values(), allowed, this.mostLines);
-    this.reception.want(this.streams);
-    const choices = choicesOf(this.streams);
+    const limits = { budget: this.dataSaver ? 0 : this.downlink.budget, lines: this.mostLines };
+    const measured: Measured = (info, spatial) => this.reception.bitrate(info, spatial);
+    const { streams, next } = wantedStreams(this.wanted, seat.room.publications.values(), limits, measured);
+    this.streams = streams;
+    this.nextBudget = next;
+    const wishes = new Map(streams.map(({ info, spatial }) => [info.stream, spatial]));
+    this.layers.want(wishes, this.patience, monotonic());
+    this.reception.want(streams);
+    const choices = choicesOf(streams, (stream) => this.layers.range(stream));
     const text = JSON.stringify(choices);
     if (text === this.subscribed) return;
     this.subscribed = text;
     seat.subscribe(SOUND, choices);
     this.place.connection.pump();
+  }
+
+  /** Seconds in which the keyframe of another layer has to come. */
+  private get patience(): number {
+    return PATIENCE + (this.place?.session.networkStatistics().rtt ?? 0);
   }
 
   private tellPaused(pictures: readonly PausedPicture[]): void {
@@ -245,6 +267,7 @@ export class Stay {
     this.reception.tend();
     if (this.place === undefined || this.place.session.phase !== "room") return;
     this.tellPaused(pausedPictures(this.wanted, this.streams, this.reception.stalled));
+    if (this.layers.handleTimeout(this.patience, monotonic())) this.subscribe();
     const { connection, session } = this.place;
     const dropped = connection.uplink.dropped.large;
     if (dropped > this.droppedPictures) this.desk.picturesDropped();
@@ -256,8 +279,7 @@ export class Stay {
   }
 
   private second(connection: Connection, session: Session): void {
-    const { received, lost } = this.reception.second();
-    if (this.downlink.second(received, lost, this.reception.pictureCount)) this.subscribe();
+    if (this.downlink.second(this.reception.second(), this.streams.length > 0, this.nextBudget)) this.subscribe();
     const { path, rtt, up, down } = session.networkStatistics();
     const statistics = {
       roundTripMs: Math.round((rtt ?? 0) * 1000),
@@ -278,8 +300,7 @@ export class Stay {
   }
 
   private degraded(): Degraded {
-    const { allowed } = this.downlink;
-    if (allowed === 0) return "pictures_paused";
-    return allowed < this.wanted.length ? "pictures_reduced" : "no";
+    if (this.nextBudget === Infinity) return "no";
+    return this.streams.length === 0 ? "pictures_paused" : "pictures_reduced";
   }
 }

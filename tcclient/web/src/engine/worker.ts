@@ -30,7 +30,7 @@ function carryOut(command: Command): void {
     case "playout":
       return attendance.stay.playout(command.port);
     case "publish":
-      return attendance.stay.publish(command.media, command.on);
+      return attendance.stay.publish(command.media, command.on, command.size);
     case "pictures":
       return void read(command.media, command.frames);
     case "picture":

@@ -9,6 +9,8 @@ export const PING_NUMBER_BITS = 16;
 export const PING_INTERVAL_IDLE = 5.0;
 /** Seconds between pings on a path in a call. */
 export const PING_INTERVAL_CALL = 1.0;
+/** Seconds between pings on a path that is lost. */
+export const PING_INTERVAL_LOST = 0.5;
 /** Seconds after which a path counts as lost, if pings were sent and nothing at all came. */
 export const PATH_SILENCE = 3.0;
 /** Seconds after a ping without anything, after which pings follow faster, because some may be lost. */

@@ -1,6 +1,15 @@
 """Reports of the receiver, and its choice of the variant with copies."""
 
-from tcclient.core.media.feedback import COPIES_FROM, COPIES_UNTIL, ENOUGH, HURRY, MAX_REPORTED, Feedback
+from tcclient.core.media.feedback import (
+    BARRED,
+    COPIES_FROM,
+    COPIES_UNTIL,
+    ENOUGH,
+    HURRY,
+    MAX_BARRED,
+    MAX_REPORTED,
+    Feedback,
+)
 from tcclient.core.media.statistics import StreamStatistics
 from tcproto.datagram import ItemType
 from tcproto.feedback import REPORT_INTERVAL, parse_receiver_report
@@ -66,6 +75,24 @@ def test_no_copies_where_what_is_lost_is_better_asked_for():
     bench.tick(0.5)
     assert bench.choices == [True, False]
     assert bench.asked == [True, True, False], "what was found last"
+
+
+def test_without_sound_copies_are_given_up_for_a_while_and_for_longer_the_next_time():
+    bench = Bench()
+    bench.feedback.give_up_copies(bench.now)
+    bench.tick(0.5)
+    assert bench.choices == [True]
+    barred = BARRED
+    while barred <= 2 * MAX_BARRED:
+        bench.feedback.give_up_copies(bench.now)
+        assert not bench.feedback.redundant
+        until = bench.now + min(barred, MAX_BARRED)
+        while bench.now < until:
+            bench.tick(0.5)
+            assert not bench.feedback.redundant
+        bench.tick(0.5)
+        assert bench.feedback.redundant
+        barred *= 2
 
 
 def test_a_loss_is_looked_at_soon():

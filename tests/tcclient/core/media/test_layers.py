@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from tcclient.core.media.layers import ASK_AGAIN, MAX_RETRY, PATIENCE, RETRY, STALLED, LayerChoices
+from tcclient.core.media.layers import (
+    ASK_AGAIN,
+    ASKS_SPAN,
+    MAX_RETRY,
+    MOST_ASKS,
+    PATIENCE,
+    RETRY,
+    STALLED,
+    LayerChoices,
+)
 from tcclient.core.timers import NEVER
 from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, Subscribe
 
@@ -204,6 +213,18 @@ def test_new_streams_are_asked_for_once() -> None:
     count = len(receiver.asked)
     receiver.layers.publications_changed(receiver.now)
     assert len(receiver.asked) == count, "they are not wanted"
+
+
+def test_senders_that_change_their_layers_do_not_make_receivers_ask_all_the_time() -> None:
+    receiver = Receiver(camera(), subscribed=False)
+    begun = receiver.now
+    for number in range(100):
+        receiver.room.publications = {(2, n): camera(stream=10 * number + n) for n in range(3)}
+        receiver.layers.publications_changed(receiver.now)
+        receiver.wait(0.1)
+    assert len(receiver.asked) <= MOST_ASKS * (1 + (receiver.now - begun) / ASKS_SPAN)
+    receiver.wait(ASKS_SPAN)
+    assert {choice.stream for choice in receiver.asked[-1].choices} == {990, 991, 992}, "the last change is not lost"
 
 
 def test_what_cannot_be_asked_is_asked_again() -> None:

@@ -2,7 +2,7 @@ import pytest
 
 from tcclient.core.media.probation import MAX_STEADY, RELAPSE, STEADY, Probation
 from tcclient.core.timers import NEVER
-from tcproto.path import CHALLENGE_LIFETIME
+from tcproto.path import CHALLENGE_LIFETIME, PING_INTERVAL_CALL, PING_INTERVAL_LOST
 
 
 def steady_after(probation, now, misses=()):
@@ -11,7 +11,7 @@ def steady_after(probation, now, misses=()):
     start, number = now, 0
     while True:
         now = probation.next_deadline
-        probation.pinged(now)
+        probation.pinged(False, now)
         if number not in misses and probation.answered(now + 0.05):
             return now - start
         number += 1
@@ -24,6 +24,15 @@ def test_nothing_is_due_while_udp_is_in_use():
 def test_udp_is_steady_after_some_answered_pings_and_a_missing_pong_begins_again():
     assert steady_after(Probation(), 100.0) == pytest.approx(1 + STEADY)
     assert steady_after(Probation(), 100.0, misses={2}) == pytest.approx(1 + 3 + STEADY)
+
+
+def test_where_the_other_way_is_lost_too_udp_is_pinged_more_often():
+    probation = Probation()
+    probation.begin(0.0)
+    probation.pinged(False, 1.0)
+    assert probation.next_deadline == 1.0 + PING_INTERVAL_CALL
+    probation.pinged(True, 2.0)
+    assert probation.next_deadline == 2.0 + PING_INTERVAL_LOST
 
 
 def test_a_relapse_doubles_the_time_up_to_a_limit():

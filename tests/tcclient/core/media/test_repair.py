@@ -177,7 +177,7 @@ def test_an_answer_may_come_after_nothing_more_is_asked_for():
     bench.lose()
     bench.run(0.02)
     bench.lose(20, wait=0.05)
-    bench.repair.stop()
+    bench.repair.stop([SLOT[1]])
     assert bench.run(0.06) == []
     assert bench.repair.came(SLOT, 9, bench.now)
     assert not bench.repair.came(SLOT, 19, bench.now)

@@ -44,6 +44,27 @@ def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
     assert (counts.late, counts.jitter_ms) == (0, pytest.approx(0.0))
 
 
+@pytest.mark.parametrize(
+    ("sources", "choice", "lost"),
+    [((m.Source.MICROPHONE,), 99, 8), ((m.Source.MICROPHONE,), None, 0), ((), 99, 0)],
+    ids=["another stream", "this stream", "another source"],
+)
+def test_only_what_is_wanted_otherwise_than_before_is_no_loss(server, pair, sources, choice, lost):
+    """Somebody whose layers come and go must not keep others' sound from being asked for again."""
+    a, b = pair
+    a.publish()
+    b.seat.subscribe((m.Source.MICROPHONE,))
+    spend_beacons(server)
+    data = undelivered(server, a, 10)
+    stream = a.told(events.Published)[0].stream
+    give(b, data[0])
+    counts = b.session.seat.media.statistics()[77, Series(stream)]
+    b.seat.subscribe(sources, (m.StreamChoice(choice or stream, max_spatial=1),))
+    give(b, data[9])
+    assert counts.lost == lost
+    assert (b.seat.media.repair.next_deadline <= server.now) == bool(lost)
+
+
 def test_statistics_end_with_the_stream(server, pair):
     a, b = pair
     number = a.publish()

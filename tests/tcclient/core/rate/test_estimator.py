@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tcclient.core.media.train import HEADERS
 from tcclient.core.rate.arrivals import MAX_CLOCKS, STEP
-from tcclient.core.rate.estimator import CONGESTED, LEAST, START, RateEstimator
+from tcclient.core.rate.estimator import CONGESTED, LEAST, MOST, PAUSE_SHARE, START, RateEstimator
 from tcproto.serial import clock_us
 
 PACKET_INTERVAL = 0.02
@@ -204,3 +207,40 @@ def test_another_way_begins_again() -> None:
     assert way.estimator.received == 0
     way.run(STEP)
     assert way.estimator.bitrate >= LEAST
+
+
+TIMES = st.sampled_from((0.0, 0.001, 0.1, 3.0, 4000.0))
+CLOCKS = st.integers(0, 2**32 - 1) | st.sampled_from((0, 2**31 - 1, 2**31, 2**32 - 1))
+STEPS = st.one_of(
+    st.tuples(st.just("arrived"), TIMES, CLOCKS, st.integers(0, 1200), st.integers(0, 20)),
+    st.tuples(st.just("missed"), TIMES, st.integers(-(2**31), 2**31) | st.integers(-3, 3)),
+    st.tuples(st.just("timeout"), TIMES),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(STEPS, max_size=60),
+    st.sampled_from((0.0, 50e3, MOST)),
+    st.sampled_from((0.0, 1e-9, 0.1)),
+    st.booleans(),
+)
+def test_whatever_is_told_the_rate_stays_within_its_bounds(
+    steps: list[tuple[str, float, int, int, int]], most: float, round_trip: float, rivals: bool
+) -> None:
+    """Reports come from the other side, which may lie, and so may clocks: those that stand, wrap, or jump."""
+    estimator = RateEstimator(start=LEAST, most=most)
+    estimator.round_trip, estimator._rivals.are_there = round_trip, rivals
+    now = 1000.0
+    for kind, seconds, *values in steps:
+        now += seconds
+        if kind == "arrived":
+            sent, size, clock = values
+            estimator.arrived(sent, now, size, clock)
+        elif kind == "missed":
+            estimator.missed(values[0])
+        else:
+            estimator.handle_timeout(now)
+        assert PAUSE_SHARE * LEAST <= estimator.bitrate <= max(LEAST, most)
+        assert 0 <= estimator.loss <= 1
+        assert isfinite(estimator.queue_s)

@@ -7,7 +7,8 @@ from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
 from tcproto.resumption import MAX_KEPT_BYTES
 from tcserver.conference import Disconnect
-from tcserver.media.interface import RekeySeat
+from tcserver.conference.login.sessions import LEAVE_PATIENCE
+from tcserver.media.interface import RekeySeat, SeatLeft
 from tests.support.conference.client import LostConnection
 from tests.support.conference.driver import Driver, error_code
 
@@ -50,6 +51,35 @@ def test_the_seat_is_kept_until_its_deadline_and_nobody_sees_a_leave():
     assert [event.name for event in driver.logged[-3:]] == ["detached", "left", "session_ended"]
     assert driver.logged[-1].fields["reason"] == "connection_lost"
     assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
+    driver.check()
+
+
+def test_who_says_by_a_datagram_that_it_has_left_holds_no_seat():
+    driver = waiting_driver()
+    client, other = driver.participant(), driver.participant()
+    client.drop()
+    driver.event(SeatLeft(client.media_id))
+    driver.event(SeatLeft(client.media_id))
+    driver.advance(0.2)
+    assert left(other) == [client.participant]
+    assert (driver.conference.sessions, driver.conference.seats) == (1, 1)
+    assert driver.logged[-1].fields["reason"] == "goodbye"
+    driver.check()
+
+
+def test_the_connection_of_who_has_left_has_a_second_to_say_what_was_said_before():
+    driver = waiting_driver()
+    first, second, other = driver.participant(), driver.participant(), driver.participant()
+    for client in (first, second):
+        driver.event(SeatLeft(client.media_id))
+    driver.advance(LEAVE_PATIENCE - 0.3)
+    assert left(other) == []
+    first.drop()
+    driver.advance(0.2)
+    assert left(other) == [first.participant], "it is not kept for one who comes back"
+    driver.advance(0.2)
+    assert left(other) == [second.participant]
+    assert driver.conference.connections == 1
     driver.check()
 
 

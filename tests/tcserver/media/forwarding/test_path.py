@@ -17,6 +17,7 @@ from tcserver.media.interface import (
     PathLost,
     PathProven,
     SealerState,
+    SeatLeft,
     SeatOpened,
     SeatSilent,
 )
@@ -263,6 +264,18 @@ def test_a_silent_seat_is_told_of_and_so_is_its_return():
     assert world.plane.take_events() == [SeatSilent(a.media_id, False)]
     wait(world, SILENCE)
     assert SeatSilent(late.media_id, True) not in world.plane.take_events(), "it was never heard"
+
+
+def test_that_a_client_has_left_is_told_once_and_also_from_a_new_address():
+    world = World(2)
+    a, b = world.clients
+    world.plane.take_events()
+    for address in (Address(0, "10.9.9.9", 9), a.address, a.address):
+        world.receive_from(address, a.up(Item(ItemType.LEAVING, b"")))
+    forged = bytearray(b.up(Item(ItemType.LEAVING, b"")))
+    forged[-1] ^= 1
+    world.receive_from(b.address, bytes(forged))
+    assert world.plane.take_events() == [SeatLeft(a.media_id)]
 
 
 def test_a_silent_path_is_lost_and_can_be_proven_again():

@@ -67,8 +67,45 @@ def test_a_ranking_changes_no_audience_where_everybody_wants_all():
     room = talk.world.plane.rooms[1]
     audience = room.streams[2].plain.audience
     talk.speak(3, SILENCE, SILENCE, SPEECH)
-    assert room.streams[2].rank == 0
     assert room.streams[2].plain.audience is audience
+
+
+def test_a_stream_that_is_new_is_behind_those_that_are_ranked():
+    talk = Talk()
+    talk.speak(1, SPEECH, SPEECH, SPEECH)
+    world, (one, two, every) = talk.world, talk.listeners
+    world.publish(two, 9, to=[Receiver(one.media_id, voices=1), Receiver(every.media_id)])
+    assert set(forwarded(send(world, two, audio(9, 0, level=SILENCE)))) == {every.address}
+
+
+def test_the_own_streams_of_a_receiver_are_none_of_its_voices():
+    talk = Talk()
+    talk.speak(3, SPEECH, SILENCE, SILENCE)
+    first, second, third = talk.talkers
+    for number, talker in enumerate(talk.talkers):
+        others = [Receiver(other.media_id, voices=1) for other in (first, second, third) if other is not talker]
+        talk.world.forward(talker, number, others)
+    talk.listeners = talk.talkers
+    assert talk.speak(1, SPEECH, SILENCE, SILENCE) == [{1}, {0}, {0}]
+    assert talk.speak(3, SPEECH, SPEECH, SILENCE) == [{1}, {0}, {0}]
+    talk.speak(6, SILENCE, SPEECH, SPEECH)
+    heard_by_first, *_ = talk.speak(0.02, SILENCE, SPEECH, SPEECH)
+    assert heard_by_first in ({1}, {2})
+
+
+def test_the_own_streams_are_none_of_the_voices_on_another_worker():
+    workers = Workers(2)
+    first, second = crowd(workers, (0, 1))
+    workers.publish(first, 0, [Receiver(second.media_id, voices=1)])
+    workers.publish(second, 1, [Receiver(first.media_id, voices=1)])
+    heard: dict[int, bool] = {}
+    for sequence in range(200):
+        for stream, (talker, listener) in enumerate(((first, second), (second, first))):
+            level = SPEECH if stream == 0 else SILENCE
+            brought = packets(send_to_workers(workers, talker, audio(stream, sequence, level=level, voice=not stream)))
+            heard[stream] = listener.address in brought
+        workers.poll(0.02)
+    assert heard == {0: True, 1: True}
 
 
 def test_the_ranking_holds_wherever_the_talkers_are():

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tcproto.stream_path import LARGE_PATIENCE, MAX_LARGE, MAX_UNSENT
 from tcserver.media import ReceiverSet, Transmission
 from tcserver.media.interface import STREAM_HOST, Address
 from tcserver.media.lanes.sender import Sender
-from tcserver.media.lanes.stream import BUSY, BUSY_FLUSH_INTERVAL, FLUSH_INTERVAL, MAX_PENDING, MAX_WRITE
+from tcserver.media.lanes.stream import (
+    FLUSH_INTERVAL,
+    FLUSH_SHARE,
+    LONGEST_FLUSH_INTERVAL,
+    MAX_PENDING,
+    MAX_WRITE,
+)
 from tests.support.media.stream_ends import End, Lane, datagrams_of
 
 
@@ -137,12 +145,13 @@ def test_a_slow_stream_is_looked_at_again_and_resumes_when_it_has_room() -> None
     assert (lane.due, lane.waiting, lane.counts.gave_way) == ([], 0, {"small": 0, "large": 1})
 
 
-def test_where_writing_takes_long_more_is_collected() -> None:
-    times = iter([0.0, 2 * BUSY, 1.0, 1.0 + BUSY / 2])
+def test_the_longer_writing_takes_the_more_is_collected() -> None:
+    took = [FLUSH_SHARE * FLUSH_INTERVAL / 2, FLUSH_SHARE * 0.01, 1.0, 0.0]
+    times = iter([time for n, seconds in enumerate(took) for time in (10.0 * n, 10.0 * n + seconds)])
     lane = Lane(1, clock=lambda: next(times))
-    for expected in (FLUSH_INTERVAL, BUSY_FLUSH_INTERVAL):
+    for expected in (FLUSH_INTERVAL, FLUSH_INTERVAL, 0.01, LONGEST_FLUSH_INTERVAL):
         send(lane, everybody(lane), b"x")
-        assert lane.due.pop() == expected
+        assert lane.due.pop() == pytest.approx(expected)
         lane.flush()
     send(lane, everybody(lane), b"x")
     assert lane.due == [FLUSH_INTERVAL]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tcproto.path import Position
 from tcserver.media.relay import wire
 from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, MAX_RELAYED, Message
-from tcserver.media.speakers.selection import Level, News
+from tcserver.media.speakers.selection import Level, News, Ranked
 
 U32, U16 = st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1)
 LEVELS = st.builds(Level, U16, U32, U32, st.integers(0, 127), st.integers(0, 127), st.booleans())
@@ -57,21 +57,30 @@ def test_many_levels_take_several_messages():
 
 @pytest.mark.parametrize("streams", [(), (8, 7)])
 def test_news_of_the_home(streams):
-    holders, ranking = wire.pack_news(1, News(holders=streams, ranking=streams))
+    places = tuple(Ranked(stream, 1000 + stream) for stream in streams)
+    holders, ranking = wire.pack_news(1, News(holders=streams, ranking=places))
     assert wire.parse_head(holders) == (Message.HOLDERS, 1)
     assert wire.parse_head(ranking) == (Message.RANKING, 1)
-    assert wire.parse_streams(holders) == wire.parse_streams(ranking) == streams
+    assert wire.parse_holders(holders) == frozenset(streams)
+    assert wire.parse_ranking(ranking) == places
     assert wire.pack_news(1, News()) == []
 
 
-@given(U32, st.lists(U16).map(tuple))
-def test_streams(room, streams):
-    data = wire.pack_streams(Message.RANKING, room, streams)
+@given(U32, st.frozensets(U16))
+def test_holders(room, streams):
+    data = wire.pack_holders(room, streams)
+    assert wire.parse_head(data) == (Message.HOLDERS, room)
+    assert wire.parse_holders(data) == streams
+
+
+@given(U32, st.lists(st.builds(Ranked, U16, U32)).map(tuple))
+def test_a_ranking(room, ranking):
+    data = wire.pack_ranking(room, ranking)
     assert wire.parse_head(data) == (Message.RANKING, room)
-    assert wire.parse_streams(data) == streams
+    assert wire.parse_ranking(data) == ranking
 
 
-@pytest.mark.parametrize("kind", ["head", "audience", "position", "levels", "streams"])
+@pytest.mark.parametrize("kind", ["head", "audience", "position", "levels", "holders", "ranking"])
 @given(data=st.binary(max_size=80))
 def test_whatever_comes_is_a_value_or_a_value_error(kind, data):
     with contextlib.suppress(ValueError):

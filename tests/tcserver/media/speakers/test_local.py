@@ -7,7 +7,7 @@ import pytest
 from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, SpeakersChanged
 from tcserver.media.speakers.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
 from tcserver.media.speakers.local import DECISION_INTERVAL, MAX_RANKED, RANKED_FOR, LocalSelection
-from tcserver.media.speakers.selection import Level, News
+from tcserver.media.speakers.selection import Level, News, Ranked
 from tests.support.media.world import World, audio, packet_item
 
 SPEECH, NOISE, SILENCE = 20, 50, 127
@@ -40,6 +40,11 @@ class Talk:
                 if changed:
                     self.changes.append(changed)
         return self.changes
+
+    @property
+    def ranking(self) -> tuple[int, ...]:
+        assert all(seat == 900 + stream for stream, seat in self.speakers.ranking)
+        return tuple(stream for stream, _ in self.speakers.ranking)
 
 
 def test_speaking_begins_and_ends():
@@ -195,11 +200,9 @@ def test_the_holders_are_told_when_they_change_and_when_they_are_to_be_said_agai
     assert speakers.holders == (7,), "the home decides itself"
 
 
-def test_levels_of_another_worker_contend_where_they_name_a_seat():
+def test_levels_of_another_worker_contend():
     speakers = LocalSelection()
     speakers.configure(1, ())
-    speakers.take_levels([Level(8, 0, 0, 2, SPEECH, 20, True)], 10.0)
-    assert speakers.holders == ()
     speakers.take_levels([Level(7, 0x101, 1, 1, SPEECH, 20, True)], 10.0)
     assert speakers.holders == (7,)
     speakers.take_levels([Level(7, 0, 0, 0, 0, 0)], 10.1)
@@ -220,18 +223,18 @@ def test_lost_streams_are_forgotten_but_those_that_are_known():
 def test_the_dominant_speaker_is_first_then_those_who_speak_in_the_order_in_which_they_began():
     talk = Talk()
     talk.run(3, p1=SPEECH, p2=SILENCE)
-    assert talk.speakers.ranking == (101, 102)
+    assert talk.ranking == (101, 102)
     talk.run(3, p1=SPEECH, p2=SILENCE, p3=SPEECH)
-    assert talk.speakers.ranking == (101, 103, 102)
+    assert talk.ranking == (101, 103, 102)
     talk.run(RANKED_FOR + 2, p2=SILENCE, p3=SPEECH)
-    assert talk.speakers.ranking == (103, 101, 102), "the first is silent"
+    assert talk.ranking == (103, 101, 102), "the first is silent"
 
 
 def test_a_pause_changes_no_rank():
     talk = Talk()
     talk.run(3, p1=SPEECH, p2=SILENCE, p3=SPEECH)
     first = talk.speakers.ranking
-    assert first == (101, 103, 102)
+    assert talk.ranking == (101, 103, 102)
     talk.run(RANKED_FOR - 1, p1=SPEECH, p2=SILENCE)
     assert talk.speakers.ranking is first
 
@@ -240,19 +243,35 @@ def test_streams_that_are_over_are_not_ranked_and_the_ranking_is_bounded():
     talk = Talk()
     talk.run(1, **{f"p{n}": SPEECH for n in range(1, MAX_RANKED + 5)})
     assert len(talk.speakers.ranking) == MAX_RANKED
-    talk.speakers.forget(talk.speakers.ranking[0])
-    gone, *rest = talk.speakers.ranking
+    gone, *rest = talk.ranking
+    talk.speakers.forget(gone)
     talk.run(1)
-    assert gone not in talk.speakers.ranking
-    assert set(rest) < set(talk.speakers.ranking)
+    assert gone not in talk.ranking
+    assert set(rest) < set(talk.ranking)
+
+
+def test_further_streams_of_an_account_are_behind_the_first_ones_of_all_others_that_speak():
+    speakers = LocalSelection()
+    accounts = {11: 1, 12: 1, 13: 1, 21: 2, 31: 3}
+    for step in range(100):
+        now = 10 + step * 0.02
+        for stream, account in accounts.items():
+            level = SILENCE if stream == 31 else SPEECH + (stream == 21)
+            speakers.hear(stream, 1000 + stream, account, stream, level, 20, level == SPEECH, now)
+        if step % 15 == 14:
+            speakers.decide(1, now)
+    first, second, *more, last = (stream for stream, _ in speakers.ranking)
+    assert {accounts[first], accounts[second]} == {1, 2}
+    assert [accounts[stream] for stream in more] == [1, 1]
+    assert last == 31, "who is silent is behind all that speak"
 
 
 def test_the_ranking_is_told_when_it_changes():
     talk = Talk()
     talk.speakers.take_news()
     talk.run(1, p1=SPEECH)
-    assert talk.speakers.take_news() == News(ranking=(101,))
+    assert talk.speakers.take_news() == News(ranking=(Ranked(101, 1001),))
     talk.run(1, p1=SPEECH)
     assert talk.speakers.take_news() == News()
-    talk.speakers.take_ranking((102,))
-    assert talk.speakers.ranking == (101,), "the home decides itself"
+    talk.speakers.take_ranking((Ranked(102, 1002),))
+    assert talk.ranking == (101,), "the home decides itself"

@@ -1,7 +1,7 @@
 import pytest
 
 from tcserver.media.speakers.remote import MAX_LEVELS, RemoteSelection
-from tcserver.media.speakers.selection import Level, News
+from tcserver.media.speakers.selection import Level, News, Ranked
 
 
 def test_what_was_heard_goes_into_the_next_summary_once():
@@ -13,7 +13,7 @@ def test_what_was_heard_goes_into_the_next_summary_once():
     speakers.forget(7)
     assert speakers.has_news
     assert speakers.take_news() == News(
-        (Level(7, 0x101, 5, 3, 25, 20, True), Level(8, 0, 0, 4, 90, 10), Level(7, 0, 0, 0, 0, 0))
+        (Level(7, 0x101, 5, 3, 25, 20, True), Level(8, 0x102, 6, 4, 90, 10, True), Level(7, 0, 0, 0, 0, 0))
     )
     speakers.repeat()
     assert not speakers.has_news
@@ -55,8 +55,8 @@ def test_nothing_is_decided_here():
 def test_the_ranking_is_that_of_the_home():
     speakers = RemoteSelection()
     assert speakers.ranking == ()
-    speakers.take_ranking((7, 8))
+    speakers.take_ranking((Ranked(7, 1007), Ranked(8, 1008)))
     ranking = speakers.ranking
-    assert ranking == (7, 8)
-    speakers.take_ranking((7, 8))
+    assert ranking == ((7, 1007), (8, 1008))
+    speakers.take_ranking((Ranked(7, 1007), Ranked(8, 1008)))
     assert speakers.ranking is ranking, "nothing has changed"

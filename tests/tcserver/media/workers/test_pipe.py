@@ -42,6 +42,7 @@ VALUES = [
     interface.PathProven(1, ADDRESS),
     interface.PathLost(1),
     interface.SeatSilent(1, True),
+    interface.SeatLeft(1),
     interface.SeatRekeyDue(1),
     interface.SealerRekeyDue(1, 2),
     interface.SpeakersChanged(1, (2, 3), (), 2),

@@ -11,6 +11,7 @@ import {
   PATH_TOKEN_SIZE,
   PING_INTERVAL_CALL,
   PING_INTERVAL_IDLE,
+  PING_INTERVAL_LOST,
   PING_INTERVAL_SILENT,
   PING_NUMBER_BITS,
   PING_PATIENCE,
@@ -210,7 +211,7 @@ export class MediaPath {
   /** Return the seconds from the latest ping to the next one. */
   #interval(): number {
     if (this.state === "unknown") return PROOF_INTERVALS[Math.min(this.#number, 3) - 1] ?? PROOF_INTERVALS[2];
-    if (this.state === "lost") return PING_INTERVAL_CALL;
+    if (this.state === "lost") return PING_INTERVAL_LOST;
     if (this.#silentSince === undefined) return this.isOnCall ? PING_INTERVAL_CALL : PING_INTERVAL_IDLE;
     return this.#pingedAt < this.#silentSince + PING_PATIENCE ? PING_PATIENCE : PING_INTERVAL_SILENT;
   }

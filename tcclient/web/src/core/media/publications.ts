@@ -3,7 +3,7 @@
 import type { ClockMapping } from "../../protocol/beacon.js";
 import { KEY_OVERLAP } from "../../protocol/datagram.js";
 import type { PublicationId } from "../../protocol/keyring.js";
-import { type Kind, type PublicationInfo, Publish, type Source } from "../../protocol/messages.js";
+import { type Interest, type Kind, type PublicationInfo, Publish, type Source } from "../../protocol/messages.js";
 import {
   AUDIO_CLOCK,
   AUDIO_HEADER_SIZE,
@@ -39,6 +39,8 @@ export const MAX_FRAME = MAX_FRAME_PACKETS * MAX_VIDEO_PAYLOAD;
 /** Bytes of one audio frame: 1,103; more than 140 kbit/s at 60 ms. */
 export const MAX_AUDIO_PAYLOAD =
   Math.floor((MAX_PACKET - AUDIO_HEADER_SIZE - TAG_SIZE) / AUDIO_PADDING_STEP) * AUDIO_PADDING_STEP - 1;
+/** In the place of a temporal layer: nobody wants any. */
+export const NOT_WANTED = -1;
 /** Frames back to the one referred to: one byte. */
 const MAX_REFERENCE = 255;
 
@@ -200,6 +202,21 @@ export class Publications {
   keyframeNeeded(stream: number, spatial: number, now: number): void {
     const info = this.byStream(stream)?.info;
     if (info !== undefined && spatial < info.layers) this.keyframes.ask({ id: info.number, spatial }, now);
+  }
+
+  /** Return which layers of our publications are wanted, as `LayersWanted` has it; others are ignored. */
+  layersWanted({ layers }: Interest): { readonly number: number; readonly layers: readonly number[] }[] {
+    const wanted = new Map<number, Map<number, number>>();
+    for (const { stream, spatial, maxTemporal, wanted: isWanted } of layers) {
+      const found = wanted.get(stream) ?? new Map<number, number>();
+      wanted.set(stream, found.set(spatial, isWanted ? maxTemporal : NOT_WANTED));
+    }
+    return [...wanted].flatMap(([stream, found]) => {
+      const info = this.byStream(stream)?.info;
+      if (info?.kind !== "video") return [];
+      const all = Array.from({ length: info.layers }, (_, spatial) => found.get(spatial) ?? NOT_WANTED);
+      return [{ number: info.number, layers: all }];
+    });
   }
 
   /** Return the lowest sequence numbers that a receiver of a key box has to accept; those that are 0 are left out. */

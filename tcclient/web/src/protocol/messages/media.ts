@@ -113,8 +113,9 @@ export const KeyframeRequest = row(
   { states: SEATED },
 );
 
-/** Tells a publisher which of its layers somebody wants. Reserved. */
+/** Tells a publisher of pictures which layers of its streams somebody wants: all spatial layers of each stream. */
 export const Interest = row("interest", "server", { layers: array(LayerInterest, 64) }, { states: SEATED });
+export type Interest = MessageOf<typeof Interest>;
 
 /** Participants that began to speak, that stopped, and the dominant one, which may be silent (0: nobody). */
 export const Speakers = row(

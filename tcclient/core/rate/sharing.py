@@ -1,0 +1,64 @@
+"""Follows the way up, and tells our publications what they may send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcclient.core.media.egress import Egress
+from tcclient.core.media.publications import Publications
+from tcclient.core.rate.allocation import Allocation, Demand, Rate
+from tcclient.core.rate.uplink import UplinkRate
+from tcclient.core.timers import NEVER
+from tcproto.messages import Kind
+
+LOOK_INTERVAL = 0.5
+"""Seconds between looks while no report comes. With each report there is another."""
+LOOK_UP_INTERVAL = 8.0
+"""Seconds for which something is lowered until the way is tried for more, all at once."""
+
+
+class UplinkSharing:
+    """Divides the way up among the publications that adapt, and paces what leaves. ``tell`` gets what changes."""
+
+    def __init__(
+        self, uplink: UplinkRate, publications: Publications, egress: Egress, tell: Callable[[int, Rate], None]
+    ) -> None:
+        self.next_deadline = NEVER
+        """When ``update`` is due."""
+        self._uplink = uplink
+        self._publications = publications
+        self._egress = egress
+        self._tell = tell
+        self._allocation = Allocation()
+        self._looked_up_at = 0.0
+
+    def receive(self, value: bytes, now: float) -> None:
+        """Take an arrival report; raises ``ValueError`` where it is malformed."""
+        self._uplink.receive(value, now)
+        self.update(now)
+
+    def update(self, now: float) -> None:
+        """Divide anew."""
+        demands = self._demands()
+        pictures = [p for p in self._publications.live.values() if p.kind is Kind.VIDEO]
+        adapts = all(p.demand is not None for p in pictures)
+        self._egress.pace = self._uplink.allowed(now) if adapts else None  # else more and more would wait here
+        for number, rate in self._allocation.divide(self._usable(now), demands, now).items():
+            self._tell(number, rate)
+        if self._allocation.is_short and now - self._looked_up_at >= LOOK_UP_INTERVAL:
+            self._looked_up_at = now
+            self._uplink.look_up()
+        self.next_deadline = now + LOOK_INTERVAL if demands else NEVER
+
+    def first(self, demand: Demand, now: float) -> Rate:
+        """Return how another publication would begin."""
+        return Allocation().divide(self._usable(now), self._demands() | {0: demand}, now)[0]
+
+    def _demands(self) -> dict[int, Demand]:
+        live = self._publications.live
+        return {number: p.demand for number, p in live.items() if p.demand is not None}
+
+    def _usable(self, now: float) -> float | None:
+        """Return the bits per second for what is sent once: what is lost is sent again."""
+        bitrate = self._uplink.allowed(now)
+        return None if bitrate is None else bitrate * (1 - self._uplink.estimator.loss)

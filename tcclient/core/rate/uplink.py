@@ -1,0 +1,181 @@
+"""The rate of the way up: the server reports when our datagrams arrived, and the estimator is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from tcclient.core.media.train import HEADERS
+from tcclient.core.rate.estimator import RateEstimator
+from tcclient.core.timers import NEVER
+from tcproto.datagram import Item, ItemType, parse_header
+from tcproto.feedback import DELTA_UNIT, pack_arrival_request, parse_arrival_report
+from tcproto.serial import Unwrapper, clock_us
+
+INTERVAL = 0.1
+"""Seconds between reports, as RFC 8698 has it; one takes 60 to 100 bytes, 6 kbit/s of the way down."""
+ASK_INTERVAL = 3.0
+"""Seconds between requests: one is good for ten, and may be lost."""
+MAX_SENT = 1024
+"""Datagrams that wait for their report: seconds of sound and pictures. The oldest are forgotten first."""
+FORGOTTEN = 2.0
+"""Seconds after which a datagram without a report is forgotten: its report was lost, or the server wrote none."""
+WAIT = 1.0
+"""Seconds from the first datagram of media in which a first report comes, from a server that makes any."""
+TRAIN, TRAIN_GAP = 3, 0.002
+"""Datagrams that left together, with so many seconds from one to the next at most, whose arrivals tell the rate of the
+narrowest link (packet dispersion). Pictures leave so."""
+TRAIN_SIZE = 800
+"""Bytes of a datagram in it at least: for small ones the work of each hop counts more than their bits."""
+GATHERED = 0.01
+"""Seconds within which a radio link or a busy machine may hand over what came one after the other."""
+SURE = 0.5
+"""Share of what a train shows that is believed. Others may use the link too."""
+
+
+class _Sent:
+    __slots__ = ("at", "is_missed", "size")
+
+    def __init__(self, at: float, size: int) -> None:
+        self.at = at
+        self.size = size
+        self.is_missed = False
+
+
+class UplinkRate:
+    """Asks for reports while media is sent, and tells the estimator of them. ``send`` sends an item.
+
+    ``round_trip`` returns the seconds of a round trip, None until measured.
+    """
+
+    def __init__(
+        self, send: Callable[[Item], None], round_trip: Callable[[], float | None], is_measured: bool = True
+    ) -> None:
+        self.estimator = RateEstimator()
+        self.next_deadline = NEVER
+        """When ``handle_timeout`` is due."""
+        self._send = send
+        self._round_trip = round_trip
+        self._sent: dict[int, _Sent] = {}
+        """By counter, the oldest first."""
+        self._epoch = -1
+        self._units = Unwrapper()
+        self._is_measured = is_measured
+        self._begin()
+
+    def _begin(self) -> None:
+        self._is_reported = False
+        self._asked_at = float("-inf")
+        self._waits_until = float("inf")
+        self._looks_up = True
+        """Whether the next train may raise the rate."""
+
+    @property
+    def bitrate(self) -> float | None:
+        """Bits per second that the way carries, with the headers of IP and UDP; None: the server has told nothing."""
+        return self.estimator.bitrate if self._is_reported else None
+
+    def allowed(self, now: float) -> float | None:
+        """Return the bits per second that may be sent, with the headers of IP and UDP; None: no bound is known.
+
+        At first they are few: the first reports come soon, unless this server makes none.
+        """
+        return self.estimator.bitrate if self._is_measured and (self._is_reported or now < self._waits_until) else None
+
+    def look_up(self) -> None:
+        """Let the next train raise the rate: more would be sent than the way is known to carry."""
+        self._looks_up = True
+
+    def sent(self, datagrams: Iterable[bytes], is_media: bool, now: float) -> None:
+        """Note datagrams that leave by UDP. With ``is_media`` reports are asked for, if it is time."""
+        for datagram in datagrams:
+            header = parse_header(datagram)
+            if header.epoch != self._epoch:
+                self._epoch = header.epoch
+                self._sent.clear()
+            self._sent[header.counter] = _Sent(now, len(datagram))
+            if len(self._sent) > MAX_SENT:
+                del self._sent[next(iter(self._sent))]
+            if is_media and self.next_deadline == NEVER:
+                self._waits_until = min(self._waits_until, now + WAIT)
+                self.next_deadline = max(now, self._asked_at + ASK_INTERVAL)
+
+    def receive(self, value: bytes, now: float) -> None:
+        """Take an arrival report; raises ``ValueError`` where it is malformed."""
+        report = parse_arrival_report(value)
+        self._is_reported = True
+        train = _Train()
+        for counter, arrival in enumerate(report.arrivals, report.base):
+            sent = self._sent.get(counter)
+            if sent is not None:
+                at = None if arrival is None else self._units(arrival // DELTA_UNIT & 0xFFFFFFFF) * DELTA_UNIT * 1e-6
+                self._count(counter, sent, at)
+                train.add(counter, sent, at)
+        self._forget(now)
+        round_trip = self._round_trip()
+        if round_trip is not None:
+            self.estimator.round_trip = round_trip
+        self.estimator.handle_timeout(now)
+        if self._looks_up and train.rate is not None:
+            self._looks_up = False
+            self.estimator.show(SURE * train.rate)
+
+    def handle_timeout(self, now: float) -> None:
+        """Ask for reports."""
+        self.next_deadline = NEVER
+        self._asked_at = now
+        self._send(Item(ItemType.ARRIVAL_REQUEST, pack_arrival_request(INTERVAL)))
+
+    def restart(self, is_measured: bool) -> None:
+        """Begin again: the way is another one. That of a stream is not measured."""
+        self._is_measured = is_measured
+        self.estimator.restart()
+        self.next_deadline = NEVER
+        self._sent.clear()
+        self._units = Unwrapper()
+        self._begin()
+
+    def _count(self, counter: int, sent: _Sent, at: float | None) -> None:
+        """Tell the estimator what a report says of a datagram. It says so twice, of which one counts."""
+        if at is None:
+            if not sent.is_missed:
+                sent.is_missed = True
+                self.estimator.missed(1)
+            return
+        del self._sent[counter]
+        if sent.is_missed:
+            self.estimator.missed(-1)
+            self.estimator.repeated(at, sent.size)
+        else:
+            self.estimator.arrived(clock_us(sent.at), at, sent.size)
+
+    def _forget(self, now: float) -> None:
+        for counter, sent in list(self._sent.items()):
+            if sent.at > now - FORGOTTEN:
+                break
+            del self._sent[counter]
+
+
+class _Train:
+    """Finds datagrams in a report that left together."""
+
+    def __init__(self) -> None:
+        self.rate: float | None = None
+        """Bits per second with which the first long enough train came; None where there is none."""
+        self._last = -1, float("-inf")
+        """Counter of the datagram before, and when it left."""
+        self._first = 0.0
+        self._count = self._bits = 0
+
+    def add(self, counter: int, sent: _Sent, at: float | None) -> None:
+        """Take the next datagram of the report, and when it came."""
+        follows = counter == self._last[0] + 1 and sent.at - self._last[1] <= TRAIN_GAP
+        self._last = counter, sent.at
+        if at is None or sent.size < TRAIN_SIZE or sent.is_missed:
+            self._count = 0
+        elif not follows or not self._count:
+            self._first, self._count, self._bits = at, 1, 0
+        else:
+            self._count += 1
+            self._bits += 8 * (sent.size + HEADERS)
+            if self._count >= TRAIN:
+                self.rate = self._bits / (max(0.0, at - self._first) + GATHERED)

@@ -1,0 +1,135 @@
+"""The rate of the way up, from reports: of the scripted kind here, of the real server in ``tests/scenarios``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from tcclient.core.rate.uplink import ASK_INTERVAL, FORGOTTEN, MAX_SENT, UplinkRate
+from tcclient.core.timers import NEVER
+from tcproto.datagram import Item, ItemType, Kind, pack_header
+from tcproto.feedback import DELTA_UNIT, ArrivalReport, parse_arrival_request
+from tests.support.memory import largest_table
+
+SPACING = 0.02
+SIZE = 125
+
+
+class Way:
+    """A way up of 20 ms on which datagrams leave each 20 ms, and reports come each 100 ms."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.requests: list[Item] = []
+        self.rate = UplinkRate(self.requests.append, lambda: 0.04)
+        self.counter = 0
+        self._reported = 0
+        self._arrived: dict[int, float] = {}
+
+    def send(self, epoch: int = 0, is_media: bool = True) -> None:
+        datagram = pack_header(Kind.UP, epoch, 1, self.counter) + bytes(SIZE - 12)
+        self.rate.sent([datagram], is_media, self.now)
+        self._arrived[self.counter] = self.now + 0.02
+        self.counter += 1
+        self.now += SPACING
+
+    def report(self, base: int, arrivals: Iterable[float | None]) -> None:
+        units = (None if at is None else int(at * 1e6) // DELTA_UNIT * DELTA_UNIT for at in arrivals)
+        self.rate.receive(ArrivalReport(base, tuple(units)).pack(), self.now)
+
+    def go(self, seconds: float, lost: frozenset[int] = frozenset(), extra: float = 0.0) -> None:
+        """Send and report for a while; datagrams in ``lost`` do not come, the others ``extra`` s later each time."""
+        end = self.now + seconds
+        while self.now < end:
+            base = max(0, self.counter - 5)
+            for _ in range(5):
+                self.send()
+                self._arrived[self.counter - 1] += extra * (self.counter - self._reported)
+            heard = range(base, self.counter)
+            self.report(base, [None if n in lost else self._arrived[n] for n in heard])
+
+
+def test_it_asks_while_media_is_sent() -> None:
+    way = Way()
+    way.send(is_media=False)
+    assert way.rate.next_deadline == NEVER
+    way.send()
+    assert way.rate.next_deadline <= way.now
+    way.rate.handle_timeout(way.now)
+    (request,) = way.requests
+    assert request.type == ItemType.ARRIVAL_REQUEST
+    assert parse_arrival_request(request.value) == 0.1
+    way.send()
+    assert way.rate.next_deadline == pytest.approx(way.now - SPACING + ASK_INTERVAL)
+
+
+def test_nothing_is_known_before_a_report_and_after_a_restart() -> None:
+    way = Way()
+    assert way.rate.bitrate is None
+    way.go(1.0)
+    assert way.rate.bitrate is not None
+    way.rate.restart(is_measured=True)
+    assert way.rate.bitrate is None
+    assert way.rate.next_deadline == NEVER
+
+
+def test_each_datagram_counts_once_though_it_is_told_twice() -> None:
+    way = Way()
+    way.go(3.0)
+    each = 8 * (SIZE + 28) / SPACING
+    assert way.rate.estimator.received == pytest.approx(each, rel=0.1)
+    assert way.rate.estimator.loss == 0
+
+
+def test_loss_is_what_is_missing_in_both_reports() -> None:
+    way = Way()
+    way.go(3.0, lost=frozenset(range(0, 1000, 10)))
+    assert way.rate.estimator.loss == pytest.approx(0.1, abs=0.02)
+
+
+def test_what_comes_late_was_not_lost() -> None:
+    way = Way()
+    for _ in range(10):
+        for _ in range(5):
+            way.send()
+        base = way.counter - 5
+        way.report(base, [at if n != 2 else None for n, at in enumerate(way.now + i * 0.001 for i in range(5))])
+        way.report(base, [way.now + 0.001 * i for i in range(5)])
+    assert way.rate.estimator.loss == 0
+
+
+def test_a_growing_wait_lowers_the_rate() -> None:
+    way = Way()
+    way.go(2.0)
+    before = way.rate.bitrate
+    assert before is not None
+    way.go(2.0, extra=0.005)
+    assert way.rate.bitrate is not None
+    assert way.rate.bitrate < 0.8 * before
+    assert way.rate.estimator.is_congested
+
+
+def test_what_is_not_reported_is_forgotten() -> None:
+    way = Way()
+    for _ in range(MAX_SENT + 100):
+        way.send()
+    assert largest_table(way.rate) == MAX_SENT
+    way.now += FORGOTTEN
+    way.report(way.counter, [way.now])
+    assert largest_table(way.rate) < 20
+
+
+def test_counters_of_another_key_are_not_mixed_up() -> None:
+    way = Way()
+    for _ in range(5):
+        way.send()
+    way.counter = 0
+    way.send(epoch=1)
+    way.report(0, [0.1, None, None, 0.2])
+    assert way.rate.estimator.loss == 0
+
+
+def test_a_malformed_report_is_refused() -> None:
+    with pytest.raises(ValueError, match="cut off"):
+        Way().rate.receive(b"short", 0.0)
