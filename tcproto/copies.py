@@ -24,13 +24,14 @@ KEPT_PACKETS = 8
 """Packets of a stream that are kept to be copied: more than any copy reaches back."""
 DISTANCES = {
     10: ((), (4,), (4, 7), (3, 5, 7)),
-    20: ((), (2,), (2, 4), (2, 4, 6)),
+    20: ((), (3,), (2, 4), (2, 4, 6)),
     40: ((), (1,), (1, 2), (1, 2, 3)),
     60: ((), (1,), (1, 2), (1, 2, 3)),
 }
 """By the ms of a packet and the number of copies: how many packets each copy reaches back.
 
-Copies 40 ms apart survive outages in which neighbours are lost. Longer packets stand apart by themselves.
+Copies 40 ms apart survive outages in which neighbours are lost, and one alone that is 60 ms behind those of 60 ms.
+Longer packets stand apart by themselves.
 """
 MAX_COPIES = 3
 COPY_MARGIN = 0.01
