@@ -35,6 +35,7 @@ BENCHMARKS = {
     "speech": "How does speech sound after a bad line, and what does its repair cost in bytes?",
     "jitter": "How does speech sound where datagrams come unevenly, and what delay does that cost?",
     "congestion": "What rate does a sender take on a narrow link, with what queue, and what do others take?",
+    "uplink": "What becomes of voice and camera on a thin way up: its use, its queue, the sound?",
     "recovery": "How long is nothing heard after a fault of the line or of the server, and do others notice?",
     "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",
@@ -45,7 +46,19 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 """
 
 
-NOTHING_TO_DRAW = ("attack", "jitter", "meeting", "page", "quality", "recovery", "speakers", "speech", "stream", "room")
+NOTHING_TO_DRAW = (
+    "attack",
+    "jitter",
+    "meeting",
+    "page",
+    "quality",
+    "recovery",
+    "speakers",
+    "speech",
+    "stream",
+    "room",
+    "uplink",
+)
 """Benchmarks whose reports have no plots."""
 OURS = ("benchmarks", "tcclient", "tcproto", "tcserver")
 INSTALL = "pip install -e '.[bench]'"

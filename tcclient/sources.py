@@ -87,7 +87,8 @@ class VideoLayer(NamedTuple):
 class AudioSource:
     """Sound: int16 mono PCM at 48 kHz, in pieces of any length; encoded with Opus.
 
-    ``bitrate`` in bit/s, ``frame_ms`` 20, 40 or 60, ``dtx`` sends next to nothing in silence.
+    ``bitrate`` in bit/s and ``frame_ms``, 20, 40 or 60, hold where the way up has room; ``dtx`` sends next to nothing
+    in silence.
     """
 
     frames: Iterable[Pcm] | AsyncIterable[Pcm]
@@ -109,7 +110,9 @@ class EncodedAudioSource:
 
 @dataclass(frozen=True)
 class VideoSource:
-    """Pictures that are sent with one size, with bars if their aspect is different. Encoded at ``bitrate`` bit/s.
+    """Pictures that are sent with one size, with bars if their aspect is different.
+
+    They are encoded at ``bitrate`` bit/s at most.
 
     With ``layers`` up to 3 they are also sent in half and a quarter of the size (simulcast), as far as these have 160
     lines. Each receiver gets one size, and what nobody gets is not encoded.

@@ -57,7 +57,7 @@ LAYERS = {
     "tcserver/media/relay": Layer(
         {"tcproto", "tcserver/media/forwarding", "tcserver/media/interface.py", "tcserver/media/speakers"}
     ),
-    "tcserver/media/lanes": Layer({"tcproto", "tcserver/media/forwarding"}),
+    "tcserver/media/lanes": Layer({"tcproto", "tcserver/media/forwarding", "tcserver/media/interface.py"}),
     "tcserver/media/plane": Layer(
         {
             *("tcproto", "tcserver/media/forwarding", "tcserver/media/interface.py", "tcserver/media/lanes"),

@@ -23,6 +23,7 @@ import av
 import numpy as np
 
 import tcserver
+from benchmarks.harness import scrape
 from benchmarks.harness.browser import RATE, Person, browser_cpu, chromium, delays
 from benchmarks.harness.options import positive
 from benchmarks.harness.participant_process import RATE as PICTURE_RATE
@@ -31,6 +32,7 @@ from benchmarks.harness.processes import PROCESSORS, end, need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Missing, Report, Table
 from benchmarks.harness.server import ACCOUNT, Server
 from benchmarks.harness.signal_comparison import Sound
+from benchmarks.harness.slow_line import Throttle, slow_line
 from benchmarks.quality import speech
 from tcclient.capture import SPEECH
 from tcproto.link import Link
@@ -47,9 +49,29 @@ SETTLE = 3.0
 """Seconds from the entry until everything runs evenly: jitter buffers, rates, the first keyframes."""
 JOIN_TIME, PESQ, PICTURES, GAP, DELAY, LOAD = 1.0, 3.8, 20.0, 120.0, 150.0, 60.0
 """Bars: seconds, MOS, pictures per second, ms, ms, percent of a core."""
+SLOW, SLOW_CAMERAS = 300_000, 2
+"""Bits per second of a slow line, and the cameras of 600 kbit/s in front of it."""
+UNSUBSCRIBED = 10.0
+"""Seconds in which a page has to unsubscribe what does not fit its line."""
+SLOW_DELAY, SLOW_DROPS = 500.0, 2.0
+"""Bars: ms, datagrams of pictures per second that are dropped after that: more is tried from time to time."""
 QUICK_SECONDS, SECONDS = 4.0, 20.0
 QUICK = ("down",)
 """What a short run shows."""
+
+
+class Hall(NamedTuple):
+    """A server with a room."""
+
+    link: Link
+    address: tuple[str, int]
+    metrics: int
+    """Port of the server's metrics."""
+
+    def gave_way(self) -> tuple[float, float]:
+        """Return how many small and large datagrams, sound and pictures, slow lines have cost so far."""
+        sizes = scrape.by_label(scrape.fetch(self.metrics), "tcserver_media_gave_way_total", "size")
+        return sizes.get("small", 0.0), sizes.get("large", 0.0)
 
 
 class Place(NamedTuple):
@@ -61,10 +83,11 @@ class Place(NamedTuple):
     quick: bool
 
     @contextmanager
-    def hall(self) -> Iterator[Link]:
-        """Run a server; gives the link of its room."""
-        with Server([ROOM], password=PASSWORD) as server:
-            yield replace(server.link, room=ROOM)
+    def hall(self) -> Iterator[Hall]:
+        """Run a server."""
+        port = scrape.free_port()
+        with Server([ROOM], {"http.port": port}, password=PASSWORD) as server:
+            yield Hall(replace(server.link, room=ROOM), server.address, port)
 
     def person(
         self, stack: ExitStack, link: Link, name: str, *, microphone: bool = True, camera: bool = True
@@ -104,8 +127,8 @@ def run(options: argparse.Namespace) -> Report:
             reports = []
             for name in names:
                 print(f"page: {name}", file=sys.stderr, flush=True)
-                with place.hall() as link:
-                    reports.append(PARTS[name](place, link))
+                with place.hall() as hall:
+                    reports.append(PARTS[name](place, hall))
     return Report(
         [table for report in reports for table in report.tables],
         [bar.unless(doubt) for report in reports for bar in report.bars],
@@ -113,12 +136,12 @@ def run(options: argparse.Namespace) -> Report:
     )
 
 
-def _join(place: Place, link: Link) -> Report:
+def _join(place: Place, hall: Hall) -> Report:
     """How long after the click is a person in the meeting?"""
     took = []
     for number in range(2 if place.quick else JOINS):
         person = Person(place.browser)
-        person.open(link, ACCOUNT, PASSWORD, f"Person {number}")
+        person.open(hall.link, ACCOUNT, PASSWORD, f"Person {number}")
         took.append(person.join())
         person.close()
     return Report(
@@ -134,13 +157,13 @@ def _join(place: Place, link: Link) -> Report:
     )
 
 
-def _up(place: Place, link: Link) -> Report:
+def _up(place: Place, hall: Hall) -> Report:
     """Sound and pictures of the page, as ``tcclient join --record`` has them."""
     records = place.folder / "records"
     with ExitStack() as stack:
-        person = place.person(stack, link, "Siti")
+        person = place.person(stack, hall.link, "Siti")
         options = ("--listen", "--record", str(records), "--seconds", str(place.seconds + SETTLE))
-        with native_client(link, place.folder / "recorder", *options) as recorder:
+        with native_client(hall.link, place.folder / "recorder", *options) as recorder:
             while recorder.poll() is None:
                 person.rest(0.2)
     source = speech.source_sound(SPEECH, None)
@@ -166,12 +189,12 @@ def _up(place: Place, link: Link) -> Report:
     )
 
 
-def _down(place: Place, link: Link) -> Report:
+def _down(place: Place, hall: Hall) -> Report:
     """Sound and pictures of a native client on the page."""
     with ExitStack() as stack:
-        person = place.person(stack, link, "Siti", microphone=False, camera=False)
+        person = place.person(stack, hall.link, "Siti", microphone=False, camera=False)
         person.start_counting()
-        talker = Participant(replace(place.task(link, "talker"), voices=1, pictures=1))
+        talker = Participant(replace(place.task(hall.link, "talker"), voices=1, pictures=1))
         stack.callback(talker.end)
         talker.line()
         person.rest(SETTLE + 2)
@@ -197,11 +220,11 @@ def _down(place: Place, link: Link) -> Report:
     )
 
 
-def _delay(place: Place, link: Link) -> Report:
+def _delay(place: Place, hall: Hall) -> Report:
     """Mouth to ear from one page to another."""
     with ExitStack() as stack:
-        speaker = place.person(stack, link, "Siti", camera=False)
-        listener = place.person(stack, link, "Budi", microphone=False, camera=False)
+        speaker = place.person(stack, hall.link, "Siti", camera=False)
+        listener = place.person(stack, hall.link, "Budi", microphone=False, camera=False)
         listener.rest(SETTLE)
         listener.recorded("played")
         listener.rest(place.seconds)
@@ -218,12 +241,12 @@ def _delay(place: Place, link: Link) -> Report:
     )
 
 
-def _tiles(place: Place, link: Link) -> Report:
+def _tiles(place: Place, hall: Hall) -> Report:
     """What six cameras cost a browser that shows them."""
     with ExitStack() as stack:
-        person = place.person(stack, link, "Siti", microphone=False, camera=False)
+        person = place.person(stack, hall.link, "Siti", microphone=False, camera=False)
         person.start_counting()
-        tasks = [replace(place.task(link, f"sender-{number}"), pictures=1) for number in range(TILES)]
+        tasks = [replace(place.task(hall.link, f"sender-{number}"), pictures=1) for number in range(TILES)]
         senders = [Participant(task) for task in tasks]
         for sender in senders:
             stack.callback(sender.end)
@@ -249,12 +272,61 @@ def _tiles(place: Place, link: Link) -> Report:
     )
 
 
-PARTS: Mapping[str, Callable[[Place, Link], Report]] = {
+def _slow(place: Place, hall: Hall) -> Report:
+    """What becomes of the sound and the pictures on the page when its line gets too slow for them."""
+    throttle = Throttle()
+    with slow_line(hall.address, SLOW, throttle) as (_, port), ExitStack() as stack:
+        speaker = place.person(stack, hall.link, "Siti", camera=False)
+        listener = place.person(stack, replace(hall.link, port=port), "Budi", microphone=False, camera=False)
+        senders = [Participant(replace(place.task(hall.link, f"sender-{n}"), pictures=1)) for n in range(SLOW_CAMERAS)]
+        for sender in senders:
+            stack.callback(sender.end)
+        for sender in senders:
+            sender.line()
+        speaker.start_counting()
+        listener.rest(2 * SETTLE)
+        speaker.pictures(1 / PICTURE_RATE)
+        listener.recorded("played")
+        began = time.monotonic()
+        throttle.turn_on()
+        before = hall.gave_way()
+        listener.rest(UNSUBSCRIBED)
+        settled = hall.gave_way()
+        listener.rest(place.seconds)
+        after = hall.gave_way()
+        ear, mouth = listener.recorded("played"), speaker.recorded("captured")
+        beside = speaker.pictures(1 / PICTURE_RATE).received / (time.monotonic() - began)
+    found = 1000 * delays(mouth, ear)
+    if not len(found):
+        raise BenchmarkError("what a page captured was not heard on the slow line")
+    p95 = float(np.quantile(found, 0.95))
+    sound, first, later = after[0] - before[0], settled[1] - before[1], after[1] - settled[1]
+    row = (p95, sound, first, later, beside)
+    columns = ("sound p95 ms", "sound dropped", "pictures dropped at first", "later", "received /s beside it")
+    return Report(
+        [Table(f"A line of {SLOW // 1000} kbit/s from one moment to the next", columns, [row])],
+        [
+            Bar("slow line: mouth to ear, p95", p95, "ms", SLOW_DELAY),
+            Bar("slow line: datagrams of sound dropped", sound, "datagrams", 0),
+            Bar(
+                f"slow line: pictures dropped after {UNSUBSCRIBED:.0f} s",
+                later / place.seconds,
+                "datagrams/s",
+                SLOW_DROPS,
+            ),
+            Bar("beside a slow line: pictures received", beside, "/s", SLOW_CAMERAS * PICTURES, least=True),
+        ],
+        figures={"delays": found.tolist(), "before": before, "settled": settled, "after": after},
+    )
+
+
+PARTS: Mapping[str, Callable[[Place, Hall], Report]] = {
     "join": _join,
     "up": _up,
     "down": _down,
     "delay": _delay,
     "tiles": _tiles,
+    "slow": _slow,
 }
 """By name, with what they show in their docstrings."""
 

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import select
-import socket
 import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -25,6 +22,7 @@ from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import child, memory, need_files, need_linux, pin, pin_server, usage
 from benchmarks.harness.report import Bar, BenchmarkError, Report, Table
 from benchmarks.harness.server import OTHER_FILES, Server
+from benchmarks.harness.slow_line import slow_line
 from benchmarks.harness.stream_client import StreamClients, StreamSeat, drain
 from tcproto.datagram import Item, ItemType
 from tcproto.datagram import Kind as DatagramKind
@@ -42,11 +40,10 @@ REST_LIMIT = 3.0
 """Seconds that the last packets may take."""
 COST, RESIDENT = 2.5, 400.0
 """Bars: µs for each forwarded packet, MiB of the server."""
-SLOW, SLOW_BUFFER = 300_000, 4096
-"""Bits per second of the slow line, and the bytes that its far end asks the kernel to hold."""
+SLOW = 300_000
+"""Bits per second of the slow line."""
 SLOW_PICTURE = 5
 """Datagrams of a picture there: with three talkers 1.3 Mbit/s are offered."""
-SLOW_STEP = 0.01
 AUDIO_DELAY = 500.0
 """Bar: ms, p95."""
 
@@ -273,40 +270,6 @@ def _slow(seconds: float) -> tuple[Received, Received]:
         clients.run(_play(server, [*seats, slow, fast], seconds, SLOW_PICTURE, watch.note))
         clients.rest(1.0)
         return watch.received(slow), watch.received(fast)
-
-
-@contextmanager
-def slow_line(target: tuple[str, int], bits_per_second: float) -> Iterator[tuple[str, int]]:
-    """Carry one connection to ``target``; what comes back from there is read at a limited rate. Gives its address.
-
-    The kernel holds ``SLOW_BUFFER`` bytes in front of it, and twice as many with what it counts in: the queue of a
-    modem.
-    """
-    listener = socket.create_server(("127.0.0.1", 0))
-    with listener, child(partial(_carry, listener, target, bits_per_second / 8)):
-        yield listener.getsockname()[:2]
-
-
-def _carry(listener: socket.socket, target: tuple[str, int], rate: float) -> None:
-    near, _ = listener.accept()
-    far = socket.socket()
-    far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER)
-    far.connect(target)
-    credit, last = 0.0, time.monotonic()
-    while True:
-        now = time.monotonic()
-        credit, last = min(rate * 2 * SLOW_STEP, credit + rate * (now - last)), now
-        ready, _, _ = select.select([near, far] if credit >= 1 else [near], [], [], SLOW_STEP)
-        for sock, other, size in ((near, far, 65_536), (far, near, int(credit))):
-            if sock in ready:
-                data = sock.recv(size)
-                if not data:
-                    return
-                other.sendall(data)
-                if sock is far:
-                    credit -= len(data)
-        if far in ready:
-            time.sleep(SLOW_STEP)
 
 
 # The report

@@ -175,10 +175,14 @@ class Ear:
 
     def recorded(self) -> Sound | None:
         """End the recording, and return its sound."""
-        self._recording.close()
+        self.close()
         if not self._take.paths:
             return None
         return np.concatenate(list(open_audio(self._take.paths[0], samples=TICK_SAMPLES)))
+
+    def close(self) -> None:
+        """End the recording."""
+        self._recording.close()
 
     def _at(self, due: float) -> None:
         self._client.clock.at(due, lambda: self._tick(due))

@@ -274,6 +274,28 @@ class HttpSection:
 
 
 @dataclass(frozen=True)
+class FaultsSection:
+    """Faults that the server makes on purpose, for tests of meetings on bad lines; none by default."""
+
+    datagram_loss: Annotated[
+        float, Declaration(Number(0, 1), "share of the datagrams that is dropped, in each direction; for tests")
+    ] = 0.0
+    datagram_delay_ms: Annotated[
+        float, Declaration(Number(0, 10_000), "milliseconds by which datagrams leave late; for tests")
+    ] = 0.0
+    receiver_kbit_s: Annotated[
+        float, Declaration(Number(0, 1_000_000), "rate of datagrams that each receiver gets; 0: any; for tests")
+    ] = 0.0
+    cut_s: Annotated[
+        float, Declaration(Number(0, 86_400), "seconds between two cuts of all TCP connections; 0: none; for tests")
+    ] = 0.0
+
+    def any(self) -> bool:
+        """Return whether any fault is made."""
+        return self != FaultsSection()
+
+
+@dataclass(frozen=True)
 class LogSection:
     """The log, on standard error."""
 
@@ -294,4 +316,5 @@ class Configuration:
     media: MediaSection = MediaSection()
     web: WebSection = WebSection()
     http: HttpSection = HttpSection()
+    faults: FaultsSection = FaultsSection()
     log: LogSection = LogSection()

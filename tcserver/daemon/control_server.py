@@ -82,9 +82,13 @@ class ControlServer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_LIMIT):
                 await self._all_gone()
+        self.cut()
+        await self._all_gone()
+
+    def cut(self) -> None:
+        """Break all connections, as a network does, without a word to their clients."""
         for peer in list(self.peers.values()):
             peer.abort()
-        await self._all_gone()
 
     async def _all_gone(self) -> None:
         self._empty.clear()

@@ -76,6 +76,8 @@ class Daemon:
             fingerprint = self._identity.fingerprint
             self.web = WebFront(configuration, directory, fingerprint, self._host, self.control, self._log, path.open)
         self._timer: asyncio.TimerHandle | None = None
+        self._cutter: asyncio.TimerHandle | None = None
+        """The next cut of all connections, where faults are wanted."""
         self._poller: asyncio.Task[None] | None = None
         self._port = configuration.server.port
         self._effects: deque[effects.Effect] = deque()
@@ -93,6 +95,9 @@ class Daemon:
             await self.stop()
             raise
         self._poller = asyncio.create_task(self._persistence.follow())
+        if self._configuration.faults.any():
+            self._log.warning("faults are made on purpose")
+            self._cut_later()
         self._log.info("started", port=self._port, fingerprint=format_fingerprint(self._identity.fingerprint))
 
     async def stop(self) -> None:
@@ -109,8 +114,9 @@ class Daemon:
             self.web.close()
         self._carry_out(self.conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
         await self.control.close()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._cutter):
+            if timer is not None:
+                timer.cancel()
         closing = [self._persistence.close()]
         self.streams.stop()
         if self._media is not None:
@@ -219,6 +225,14 @@ class Daemon:
         except Exception as error:
             wanted = self.conference.crashed(Where.TIMER, error)
         self._carry_out(wanted)
+
+    def _cut_later(self) -> None:
+        if seconds := self._configuration.faults.cut_s:
+            self._cutter = asyncio.get_running_loop().call_later(seconds, self._cut)
+
+    def _cut(self) -> None:
+        self.control.cut()
+        self._cut_later()
 
     async def _listen(self) -> None:
         """Bind TCP and UDP to the same port. Where any free port will do, it has to be free for both."""

@@ -9,6 +9,7 @@ from typing import Protocol, cast
 
 from tcserver.config.sections import Configuration
 from tcserver.media.interface import Command, Event
+from tcserver.media.lanes.faulty import FaultSettings
 from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.plane.stats import MediaStats
 from tcserver.media.streams.handoff import Handoff
@@ -55,7 +56,8 @@ async def open_media(
     ``streams`` are the way for participants without UDP. ``on_events`` gets events in order, those of a seat after what
     it was sent.
     """
-    media, log = configuration.media, configuration.log
+    media, log, wanted = configuration.media, configuration.log, configuration.faults
+    faults = FaultSettings(wanted.datagram_loss, wanted.datagram_delay_ms / 1000, wanted.receiver_kbit_s * 1000)
     if configuration.server.workers:
         pool = WorkerPool(
             configuration.server.workers,
@@ -66,6 +68,7 @@ async def open_media(
             buffer_bytes=media.socket_buffer_bytes,
             ring_datagrams=media.ring_datagrams,
             dscp=media.dscp,
+            faults=faults,
             log_level=log.level,
             log_format=log.format,
             handoff=Handoff(streams, configuration.server.workers),
@@ -81,6 +84,7 @@ async def open_media(
         on_events=on_events,
         buffer_bytes=media.socket_buffer_bytes,
         dscp=media.dscp,
+        faults=faults,
     )
     sockets.open(streams=streams.lane)
     streams.connect(sockets.receive)

@@ -372,6 +372,9 @@ class WebConnection(asyncio.BufferedProtocol):
 
     def _receive(self, data: bytes) -> None:
         plain = self._opened(data)
+        if self._tls is not None and self._tls.is_flooded(asyncio.get_running_loop().time()):
+            self.abort()
+            return
         if plain and self._user is not None and not self._is_over:
             self._user.received(plain)
         if self._eof:

@@ -6,6 +6,12 @@ import ssl
 
 READ_BYTES = 65_536
 """Bytes decrypted at once; a record has at most a quarter of it."""
+RECORD_OVERHEAD = 22
+"""Bytes of a record of TLS 1.3 besides what is in it: header, type, tag (RFC 8446, section 5.2). Of TLS 1.2: 29."""
+RECORDS_PER_S = 4000
+"""Records that a client may send per second: twice as many as frames are taken from it."""
+RECORDS_AT_ONCE = 4000
+"""Records that it may send at once."""
 
 
 class TlsError(Exception):
@@ -26,6 +32,9 @@ class TlsLayer:
         """Whether the handshake is done."""
         self.is_ended = False
         """Whether the client has said that it sends nothing more."""
+        self._credit = float(RECORDS_AT_ONCE)
+        """Records that the client may send now; only ``is_flooded`` adds to them."""
+        self._credited_at = 0.0
 
     def receive_data(self, data: bytes) -> bytes:
         """Take bytes of the client, and return those in them.
@@ -33,7 +42,7 @@ class TlsLayer:
         Raises ``TlsError``; then ``data_to_send`` has the reason for the client, and the connection is to be closed.
         """
         self._incoming.write(data)
-        found = []
+        was_ready, found = self.is_ready, []
         try:
             if not self.is_ready:
                 self._tls.do_handshake()
@@ -47,7 +56,20 @@ class TlsLayer:
             self.is_ended = True
         except ssl.SSLError as error:
             raise TlsError("alert" if "ALERT" in (error.reason or "") else "protocol") from None
-        return b"".join(found)
+        plain = b"".join(found)
+        if was_ready:
+            self._credit -= (len(data) - len(plain)) / RECORD_OVERHEAD
+        return plain
+
+    def is_flooded(self, now: float) -> bool:
+        """Tell whether the client sends too many records, by what came besides the bytes in them; ``now`` in seconds.
+
+        The TLS of the library takes any number of records that hold nothing, and changes a key for each. A record that
+        is not complete counts for up to 745 small ones, until it is.
+        """
+        self._credit = min(RECORDS_AT_ONCE, self._credit + RECORDS_PER_S * (now - self._credited_at))
+        self._credited_at = now
+        return self._credit < 0
 
     def seal(self, data: bytes) -> bytes:
         """Encrypt bytes, after the handshake; return them with what else waits for the client."""

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.commands.stream import Received, p95, slow_line
+from benchmarks.commands.stream import Received, p95
+from benchmarks.harness.slow_line import slow_line
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks need Linux")
 

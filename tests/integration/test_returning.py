@@ -78,6 +78,32 @@ def test_after_a_reset_nothing_was_missed_and_nobody_has_left(run: Run, world: W
     run(main)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_faults_that_the_operator_wants_are_made_and_a_meeting_survives_them(
+    run: Run, world: World, workers: int
+) -> None:
+    faults = {"datagram_loss": 0.05, "datagram_delay_ms": 20, "receiver_kbit_s": 500, "cut_s": 2.5}
+    settings = {"server__workers": workers} | {f"faults__{key}": value for key, value in faults.items()}
+
+    async def main() -> None:
+        async with (
+            world.serving(**settings) as server,
+            world.client(server.room("Hall"), "kantor-2", "Budi", retry=str) as other,
+            world.client(server.room("Hall"), "kantor-1", "Anna", retry=str) as room,
+            watching(room) as seen,
+        ):
+            await other.publish(tone())
+            heard = await track_of(room, Source.MICROPHONE)
+            await until(lambda: len(of(events.Reconnected, seen)) >= 2)
+            before = heard.statistics.packets
+            await until(lambda: heard.statistics.packets > before + 20)
+            assert all(event.resumed for event in of(events.Reconnected, seen))
+            assert not of(events.ParticipantLeft, seen)
+            await until(lambda: room.path_statistics.rtt is not None and room.path_statistics.rtt >= 0.02)
+
+    run(main)
+
+
 def test_a_program_that_does_not_want_to_come_back_is_told_of_the_loss(run: Run, world: World) -> None:
     async def main() -> None:
         async with world.serving() as server:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks.commands.stream import Watch, slow_line
+from benchmarks.commands.stream import Watch
 from benchmarks.harness.load import packet
 from benchmarks.harness.media_client import PING, Seat
 from benchmarks.harness.server import Server
+from benchmarks.harness.slow_line import slow_line
 from benchmarks.harness.stream_client import StreamClients, StreamLine, StreamSeat
 from tcproto.datagram import Item, ItemType
 from tcproto.datagram import Kind as DatagramKind

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from tcclient.core import events
 from tcclient.core.media.proof import Way
+from tcclient.core.rate.allocation import PictureDemand
 from tcclient.core.rate.estimator import LEAST
+from tcclient.publication import MAX_BACKLOG
+from tcproto.messages import Kind, Source
 from tests.support.simulation.client import Client
 from tests.support.simulation.network import Conditions
 from tests.support.simulation.world import World
@@ -66,3 +72,79 @@ def test_a_stream_is_not_measured() -> None:
     world.until(lambda: ada.way is Way.STREAM)
     world.run(1)
     assert ada.session.seat.uplink_rate.bitrate is None
+
+
+class Film:
+    """A camera whose encoder does what it is told: at each rate a picture in 40 ms, and a keyframe at first."""
+
+    def __init__(self, world: World, client: Client, bitrate: int = 600_000) -> None:
+        demand = PictureDemand((bitrate,), 25)
+        self.number = client.publish(Kind.VIDEO, Source.CAMERA, "vp8", width=640, height=360, demand=demand)
+        self.sent = self.held_back = 0
+        self._client = client
+        world.until(lambda: client.session.seat.publications.can_send(self.number))
+        self._film(world.now, 0)
+
+    @property
+    def bitrate(self) -> int:
+        """Bits per second that it was told last."""
+        told = [event.rate for event in self._client.told(events.RateChanged) if event.number == self.number]
+        return told[-1].bitrates[0]
+
+    def _film(self, start: float, n: int) -> None:
+        if self._client.session.seat.egress.backlog > MAX_BACKLOG:
+            self.held_back += 1
+        elif self.bitrate:
+            size = self.bitrate // 25 // 8 * (1 if self.sent else 15)
+            self._client.show(self.number, bytes(size), n * 3600, keyframe=not self.sent)
+            self.sent += 1
+        self._client.clock.at(start + (n + 1) * 0.04, lambda: self._film(start, n + 1))
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.2])
+def test_voice_and_camera_fill_a_thin_way_and_no_more(loss: float) -> None:
+    world = World(5)
+    thin = Conditions(delay=0.04, rate=256e3, queue=1.0)
+    ada = talking(world, thin)
+    film = Film(world, ada)
+    ada.up.conditions = replace(thin, loss=loss)
+    world.run(8)
+    sent, queues = ada.up.bytes, []
+    for _ in range(1000):
+        world.run(0.01)
+        queues.append(ada.up.wait)
+    assert 8 * (ada.up.bytes - sent) / 10 > 0.85 * 256e3
+    assert sorted(queues)[950] < (0.2 if loss else 0.1)
+    assert ada.unsent == 0
+    assert film.sent > (280 if loss else 400)
+
+
+def test_a_good_way_carries_all_soon() -> None:
+    world = World(6)
+    film = Film(world, talking(world, Conditions(delay=0.02)))
+    world.until(lambda: film.bitrate == 600_000, 2.0)
+
+
+def test_a_way_that_falls_is_followed_within_four_seconds() -> None:
+    world = World(7)
+    ada = talking(world, Conditions(delay=0.04, rate=2.5e6, queue=1.0))
+    film = Film(world, ada, 2_000_000)
+    world.run(10)
+    assert film.bitrate > 1_800_000
+    ada.up.change(rate=600e3)
+    world.run(4)
+    assert ada.up.wait < 0.1
+    assert film.bitrate < 560e3
+
+
+def test_loss_of_the_way_up_is_none_of_those_who_receive() -> None:
+    """Forward numbers are those of the server: what never came there is not missing on the way down."""
+    world = World(8)
+    ada = talking(world)
+    film = Film(world, ada)
+    ben = world.clients[1]
+    ada.up.conditions = replace(WAN, loss=0.2)
+    world.run(10)
+    assert ada.session.seat.uplink_rate.estimator.loss > 0.1
+    assert ben.session.seat.media.loss()[0] == 0.0
+    assert film.sent

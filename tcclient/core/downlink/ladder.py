@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from tcclient.core.downlink.arrivals import Layer, Line
+from tcproto.messages.types import MAX_VOICES
 
 LOOK_INTERVAL = 0.1
 """Seconds between two looks at the line."""
@@ -166,7 +167,7 @@ class Ladder:
         self._stable_since = now
         self._raised = now, self.voices, self.given_up
         if self.voices:
-            self.voices = self.voices + 1 if self.voices + 1 < offered.talkers else 0
+            self.voices = self.voices + 1 if self.voices < min(offered.talkers - 1, MAX_VOICES) else 0
         else:
             self.given_up = frozenset(part.layer for part in missing[1:])
         return True
@@ -192,7 +193,7 @@ class Ladder:
             given_up |= {kept[-1].layer}
         elif not kept and voices == len(offer.voices) and voices > 1:
             voices -= 1
-        limit = max(voices, 1) if voices < len(offer.voices) else self.voices
+        limit = min(max(voices, 1), MAX_VOICES) if voices < len(offer.voices) else self.voices
         changed = (limit, given_up) != (self.voices, self.given_up)
         self.voices, self.given_up = limit, given_up
         return changed

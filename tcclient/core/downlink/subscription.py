@@ -61,6 +61,8 @@ class Subscription:
         send: Callable[[Item], None],
     ) -> None:
         self.wishes = Wishes()
+        self._chosen: dict[int, StreamChoice] = {}
+        """The choices of the wishes, by stream."""
         self.asked = Subscribe(0, ())
         """What was asked for last."""
         self.arrivals = Arrivals()
@@ -90,6 +92,7 @@ class Subscription:
     def wish(self, wishes: Wishes) -> int:
         """Ask for other things; return the request id."""
         self.wishes = wishes
+        self._chosen = {choice.stream: choice for choice in wishes.choices}
         return self._ask()
 
     def again(self) -> bool:
@@ -116,13 +119,13 @@ class Subscription:
 
     def given_up(self, info: PublicationInfo) -> int | None:
         """Return the lowest layer of a publication that is given up; None: none of them."""
-        return min((layer for stream, layer in self.ladder.given_up if stream == info.stream), default=None)
+        return next((layer for layer in range(info.layers) if (info.stream, layer) in self.ladder.given_up), None)
 
     def wanted(self, info: PublicationInfo) -> StreamChoice | None:
         """Return how the program wants a publication of somebody else; None: not at all."""
-        for choice in self.wishes.choices:
-            if choice.stream == info.stream:
-                return choice if choice.wanted else None
+        choice = self._chosen.get(info.stream)
+        if choice is not None:
+            return choice if choice.wanted else None
         return StreamChoice(info.stream) if info.source in self.wishes.sources else None
 
     def _ask(self) -> int:
@@ -141,7 +144,7 @@ class Subscription:
         """
         if not self.ladder.given_up:
             return self.wishes.sources, self.wishes.choices
-        chosen = {choice.stream: choice for choice in self.wishes.choices}
+        chosen = dict(self._chosen)
         kept: set[Source] = set()
         lost: set[Source] = set()
         for info, choice in self._wanted(Kind.VIDEO):

@@ -29,7 +29,7 @@ UNKNOWN_PACE = 29e6
 """Bits per second of pictures where nobody knows what the way carries: the buffers on the way take so much."""
 BURST_TIME = 0.004
 """Seconds of pictures that leave at once."""
-LEAST_BURST = 2
+LEAST_BURST = 3
 """Datagrams that leave at once at least."""
 LEAST_WAIT = 0.001
 """Seconds between two bursts at least: a timer for each datagram would cost more than the datagram."""

@@ -6,13 +6,18 @@ from collections.abc import Callable
 
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.publications import Publications
-from tcclient.core.rate.allocation import Allocation, Demand, Rate
+from tcclient.core.rate.allocation import Allocation, Demand, Rate, SoundRate
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.timers import NEVER
 from tcproto.messages import Kind
 
+OTHER_SOUND = SoundRate(25_200, 20).cost
+"""Bits per second that are left for sound that its owner encodes."""
 LOOK_INTERVAL = 0.5
 """Seconds between looks while no report comes. With each report there is another."""
+MEDIA_SHARE = 0.96
+"""Share of the way that is for new media: the rest is for pings, beacons and requests, and encoders are not exact. With
+more, pictures would wait here until some are left out."""
 LOOK_UP_INTERVAL = 8.0
 """Seconds for which something is lowered until the way is tried for more, all at once."""
 
@@ -61,4 +66,8 @@ class UplinkSharing:
     def _usable(self, now: float) -> float | None:
         """Return the bits per second for what is sent once: what is lost is sent again."""
         bitrate = self._uplink.allowed(now)
-        return None if bitrate is None else bitrate * (1 - self._uplink.estimator.loss)
+        if bitrate is None:
+            return None
+        live = self._publications.live.values()
+        others = sum(p.demand is None and p.kind is Kind.AUDIO and not p.muted for p in live)
+        return max(0.0, MEDIA_SHARE * bitrate * (1 - self._uplink.estimator.loss) - others * OTHER_SOUND)

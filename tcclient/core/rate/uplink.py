@@ -68,6 +68,7 @@ class UplinkRate:
         self._waits_until = float("inf")
         self._looks_up = True
         """Whether the next train may raise the rate."""
+        self._train = _Train()
 
     @property
     def bitrate(self) -> float | None:
@@ -103,21 +104,21 @@ class UplinkRate:
         """Take an arrival report; raises ``ValueError`` where it is malformed."""
         report = parse_arrival_report(value)
         self._is_reported = True
-        train = _Train()
         for counter, arrival in enumerate(report.arrivals, report.base):
             sent = self._sent.get(counter)
             if sent is not None:
                 at = None if arrival is None else self._units(arrival // DELTA_UNIT & 0xFFFFFFFF) * DELTA_UNIT * 1e-6
                 self._count(counter, sent, at)
-                train.add(counter, sent, at)
+                self._train.add(counter, sent, at)
         self._forget(now)
         round_trip = self._round_trip()
         if round_trip is not None:
             self.estimator.round_trip = round_trip
         self.estimator.handle_timeout(now)
-        if self._looks_up and train.rate is not None:
+        shown = self._train.take_rate()
+        if self._looks_up and shown is not None:
             self._looks_up = False
-            self.estimator.show(SURE * train.rate)
+            self.estimator.show(SURE * shown)
 
     def handle_timeout(self, now: float) -> None:
         """Ask for reports."""
@@ -156,15 +157,19 @@ class UplinkRate:
 
 
 class _Train:
-    """Finds datagrams in a report that left together."""
+    """Finds datagrams in the reports that left together."""
 
     def __init__(self) -> None:
-        self.rate: float | None = None
-        """Bits per second with which the first long enough train came; None where there is none."""
+        self._rate: float | None = None
         self._last = -1, float("-inf")
         """Counter of the datagram before, and when it left."""
         self._first = 0.0
         self._count = self._bits = 0
+
+    def take_rate(self) -> float | None:
+        """Return the bits per second with which the last long enough train came, once; None where there was none."""
+        rate, self._rate = self._rate, None
+        return rate
 
     def add(self, counter: int, sent: _Sent, at: float | None) -> None:
         """Take the next datagram of the report, and when it came."""
@@ -178,4 +183,4 @@ class _Train:
             self._count += 1
             self._bits += 8 * (sent.size + HEADERS)
             if self._count >= TRAIN:
-                self.rate = self._bits / (max(0.0, at - self._first) + GATHERED)
+                self._rate = self._bits / (max(0.0, at - self._first) + GATHERED)

@@ -18,6 +18,9 @@ SPEECH_WINDOW = 0.4
 """Seconds that decide whether somebody speaks."""
 SPEECH_MS = 160
 """Milliseconds of the window that have to be loud: 40 %."""
+VOICED_MS = 120
+"""Milliseconds with voice between two decisions that make a stream one that speaks, for the ranking: 40 % as well. Who
+speaks softly is not lit up as a speaker, but is heard."""
 RANKED_FOR = 2.0
 """Seconds after the last speech for which a speaker is ranked before those who are silent: pauses are shorter."""
 MAX_RANKED = MAX_VOICES
@@ -44,6 +47,7 @@ class _Talk:
         "participant",
         "ranked_until",
         "seat",
+        "voiced_ms",
     )
 
     def __init__(self, seat: int, account: int, participant: int, now: float) -> None:
@@ -52,6 +56,8 @@ class _Talk:
         self.participant = participant
         self.packets: list[tuple[int, int, float]] = []
         """Level, ms and arrival of the packets since the last decision; the next one takes them in."""
+        self.voiced_ms = 0
+        """Milliseconds with voice, or loud, since the last decision."""
         self.activity = Activity()
         self.loud: deque[tuple[float, int]] = deque(maxlen=_MAX_LOUD)
         """(arrival, ms) of loud packets."""
@@ -88,8 +94,9 @@ class _Talk:
         while loud and loud[0][0] <= now - SPEECH_WINDOW:
             loud.popleft()
         speaks = sum(duration for _, duration in loud) >= SPEECH_MS
-        if speaks:
+        if self.voiced_ms >= VOICED_MS:
             self.ranked_until = now + RANKED_FOR
+        self.voiced_ms = 0
         return speaks
 
     def _fill(self, now: float) -> None:
@@ -157,6 +164,8 @@ class LocalSelection(SpeakerSelection):
         if talk is None:
             talk = self._talks[stream] = _Talk(seat, account, participant, now)
         talk.packets.append((level, duration_ms, now))
+        if voice or level <= SPEECH_LEVEL:
+            talk.voiced_ms += duration_ms
         contest = self._contest
         return not contest.limit or contest.hear(stream, seat, account, level, voice, now)
 

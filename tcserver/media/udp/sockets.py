@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -11,6 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tcserver.media.interface import STREAM_HOST, Address, Command, Event
+from tcserver.media.lanes.faulty import NO_FAULTS, Arrivals, FaultSettings, FaultyLane
 from tcserver.media.lanes.lane import Lane, total
 from tcserver.media.lanes.sender import Sender
 from tcserver.media.plane.plane import MediaPlane
@@ -54,7 +56,7 @@ class MediaSockets:
     ``addresses`` are (numeric host, port), see ``bind``. ``sender`` and ``receiver`` choose the system calls: ``auto``
     takes the fastest that pass a self-test; with any other name ``open`` raises ``OSError`` where those calls fail.
     ``on_events`` gets the events of the plane, in order, after what belongs to them was sent. With ``dscp`` datagrams
-    are marked, see ``Marking``.
+    are marked, see ``Marking``. ``faults`` are made on purpose.
 
     Where the platform can steer datagrams, there are three sockets for each address (see ``SocketGroup``). Datagrams of
     suppressed seats come by the second, which is read in intervals.
@@ -70,6 +72,7 @@ class MediaSockets:
         on_events: Callable[[list[Event]], None] = lambda events: None,
         buffer_bytes: int = BUFFER_BYTES,
         dscp: bool = False,
+        faults: FaultSettings = NO_FAULTS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plane = plane
@@ -80,6 +83,8 @@ class MediaSockets:
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
         self._dscp = dscp
+        self._faults = faults
+        self._arrivals = Arrivals(faults.loss, _chance) if faults.loss else None
         self._clock = clock
         self._group = SocketGroup()
         self._sockets: list[socket.socket] = []
@@ -130,7 +135,7 @@ class MediaSockets:
             if self._dscp:
                 for made, sock in zip(lanes, sending, strict=True):
                     made.marking = Marking(sock)
-            self._lanes = [*lanes]
+            self._lanes = [self._faulty(lane) if place != self._relay else lane for place, lane in enumerate(lanes)]
             if streams is not None:
                 self._lanes.append(streams)
             self._sender = Sender(self._lanes)
@@ -148,6 +153,12 @@ class MediaSockets:
             pump = partial(self.pump, place)
             self._coalescers.append(Coalescer(sock.fileno(), pump, self._loop, self._clock))
         self._arm()
+
+    def _faulty(self, lane: Lane) -> Lane:
+        """Return a lane with the faults that are wanted, if any are."""
+        if self._faults == NO_FAULTS:
+            return lane
+        return FaultyLane(lane, self._faults, _chance, self._loop.call_later, self._clock)
 
     async def close(self) -> None:
         """Stop reading and close the sockets; may be called again."""
@@ -245,6 +256,8 @@ class MediaSockets:
             portion, batch = (batch, []) if len(batch) <= PORTION else (batch[:PORTION], batch[PORTION:])
             if portion:
                 taken += len(portion)
+                if self._arrivals is not None and place != self._relay:
+                    portion = self._arrivals.kept(portion)
                 receive(portion, now)
                 self._send()
             now = clock()
@@ -346,3 +359,8 @@ class MediaSockets:
         except OSError:
             return ()
         return tuple(states)
+
+
+def _chance() -> float:
+    """Return a random number from 0 to 1."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32

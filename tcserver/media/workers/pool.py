@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from tcserver.media.forwarding.sealer import RING_SIZE
 from tcserver.media.interface import Command, Event, WorkerLoad, WorkerReplaced
+from tcserver.media.lanes.faulty import NO_FAULTS, FaultSettings
 from tcserver.media.plane.stats import MediaStats
 from tcserver.media.speakers.suppressed import SuppressedSeats, fair_share
 from tcserver.media.streams.handoff import Handoff
@@ -77,6 +78,7 @@ class WorkerPool:
         buffer_bytes: int = BUFFER_BYTES,
         ring_datagrams: int = RING_SIZE,
         dscp: bool = False,
+        faults: FaultSettings = NO_FAULTS,
         log_level: str = "info",
         log_format: str = "text",
         handoff: Handoff,
@@ -88,6 +90,7 @@ class WorkerPool:
         self._buffer_bytes = buffer_bytes
         self._ring_datagrams = ring_datagrams
         self._dscp = dscp
+        self._faults = faults
         self._log_level = log_level
         self._log_format = log_format
         self._handoff = handoff
@@ -268,6 +271,7 @@ class WorkerPool:
                 receiver=self._receiver,
                 ring_datagrams=self._ring_datagrams,
                 dscp=self._dscp,
+                faults=self._faults,
                 log_level=self._log_level,
                 log_format=self._log_format,
             )

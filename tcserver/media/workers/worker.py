@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import cast
 
 from tcserver.media.interface import Address, Event
+from tcserver.media.lanes.faulty import FaultSettings
 from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.speakers.suppressed import SuppressedSeats
 from tcserver.media.streams.handoff import HandoffLane, receive_up
@@ -61,6 +62,7 @@ class Options:
     receiver: str
     ring_datagrams: int
     dscp: bool
+    faults: FaultSettings
     log_level: str
     log_format: str
 
@@ -86,6 +88,7 @@ class Worker:
             receiver=cast(ReceiverName, options.receiver),
             on_events=self._send,
             dscp=options.dscp,
+            faults=FaultSettings(*options.faults),  # of JSON, a list
         )
         self._meter = ProcessMeter()
         self._writer: asyncio.StreamWriter | None = None

@@ -68,15 +68,16 @@ test("what follows a dropped part of a picture goes with it, by number and by ag
 
 /** Run for `seconds` in tenths; the way carries `bitrate`. */
 function run(adaptation: UplinkAdaptation, bitrate: number, from: number, seconds: number) {
-  let quality = adaptation.update(false, 0, from);
+  let quality = adaptation.update(false, 0, START_BITRATE, from);
   for (let tenth = 1; tenth <= 10 * seconds; tenth++) {
-    quality = adaptation.update((quality?.bitrate ?? 0) > bitrate, 0, from + tenth / 10);
+    const used = quality?.bitrate ?? 0;
+    quality = adaptation.update(used > bitrate, 0, used, from + tenth / 10);
   }
   return quality;
 }
 
 test("a wide line gets 720 lines, and a narrow one 180", () => {
-  assert.deepEqual(new UplinkAdaptation().update(false, 0, 0)?.bitrate, START_BITRATE);
+  assert.deepEqual(new UplinkAdaptation().update(false, 0, 0, 0)?.bitrate, START_BITRATE);
   assert.equal(run(new UplinkAdaptation(), Infinity, 0, 60)?.bitrate, MOST_BITRATE);
   assert.equal(run(new UplinkAdaptation(), Infinity, 0, 60)?.height, 720);
   const narrow = run(new UplinkAdaptation(), 180_000, 0, 60);
@@ -88,7 +89,7 @@ test("a line that carries no picture gets none, and is tried again", () => {
   let paused = 0;
   let sent = 0;
   for (let tenth = 0; tenth < 600; tenth++) {
-    const quality = adaptation.update(true, 0, tenth / 10);
+    const quality = adaptation.update(true, 0, START_BITRATE, tenth / 10);
     if (quality === undefined) paused += 1;
     else {
       sent += 1;
@@ -99,11 +100,23 @@ test("a line that carries no picture gets none, and is tried again", () => {
   assert.ok(RETRY_PAUSED > 1);
 });
 
+test("a rate that is not used is not raised, and the size is reached that needs more", () => {
+  const adaptation = new UplinkAdaptation();
+  let quality = adaptation.update(false, 0, 0, 0);
+  for (let now = 1; now < 100; now++) quality = adaptation.update(false, 0, 200_000, now);
+  assert.equal(quality?.bitrate, START_BITRATE);
+  for (let now = 100; now < 200; now++) {
+    const layers = layerQualities(quality ?? assert.fail(), [180, 360, 720], [false, false, true]);
+    quality = adaptation.update(false, 0, layers[2]?.bitrate ?? 0, now);
+  }
+  assert.equal(quality?.height, 720);
+});
+
 test("what the room allows is not exceeded, and loss on the way reduces", () => {
   const adaptation = new UplinkAdaptation();
   adaptation.allow(400_000);
   assert.equal(run(adaptation, Infinity, 0, 30)?.bitrate, 400_000);
-  assert.ok((adaptation.update(false, 0.2, 40)?.bitrate ?? 0) < 300_000);
+  assert.ok((adaptation.update(false, 0.2, 400_000, 40)?.bitrate ?? 0) < 300_000);
 });
 
 /** A second of a way down that carries `carried` bits per second of the `offered`, in packets of 10 kbit. */

@@ -104,6 +104,22 @@ def test_messages_pass_between_a_client_and_the_conference() -> None:
     asyncio.run(main())
 
 
+def test_connections_that_are_cut_are_lost_without_a_word() -> None:
+    async def main() -> None:
+        setup = Setup()
+        async with greeted(setup.listen()) as client:
+            client.connection.request(Ping(7))
+            await client.event()
+            setup.server.cut()
+            with contextlib.suppress(ConnectionResetError):
+                assert await client.event() is None
+        await setup.server.stop_listening()
+        await setup.server.close()
+        assert len(setup.server.peers) == setup.conference.connections == 0
+
+    asyncio.run(main())
+
+
 def test_a_client_that_breaks_the_protocol_is_told_so_and_forgotten() -> None:
     async def main() -> None:
         setup = Setup()

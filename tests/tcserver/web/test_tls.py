@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tcserver.web.certificates.keeper import SelfSigned
-from tcserver.web.tls import TlsError, TlsLayer
+from tcserver.web.tls import RECORDS_AT_ONCE, RECORDS_PER_S, TlsError, TlsLayer
 from tests.support.web_world import client_context
 
 
@@ -55,6 +55,32 @@ def test_bytes_in_both_directions(context: ssl.SSLContext, size: int) -> None:
     while len(found) < 60_000:
         found += client.tls.read(1 << 16)
     assert found == b"answer" * 10_000
+
+
+def test_a_client_of_many_small_records_floods_and_one_of_large_ones_does_not(context: ssl.SSLContext) -> None:
+    client = Client(client_context())
+    server = shaken(context, client)
+    assert not server.is_flooded(100.0)
+
+    def send(count: int, size: int) -> None:
+        for _ in range(count):
+            client.tls.write(bytes(size))
+        assert len(server.receive_data(client.outgoing.read())) == count * size
+
+    send(400, 16_000)
+    assert not server.is_flooded(100.0)
+    send(RECORDS_AT_ONCE - 400, 1)
+    assert not server.is_flooded(100.0)
+    send(2, 1)
+    assert server.is_flooded(100.0)
+    assert not server.is_flooded(100.0 + 3 / RECORDS_PER_S)
+    send(RECORDS_AT_ONCE - 10, 1)
+    assert not server.is_flooded(200.0), "a second later it may send as many again"
+    client.tls.write(bytes(16_000))
+    half, rest = (data := client.outgoing.read())[:8000], data[8000:]
+    assert server.receive_data(half) == b""
+    assert not server.is_flooded(300.0)
+    assert server.receive_data(rest) == bytes(16_000)
 
 
 def test_nothing_is_sent_before_the_client_speaks(context: ssl.SSLContext) -> None:

@@ -24,6 +24,8 @@ export const RETRY_PAUSED = 10;
 
 const REDUCE = 0.7;
 const RAISE = 1.1;
+/** The rate over what is sent, at most: the next larger size is reached, and no more is taken for granted. */
+const MOST_UNUSED = 1.6;
 /** A smaller picture is chosen below the first figure, and left again above the second: no flapping between. */
 const SMALL_PICTURE = { below: 220_000, above: 300_000 } as const;
 const LARGE_PICTURE = { below: 900_000, above: 1_100_000 } as const;
@@ -50,15 +52,16 @@ export class UplinkAdaptation {
    * pause.
    *
    * `congested`: datagrams of pictures were dropped in front of the socket, or waited all the time. `lossUp`: of what we
-   * sent, from 0 to 1.
+   * sent, from 0 to 1. `used`: bits per second of what is sent, which is less where nobody wants the largest size.
    */
-  update(congested: boolean, lossUp: number, now: number): CameraQuality | undefined {
+  update(congested: boolean, lossUp: number, used: number, now: number): CameraQuality | undefined {
     if (congested || lossUp > 0.1) {
       this.clearSince = undefined;
       if (now >= this.changedAt + REDUCE_INTERVAL) this.change(this.rate * REDUCE, now);
     } else {
       this.clearSince ??= now;
-      if (now >= Math.max(this.clearSince, this.changedAt) + RAISE_INTERVAL) this.change(this.rate * RAISE, now);
+      const isDue = now >= Math.max(this.clearSince, this.changedAt) + RAISE_INTERVAL;
+      if (isDue && this.rate < MOST_UNUSED * used) this.change(this.rate * RAISE, now);
     }
     if (this.rate < LEAST_BITRATE) {
       this.pausedAt ??= now;

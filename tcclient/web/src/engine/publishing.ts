@@ -2,7 +2,7 @@
 
 import type { Published } from "../core/events.js";
 import type { NewPublication, Seat } from "../core/session.js";
-import { OpusSender, SILENT_FRAME } from "../media/audio-codec.js";
+import { OpusSender, SampleClock, SILENT_FRAME } from "../media/audio-codec.js";
 import type { CapturedSound } from "../media/sound-messages.js";
 import { audioLevel, MutedSpeech, VoiceDetector } from "../media/speech.js";
 import { type EncoderAbilities, encoderAbilities, fit } from "../media/layer-encoder.js";
@@ -20,9 +20,6 @@ import { monotonic } from "./connection.js";
 
 /** Seconds of a captured frame. */
 const FRAME_SECONDS = 0.02;
-const SAMPLE_RATE = 48_000;
-/** Seconds by which the count of samples may lag behind the clock before it jumps: a microphone that was changed. */
-const MAX_SOUND_LAG = 0.2;
 /** Of what the room allows, that is used for pictures: headers and keyframes need the rest. */
 const CAPS_SHARE = 0.85;
 /** A screen: sharp letters rather than smooth movement. */
@@ -60,27 +57,6 @@ export interface PublishingOwner {
   pump(): void;
   publishing(media: OwnMedia, state: Publishing): void;
   speakingWhileMuted(on: boolean): void;
-}
-
-/** Counts the samples of a capture, and follows the clock where it paused. */
-class SampleClock {
-  private samples = 0;
-  private startedAt: number | undefined;
-
-  /** Samples so far. */
-  get count(): number {
-    return this.samples;
-  }
-
-  /** Return the timestamp of the next `length` samples. */
-  next(now: number, length: number): number {
-    this.startedAt ??= now;
-    const elapsed = Math.round((now - this.startedAt) * SAMPLE_RATE);
-    if (elapsed - this.samples > MAX_SOUND_LAG * SAMPLE_RATE) this.samples = elapsed;
-    const timestamp = this.samples;
-    this.samples += length;
-    return timestamp;
-  }
 }
 
 interface SoundNote {
@@ -236,7 +212,7 @@ export class PublishingDesk {
   /** Look at what the way up carries; call some times in a second. */
   tend(congested: boolean, lossUp: number): void {
     const before = this.rate;
-    const quality = this.adaptation.update(congested && this.sendsPictures, lossUp, monotonic());
+    const quality = this.adaptation.update(congested && this.sendsPictures, lossUp, this.used, monotonic());
     this.rate = quality?.bitrate;
     if (quality !== undefined) {
       this.cameraHeight = quality.height;
@@ -248,6 +224,17 @@ export class PublishingDesk {
     const screen = this.pictures.get("screen");
     if (this.rate === undefined || screen === undefined || !this.isSent("screen")) return;
     screen.sender.tend(this.qualities("screen", screen, this.rate), monotonic());
+  }
+
+  /** Bits per second of the pictures that are sent. */
+  private get used(): number {
+    if (this.rate === undefined) return 0;
+    let used = 0;
+    for (const [source, pictures] of this.pictures) {
+      if (!this.isSent(source)) continue;
+      for (const quality of this.qualities(source, pictures, this.rate)) used += quality?.bitrate ?? 0;
+    }
+    return used;
   }
 
   private apply(seat: Seat, media: Media): void {

@@ -300,7 +300,7 @@ export class Stay {
   }
 
   private degraded(): Degraded {
-    if (this.nextBudget === Infinity) return "no";
+    if (this.dataSaver || this.nextBudget === Infinity) return "no";
     return this.streams.length === 0 ? "pictures_paused" : "pictures_reduced";
   }
 }

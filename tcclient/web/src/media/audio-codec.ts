@@ -17,6 +17,29 @@ const MAX_PENDING = 25;
 /** Opus works at this rate, whatever is captured. */
 const SAMPLE_RATE = 48_000;
 const MICROSECONDS_PER_FRAME = (CAPTURE_FRAME / SAMPLE_RATE) * 1e6;
+/** Seconds by which the count of samples may lag behind the clock before it jumps: a microphone that was changed. */
+const MAX_SOUND_LAG = 0.2;
+
+/** Counts the samples of a capture, and follows the clock where it paused. */
+export class SampleClock {
+  private samples = 0;
+  private startedAt: number | undefined;
+
+  /** Samples so far. */
+  get count(): number {
+    return this.samples;
+  }
+
+  /** Return the timestamp of the next `length` samples. */
+  next(now: number, length: number): number {
+    this.startedAt ??= now;
+    const elapsed = Math.round((now - this.startedAt) * SAMPLE_RATE);
+    if (elapsed - this.samples > MAX_SOUND_LAG * SAMPLE_RATE) this.samples = elapsed;
+    const timestamp = this.samples;
+    this.samples += length;
+    return timestamp;
+  }
+}
 
 /** Encodes frames of `CAPTURE_FRAME` samples; `output` gets each packet with what was said of its frame, in order. */
 export class OpusSender<Note> {

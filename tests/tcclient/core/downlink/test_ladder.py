@@ -15,6 +15,7 @@ from tcclient.core.downlink.ladder import (
     Offer,
     Part,
 )
+from tcproto.messages.types import MAX_VOICES
 
 STAGE, SCREEN, SMALL = (1, 0), (2, 0), (3, 0)
 VOICE = 50_000.0
@@ -210,3 +211,13 @@ def test_a_layer_goes_with_the_one_below_it():
     bench = Bench(320_000, 1, layers)
     bench.run(5)
     assert bench.ladder.given_up == {(1, 1), (1, 2)}
+
+
+def test_no_more_voices_are_asked_for_at_a_time_than_can_be():
+    """So many who talk at once are a trick, or applause."""
+    bench = Bench(capacity=19 * VOICE, voices=20)
+    bench.run(6)
+    assert bench.ladder.voices == MAX_VOICES
+    bench.capacity = 25 * VOICE
+    bench.run(2 * UNPROVEN)
+    assert bench.ladder.voices == 0, "all, in one step"

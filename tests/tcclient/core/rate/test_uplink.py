@@ -133,3 +133,52 @@ def test_counters_of_another_key_are_not_mixed_up() -> None:
 def test_a_malformed_report_is_refused() -> None:
     with pytest.raises(ValueError, match="cut off"):
         Way().rate.receive(b"short", 0.0)
+
+
+def train(way: Way, rate: float, count: int, at: float, split: int = 0) -> None:
+    """Send large datagrams at once, which come with a rate; the first ``split`` of them are in a report before."""
+    first, gap = way.counter, 8 * (1200 + 28) / rate
+    for n in range(count):
+        datagram = pack_header(Kind.UP, 0, 1, first + n) + bytes(1200 - 12)
+        way.rate.sent([datagram], is_media=True, now=at)
+    way.counter += count
+    arrivals = [at + 0.02 + n * gap for n in range(count)]
+    if split:
+        way.report(first, arrivals[:split])
+    way.report(first, arrivals)
+
+
+@pytest.mark.parametrize("split", [0, 1, 2])
+def test_the_first_train_shows_what_a_good_line_carries(split: int) -> None:
+    way = Way()
+    way.go(0.5)
+    assert way.rate.bitrate is not None
+    assert way.rate.bitrate < 200e3
+    train(way, 10e6, 3, way.now, split)
+    assert 700e3 < way.rate.bitrate < 1e6
+    way.rate.estimator.restart()
+    train(way, 10e6, 3, way.now)
+    assert way.rate.bitrate < 200e3, "others may have come since"
+    way.rate.look_up()
+    train(way, 10e6, 3, way.now)
+    assert way.rate.bitrate > 700e3
+
+
+def test_a_train_on_a_thin_line_shows_nothing_new() -> None:
+    way = Way()
+    way.go(0.5)
+    train(way, 200e3, 3, way.now)
+    assert way.rate.bitrate is not None
+    assert way.rate.bitrate < 200e3
+
+
+def test_two_datagrams_are_no_train_and_neither_are_three_with_a_gap() -> None:
+    way = Way()
+    way.go(0.5)
+    before = way.rate.bitrate
+    train(way, 10e6, 2, way.now)
+    way.counter += 1
+    train(way, 10e6, 1, way.now)
+    assert before is not None
+    assert way.rate.bitrate is not None
+    assert way.rate.bitrate < 1.3 * before

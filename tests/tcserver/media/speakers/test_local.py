@@ -14,7 +14,7 @@ SPEECH, NOISE, SILENCE = 20, 50, 127
 
 
 def hear(speakers: LocalSelection, stream: int, participant: int, level: int, duration_ms: int, now: float) -> None:
-    speakers.hear(stream, 1000 + participant, participant, participant, level, duration_ms, True, now)
+    speakers.hear(stream, 1000 + participant, participant, participant, level, duration_ms, level < 60, now)
 
 
 class Talk:
@@ -237,6 +237,14 @@ def test_a_pause_changes_no_rank():
     assert talk.ranking == (101, 103, 102)
     talk.run(RANKED_FOR - 1, p1=SPEECH, p2=SILENCE)
     assert talk.speakers.ranking is first
+
+
+def test_who_speaks_softly_is_ranked_by_the_voice_flag():
+    talk = Talk()
+    talk.run(2, p1=SILENCE, p2=SILENCE, p3=SILENCE)
+    talk.run(1, p1=SILENCE, p2=SILENCE, p3=NOISE)
+    assert talk.ranking[0] == 103
+    assert talk.changes == [], "it does not count as one who speaks"
 
 
 def test_streams_that_are_over_are_not_ranked_and_the_ranking_is_bounded():

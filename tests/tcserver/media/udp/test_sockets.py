@@ -15,6 +15,7 @@ from tcproto.datagram import MAX_DATAGRAM, MIN_DATAGRAM, Item, ItemType, Kind, p
 from tcproto.messages import Kind as StreamKind
 from tcserver.media import Drop, MediaPlane
 from tcserver.media.interface import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, PathProven, Receiver
+from tcserver.media.lanes.faulty import NO_FAULTS, FaultSettings
 from tcserver.media.udp.native import SOL_UDP, UDP_SEGMENT
 from tcserver.media.udp.reader import BATCH, BUFFER_SIZE, PlainReader, VectorReader, make_reader
 from tcserver.media.udp.sendmmsg import VectorLane, make_lanes
@@ -56,10 +57,12 @@ class Client(MediaClient):
 
 
 @asynccontextmanager
-async def opened(clock: Callable[[], float] = time.monotonic) -> AsyncIterator[tuple[MediaPlane, MediaSockets]]:
+async def opened(
+    clock: Callable[[], float] = time.monotonic, faults: FaultSettings = NO_FAULTS
+) -> AsyncIterator[tuple[MediaPlane, MediaSockets]]:
     """A media plane on one address."""
     plane = MediaPlane(os.urandom)
-    sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop(), clock=clock)
+    sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop(), faults=faults, clock=clock)
     sockets.open()
     try:
         yield plane, sockets
@@ -178,6 +181,25 @@ def test_every_size_above_the_limit_is_one_drop(bind):
             assert plane.counters.sent == 0
 
     asyncio.run(flood())
+
+
+@linux
+def test_faults_that_are_wanted_are_made_in_both_directions(bind):
+    async def converse() -> None:
+        async with opened(faults=FaultSettings(delay=0.05)) as (_, sockets):
+            client = Client(1000, bind(), sockets.local_addresses()[0])
+            sockets.apply(OpenSealer(1, SEALER, 0, ROOM_KEY))
+            sockets.apply(OpenSeat(client.media_id, 1, 1, 0, client.up_key, client.down_key))
+            began = time.monotonic()
+            await client.prove()
+            assert time.monotonic() - began >= 0.1, "two answers, each late"
+        async with opened(faults=FaultSettings(loss=1.0)) as (plane, sockets):
+            client = bind()
+            client.sendto(bytes(40), sockets.local_addresses()[0])
+            assert sockets.pump(0) == 1
+            assert plane.counters.received == 0
+
+    asyncio.run(converse())
 
 
 @linux

@@ -1,0 +1,173 @@
+"""What becomes of voice and camera on a thin way up: how much of it is used, how long its queue is, how it sounds.
+
+One speaks and films, and another listens on a good line, in virtual time: the real cores of server and clients, the
+real encoders, which do what the session tells them, and a simulated line.
+"""
+
+from __future__ import annotations
+
+import argparse
+from statistics import mean
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.commands.speech import NOTHING, add_sound_options, doubt, sounds
+from benchmarks.harness.report import Bar, Cell, Missing, Report, Table
+from benchmarks.harness.signal_comparison import Sound
+from benchmarks.harness.virtual_publisher import Meeting, Phase, hold
+from benchmarks.quality.speech import load_pesq, score
+from tests.support.simulation.network import Conditions
+
+DELAY = 0.04
+"""Seconds of each way."""
+QUEUE = 0.5
+"""Seconds that the queue holds."""
+THIN = 256e3
+WIDE, NARROW = 2.5e6, 0.6e6
+"""Bits per second before and after the fall (RFC 8867, 5.1)."""
+CAMERA, WIDE_CAMERA = 600_000, 1_800_000
+"""Bits per second of the camera where there is room."""
+BEGIN = 5.0
+"""Seconds in which the rate is found, which count nowhere."""
+FALL_AT, QUICK_FALL_AT = 12.0, 6.0
+"""Seconds after which the line becomes narrow."""
+LEAST_OF_PASSED = 85
+MOST_QUEUE_P95 = 100
+MOST_DOWN = 4.0
+LEAST_MOS = 3.5
+"""As for a voice alone where both ends lose a fifth."""
+FALL = "2.5 to 0.6 Mbit/s"
+
+
+class Row(NamedTuple):
+    """A way up."""
+
+    loss: float
+    """Share that is lost."""
+
+
+ROWS = {f"256 kbit/s, loss {loss}": Row(loss / 100) for loss in (0, 5, 10, 20)}
+
+
+class Result(NamedTuple):
+    """One meeting."""
+
+    mos: float
+    meeting: Meeting
+    used: float
+    """Percent of the line, of what arrived."""
+    queue: float
+    """ms, median."""
+    queue_p95: float
+    down: float
+    """Seconds from the fall until the queue is short again; 0 where the line does not fall."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_sound_options(parser)
+    parser.add_argument(
+        "--rows", metavar="ROW", nargs="+", choices=(*ROWS, FALL), default=[*ROWS, FALL],
+        help=f"lines to measure (default: all): {', '.join((*ROWS, FALL))}",
+    )  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Hold the meetings; raises ``BenchmarkError``."""
+    pesq = load_pesq()
+    if pesq is None:
+        raise Missing(
+            "uplink needs pesq, which is not installed: pip install 'teleconference[bench]' (and a C compiler)"
+        )
+    seconds, seeds = (2 * QUICK_FALL_AT, 1) if options.quick else (options.seconds, options.seeds)
+    said = sounds(options.audio, seconds)[: 1 if options.quick else None]
+    fall_at = QUICK_FALL_AT if options.quick else FALL_AT
+    results: dict[str, list[Result]] = {}
+    for name in options.rows:
+        results[name] = []
+        for sound in said:
+            speech = sound
+            while len(speech) < seconds * 48_000:
+                speech = np.concatenate((speech, sound))
+            speech = speech[: round(seconds * 48_000)]
+            for seed in range(1, seeds + 1):
+                meeting = fallen(speech, fall_at, seed) if name == FALL else thin(speech, ROWS[name].loss, seed)
+                mos = score(pesq, speech, meeting.mix).mean if meeting.mix.any() else NOTHING
+                results[name].append(rated(meeting, mos, seconds, fall_at if name == FALL else None))
+    rows = [_row(name, found) for name, found in results.items()]
+    columns = (
+        *("line", "PESQ-WB of the mix", "used %", "queue ms, median", "p95", "s until settled"),
+        *("mouth to ear ms, mean", "pictures", "left out", "keyframes", "longest packets ms"),
+    )
+    title = f"Voice and camera on a thin way up with a round trip of {2e3 * DELAY:g} ms"
+    bars = _bars(results, doubt(pesq, said))
+    figures = {"rows": [dict(zip(columns, row, strict=True)) for row in rows]}
+    return Report([Table(title, columns, rows)], bars, figures=figures)
+
+
+def thin(speech: Sound, loss: float, seed: int) -> Meeting:
+    """Hold a meeting on a way up of 256 kbit/s."""
+    return hold(speech, CAMERA, [Phase(0.0, Conditions(delay=DELAY, rate=THIN, queue=QUEUE, loss=loss))], seed)
+
+
+def fallen(speech: Sound, fall_at: float, seed: int) -> Meeting:
+    """Hold a meeting on a way up that falls from 2.5 to 0.6 Mbit/s."""
+    lines = [Conditions(delay=DELAY, rate=rate, queue=QUEUE) for rate in (WIDE, NARROW)]
+    return hold(speech, WIDE_CAMERA, [Phase(0.0, lines[0]), Phase(fall_at, lines[1])], seed)
+
+
+def rated(meeting: Meeting, mos: float, seconds: float, fall_at: float | None) -> Result:
+    """Return what a meeting was like: from its beginning on, or from 5 s after the fall."""
+    start = BEGIN if fall_at is None else fall_at + BEGIN / 2
+    queues = 1e3 * np.array(meeting.queues(start, seconds))
+    rate = THIN if fall_at is None else NARROW
+    used = 100 * meeting.rate(start, seconds) / rate
+    down = 0.0 if fall_at is None else _settled(meeting, fall_at, seconds)
+    return Result(mos, meeting, used, float(np.median(queues)), float(np.percentile(queues, 95)), down)
+
+
+def _settled(meeting: Meeting, fall_at: float, seconds: float) -> float:
+    """Return the seconds from the fall until the queue is as short as it may be, and stays so for a second."""
+    late = [s.at for s in meeting.samples if fall_at <= s.at < seconds and 1e3 * s.queue > MOST_QUEUE_P95]
+    end = fall_at
+    for at in late:
+        if at - end > 1.0:
+            break
+        end = at
+    return end - fall_at
+
+
+def _row(name: str, found: list[Result]) -> tuple[Cell, ...]:
+    meetings = [result.meeting for result in found]
+    return (
+        name,
+        mean(result.mos for result in found),
+        mean(result.used for result in found),
+        mean(result.queue for result in found),
+        mean(result.queue_p95 for result in found),
+        max(result.down for result in found),
+        1e3 * mean(mean(meeting.mouth_to_ear) for meeting in meetings),
+        sum(meeting.pictures for meeting in meetings),
+        sum(meeting.held_back for meeting in meetings),
+        sum(meeting.keyframes for meeting in meetings),
+        max(sample.frame_ms for meeting in meetings for sample in meeting.samples),
+    )
+
+
+def _bars(results: dict[str, list[Result]], doubt: str) -> list[Bar]:
+    bars: list[Bar] = []
+    for name, found in results.items():
+        if name == FALL:
+            bars.append(Bar(f"{name}: until settled", max(result.down for result in found), "s", MOST_DOWN))
+            queue = mean(result.queue_p95 for result in found)
+            bars.append(Bar(f"{name}: queue, 95th percentile", queue, "ms", MOST_QUEUE_P95))
+        else:
+            least = LEAST_OF_PASSED * (1 - ROWS[name].loss)
+            bars.append(Bar(f"{name}: used", mean(result.used for result in found), "%", least, least=True))
+            bars.append(_mos(name, found, doubt))
+    return bars
+
+
+def _mos(name: str, found: list[Result], doubt: str) -> Bar:
+    return Bar(f"{name}: PESQ-WB of the mix", mean(r.mos for r in found), "MOS", LEAST_MOS, least=True).unless(doubt)
