@@ -10,7 +10,9 @@ import pytest
 
 from tests.documents.reader import ROOT
 
-MAPS = [ROOT / package / "ARCHITECTURE.md" for package in ("tcproto", "tcserver", "tcclient", "tcclient/web", "benchmarks")]
+MAPS = [
+    ROOT / package / "ARCHITECTURE.md" for package in ("tcproto", "tcserver", "tcclient", "tcclient/web", "benchmarks")
+]
 MOST_LINES = 130
 """Two printed pages."""
 QUOTED = re.compile(r"`([^`]+)`")
