@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.parts.conference import Heard, Held, account_for, heard
 
 from benchmarks.__main__ import main
 from benchmarks.commands import page
@@ -21,7 +22,6 @@ from benchmarks.harness.browser import (
     write_camera,
 )
 from benchmarks.harness.processes import Usage
-from benchmarks.parts.conference import Heard, Held, account_for, heard
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks need Linux")
 
