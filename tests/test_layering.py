@@ -64,6 +64,7 @@ LAYERS = {
             *("tcserver/media/relay", "tcserver/media/speakers", "tcserver/monitoring"),
         }
     ),
+    "tcserver/media/bpf": Layer(set(), {"ctypes", "socket"}),
     "tcserver/media/udp": Layer(
         {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "ctypes", "socket", "time"}
     ),
@@ -94,10 +95,10 @@ LAYERS = {
     ),
     "tcserver/cli": Layer(
         {
-            *("tcproto", "tcserver/config", "tcserver/daemon", "tcserver/identity.py", "tcserver/records"),
-            *("tcserver/storage", "tcserver/version.py"),
+            *("tcproto", "tcserver/config", "tcserver/daemon", "tcserver/identity.py", "tcserver/media/opening.py"),
+            *("tcserver/records", "tcserver/storage", "tcserver/version.py"),
         },
-        {"datetime", "time"},
+        {"asyncio", "datetime", "time"},
     ),
     # The client. The pure part is the core.
     "tcclient": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),

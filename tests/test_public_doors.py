@@ -54,6 +54,7 @@ PRIVATE: dict[str, dict[str, int]] = {
         "tests/tcclient/core/keys/test_sender_keys.py": 2,
         "tests/tcclient/core/media/test_path.py": 1,
         "tests/tcclient/core/membership/test_beacons.py": 1,
+        "tests/tcclient/core/rate/test_estimator.py": 1,
         "tests/tcclient/core/test_text_attacks.py": 2,
         "tests/tcclient/core/test_texts.py": 2,
         "tests/tcclient/trust/test_known_devices.py": 1,

@@ -38,7 +38,7 @@ from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BarChart, BenchmarkError, Cell, Cost, Report, Table
-from benchmarks.harness.server import Server
+from benchmarks.harness.server import Server, add_sender, sending_by
 from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, remark
 from benchmarks.parts import instrumentation, sealing, workers
 from tcproto.messages import Source
@@ -106,6 +106,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="measurements of each, of which the median counts (default: 5)",
     )
     parser.add_argument("--rooms", metavar="N", type=positive_whole, help=f"busy rooms (default: {BUSY_ROOMS})")
+    add_sender(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -117,7 +118,10 @@ def run(options: argparse.Namespace) -> Report:
     if rooms < 2 or rooms % 2:
         raise BenchmarkError(f"--rooms {rooms}: an even number")
     receivers = QUICK_RECEIVERS if options.quick else RECEIVERS
-    found = _measure(QUICK_VARIANTS if options.quick else VARIANTS, receivers, rooms, seconds, repeats)
+    variants: tuple[Variant, ...] = QUICK_VARIANTS if options.quick else VARIANTS
+    if options.sender != "auto":
+        variants += (Variant(f"with {options.sender}", sending_by(options.sender)),)
+    found = _measure(variants, receivers, rooms, seconds, repeats)
     shares = workers.measure(rooms, seconds, repeats, _say)
     length = max(seconds, QUICK_LEAST_OF_MESH if options.quick else LEAST_OF_MESH)
     meshes = {variant.name: _open_microphones(variant, length, repeats) for variant in MESHES}

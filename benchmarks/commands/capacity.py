@@ -21,7 +21,7 @@ from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import memory, need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Cell, Plot, Report, Table
-from benchmarks.harness.server import MAX_SEATS, Server, setting
+from benchmarks.harness.server import MAX_SEATS, Server, add_sender, sending_by, setting
 from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
@@ -61,6 +61,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--set", metavar="KEY=VALUE", action="append", default=[],
         help=f"a setting of the server, such as {WORKERS}=2; with this one, a room of {BIG} is measured only once",
     )  # fmt: skip
+    add_sender(parser)
 
 
 class Row(NamedTuple):
@@ -166,7 +167,7 @@ def run(options: argparse.Namespace) -> Report:
     sizes = options.participants or (QUICK_PARTICIPANTS if options.quick else PARTICIPANTS)
     if not all(SPEAKERS[-1] + 2 <= size <= MAX_SEATS for size in sizes):
         raise BenchmarkError(f"--participants: between {SPEAKERS[-1] + 2} and {MAX_SEATS}")
-    settings: dict[str, object] = dict(setting(text) for text in options.set)
+    settings = sending_by(options.sender) | dict(setting(text) for text in options.set)
     seconds = options.seconds or (1.0 if options.quick else 5.0)
     repeats = options.repeats or (1 if options.quick else 3)
     plan = _Plan(seconds, repeats, QUICK_MOST if options.quick else MOST)

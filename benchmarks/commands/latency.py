@@ -15,7 +15,7 @@ from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.harness.server import MAX_SEATS, Server
+from benchmarks.harness.server import MAX_SEATS, Server, add_sender, sending_by
 from benchmarks.harness.timed_load import Outcome, Part, by_chance, carry_out, order, quantile, remark
 from tcproto.messages import Source
 
@@ -43,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--repeats", metavar="R", type=positive_whole, help="runs at each load, of which the median counts (default: 3)"
     )
+    add_sender(parser)
 
 
 class Point(NamedTuple):
@@ -86,9 +87,11 @@ def run(options: argparse.Namespace) -> Report:
         raise BenchmarkError(f"--receivers: between 2 and {MAX_SEATS - 1}")
     seconds = options.seconds or (2.0 if options.quick else 10.0)
     repeats = options.repeats or (1 if options.quick else 3)
+    settings = sending_by(options.sender)
     port, rng = scrape.free_port(), random.Random(1)
     _say(f"{options.receivers} receivers: logging in")
-    with Server(["hall"], {"rooms.loudest": 0, "http.port": port}) as server, Clients(server) as clients:
+    settings |= {"rooms.loudest": 0, "http.port": port}
+    with Server(["hall"], settings) as server, Clients(server) as clients:
         talker, *receivers = [
             *clients.join("hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS["audio"]),
             *clients.join("hall", options.receivers),

@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.media_client import MediaClient, Seat
 from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
-from benchmarks.harness.processes import child, pin, pin_server, usage
+from benchmarks.harness.processes import child, machine_time, pin, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
@@ -162,6 +162,8 @@ class Measurement(NamedTuple):
     """Share of the time that it could have run, without others. Of several processes, the one that waited most."""
     late: float
     """Share of deadlines that the load generator missed."""
+    machine: float = 0.0
+    """µs of all processors for each datagram that arrived, load generator and receivers included."""
 
 
 @dataclass
@@ -205,7 +207,7 @@ def put_under(load: Load[S], batches: Sequence[DatagramBatch], pid: int, counts:
     ``batches`` has what each talker sends. Raises ``BenchmarkError`` if nothing arrives.
     """
     pin_server(pid)
-    arrived, start, began = sum(counts), usage(pid), time.monotonic()
+    arrived, start, whole, began = sum(counts), usage(pid), machine_time(), time.monotonic()
     if load.rate is None:
         stall = STALL + STALL_EACH * IN_FLIGHT * load.receivers
         sent, taken = _flood(batches[0], load.rooms[0].seats[-1], counts, seconds, stall)
@@ -214,13 +216,15 @@ def put_under(load: Load[S], batches: Sequence[DatagramBatch], pid: int, counts:
         (sent, late), taken = _pace(batches, load), 0
     wall = time.monotonic() - began
     time.sleep(SETTLE)
-    used = usage(pid).since(start)
+    used, whole = usage(pid).since(start), machine_time() - whole
     arrived = sum(counts) - arrived + taken
     if not arrived:
         raise BenchmarkError("nothing arrived")
     share = arrived / (sent * load.receivers)
     cpu = sum(used.cpu)
-    return Measurement(cpu * 1e6 / arrived, arrived / wall, share, cpu / wall, max(used.waited) / wall, late)
+    return Measurement(
+        cpu * 1e6 / arrived, arrived / wall, share, cpu / wall, max(used.waited) / wall, late, whole * 1e6 / arrived
+    )
 
 
 def doubt(*loaded: tuple[str, Seen]) -> str:

@@ -140,6 +140,12 @@ def usage(pid: int) -> Usage:
     return Usage(tuple(cpu for cpu, _ in times), tuple(waited for _, waited in times))
 
 
+def machine_time() -> float:
+    """Return the seconds that all processors of the machine have been busy, the kernel's own work included."""
+    user, nice, system, _, _, interrupts, soft, *_ = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    return sum(map(int, (user, nice, system, interrupts, soft))) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(pid: int) -> int:
     """Return the resident bytes of a process and all below it. Shared bytes count for each process."""
     return sum(map(resident, family(pid)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,11 +14,12 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.harness.processes import end, end_with_parent, need_files, undisturbed
-from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.report import BenchmarkError, Missing
 from tcproto.account import Challenge
 from tcproto.identity import SigningKey
 from tcproto.link import Link, parse_link
 from tcserver.identity import open_identity
+from tcserver.media.opening import FAN_OUT, try_fan_out
 from tcserver.records import Account, RoomRecord
 from tcserver.storage.credentials import derive_credentials
 from tcserver.storage.database import Database
@@ -130,6 +133,24 @@ class Server:
         self._log.seek(0)
         last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
         raise BenchmarkError(f"the server does not start: {' '.join(last)}")
+
+
+def add_sender(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the ``media.sender`` of the server."""
+    parser.add_argument(
+        "--sender", metavar="NAME", default="auto",
+        help=f"media.sender of the server (default: auto); {FAN_OUT} is skipped where it does not work",
+    )  # fmt: skip
+
+
+def sending_by(sender: str) -> dict[str, object]:
+    """Return the setting for a sender; raises ``Missing`` where the kernel is to make the copies, and cannot."""
+    if sender == FAN_OUT:
+        try:
+            asyncio.run(try_fan_out())
+        except OSError as error:
+            raise Missing(f"--sender {sender}: {error.strerror or error}") from None
+    return {"media.sender": sender}
 
 
 def setting(text: str) -> tuple[str, str]:

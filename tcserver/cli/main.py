@@ -106,6 +106,15 @@ def command_parser() -> Parser:
     room.add_commands(commands)
     running.add_commands(commands)
     add_command(
+        commands,
+        "check",
+        _check,
+        "check the configuration, and whether the kernel can make the copies of datagrams",
+        "tcserver check --data /srv/conference",
+        "",
+        'The exit status is 1 if media.sender is "bpf" and that does not work here, as this user, with these rights.',
+    )
+    add_command(
         commands, "config", _config, "print the effective configuration, with help for every setting", "tcserver config"
     )
     add_command(
@@ -139,9 +148,26 @@ def _sources(arguments: argparse.Namespace) -> Sources:
     return Sources(file, dict(os.environ), flags, required=arguments.config is not None)
 
 
+def _check(arguments: argparse.Namespace, sources: Sources) -> int:
+    """Load the configuration, and try what ``media.sender = "bpf"`` needs."""
+    chosen = sources.load().media.sender
+    import asyncio  # only these commands need the event loop and the media code
+
+    from tcserver.media.opening import FAN_OUT, try_fan_out
+
+    print("configuration        can be used")
+    try:
+        asyncio.run(try_fan_out())
+    except OSError as error:
+        print(f"copies by the kernel do not work here: {error.strerror or error}")
+        return FAILED if chosen == FAN_OUT else 0
+    print(f'copies by the kernel work here: media.sender = "{FAN_OUT}"')
+    return 0
+
+
 def _run(arguments: argparse.Namespace, sources: Sources) -> int:
     configuration = sources.load()
-    from tcserver.daemon.process import run  # only this command needs the event loop and the media code
+    from tcserver.daemon.process import run
 
     return run(configuration, sources.load, until_eof=arguments.until_eof)
 

@@ -172,9 +172,13 @@ class LimitsSection:
 class MediaSection:
     """The media path."""
 
-    sender: Annotated[str, Declaration(Choice(("auto", "gso", "sendmmsg", "sendto")), "system calls to send with")] = (
-        "auto"
-    )
+    sender: Annotated[
+        str,
+        Declaration(
+            Choice(("auto", "gso", "sendmmsg", "sendto", "bpf")),
+            "system calls to send with; bpf: the kernel makes the copies of datagrams",
+        ),
+    ] = "auto"
     receiver: Annotated[
         str, Declaration(Choice(("auto", "gro", "recvmmsg", "recvfrom")), "system calls to receive with")
     ] = "auto"

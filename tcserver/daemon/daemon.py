@@ -7,7 +7,7 @@ import errno
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from tcproto.errors import ErrorCode
@@ -23,6 +23,7 @@ from tcserver.daemon.local_socket import LocalServer
 from tcserver.daemon.persistence import Persistence
 from tcserver.daemon.web_front import WebFront
 from tcserver.exposition.endpoint import MetricsEndpoint
+from tcserver.media.bpf.fan_out import FanOut
 from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
 from tcserver.media.plane.stats import MediaStats
@@ -47,8 +48,10 @@ SESSIONS_PER_S = 100.0
 class Daemon:
     """One server on an event loop."""
 
-    def __init__(self, configuration: Configuration, directory: DataDirectory) -> None:
+    def __init__(self, configuration: Configuration, directory: DataDirectory, fan_outs: Sequence[FanOut] = ()) -> None:
+        """``fan_outs`` are those of ``open_fan_outs``, which have to stay open."""
         self._configuration = configuration
+        self._fan_outs = fan_outs
         self._directory = directory
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
         self._identity, self._first_start = directory.open_identity()
@@ -254,7 +257,9 @@ class Daemon:
         self._port = self.control.listen(hosts, self._port, make_protocol, "server.port", dscp)
         addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
-            self._media = await open_media(self._configuration, addresses, self.streams, self._media_events)
+            self._media = await open_media(
+                self._configuration, addresses, self.streams, self._media_events, self._fan_outs
+            )
         if self.web is not None:
             self.web.listen(hosts, self._port)
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tcserver.config.configuration import ConfigurationError
 from tcserver.config.sections import Configuration
 from tcserver.daemon.daemon import Daemon
+from tcserver.media.bpf import capabilities
+from tcserver.media.bpf.fan_out import FanOut
+from tcserver.media.opening import FAN_OUT, open_fan_outs
 from tcserver.monitoring import garbage, logs
 from tcserver.monitoring.background_writer import BackgroundWriter
 from tcserver.storage.data_directory import DataDirectory
 
 LAST_LINES_LIMIT = 0.5
 """Seconds for the last lines of announcement and log to leave. Their reader may be slow, or gone."""
+_log = logging.getLogger(__name__)
 
 
 def run(configuration: Configuration, reload: Callable[[], Configuration], *, until_eof: bool = False) -> int:
@@ -46,13 +51,34 @@ def _run(configuration: Configuration, reload: Callable[[], Configuration], unti
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        return uvloop.run(_serve(configuration, reload, directory, until_eof))
+        with contextlib.ExitStack() as stack:
+            fan_outs = [stack.enter_context(contextlib.closing(fan_out)) for fan_out in _open_fan_outs(configuration)]
+            return uvloop.run(_serve(configuration, reload, directory, until_eof, fan_outs))
+
+
+def _open_fan_outs(configuration: Configuration) -> list[FanOut]:
+    """Open what needs rights, and then give these up. No other thread may run yet: each has rights of its own."""
+    if configuration.media.sender != FAN_OUT:
+        return []
+    failure = ""
+    try:
+        opened = open_fan_outs(configuration)
+    except OSError as error:
+        opened, failure = [], error.strerror or str(error)
+    capabilities.give_up()
+    if failure:
+        _log.warning("media.sender: the kernel cannot make the copies, datagrams are sent as with auto: %s", failure)
+    return opened
 
 
 async def _serve(
-    configuration: Configuration, reload: Callable[[], Configuration], directory: DataDirectory, until_eof: bool
+    configuration: Configuration,
+    reload: Callable[[], Configuration],
+    directory: DataDirectory,
+    until_eof: bool,
+    fan_outs: Sequence[FanOut] = (),
 ) -> int:
-    daemon = Daemon(configuration, directory)
+    daemon = Daemon(configuration, directory, fan_outs)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     announcement = BackgroundWriter(1 if sys.__stdout__ is not None else -1)

@@ -192,6 +192,16 @@ def _sending(media: Sequence[MediaStats]) -> Iterator[Metric]:
         "Trains of datagrams that were sent one by one, because the kernel cannot split them on that path.",
         labels=["worker"],
     )
+    cloned = CounterMetricFamily(
+        "tcserver_media_datagrams_cloned",
+        "Datagrams that the kernel has cloned for a receiver, with media.sender = bpf.",
+        labels=["worker"],
+    )
+    not_cloned = CounterMetricFamily(
+        "tcserver_media_datagrams_not_cloned",
+        "Datagrams that were given to the kernel one by one although media.sender is bpf, by reason.",
+        labels=["worker", "reason"],
+    )
     errors = CounterMetricFamily(
         "tcserver_media_send_errors",
         "Datagrams that could not be sent, by error.",
@@ -218,7 +228,10 @@ def _sending(media: Sequence[MediaStats]) -> Iterator[Metric]:
     for worker, stats in enumerate(media):
         taken.add_metric([str(worker)], stats.kernel_sent)
         trains.add_metric([str(worker)], stats.refused_trains)
+        cloned.add_metric([str(worker)], stats.cloned)
         waiting.add_metric([str(worker)], stats.waiting)
+        for reason, number in stats.not_cloned.items():
+            not_cloned.add_metric([str(worker), reason], number)
         for error, number in stats.errors.items():
             errors.add_metric([str(worker), error], number)
         for size in Weight:
@@ -227,7 +240,7 @@ def _sending(media: Sequence[MediaStats]) -> Iterator[Metric]:
             queues.add_metric([str(worker), str(local), "receive"], state.receive_queue)
             queues.add_metric([str(worker), str(local), "send"], state.send_queue)
             overflow.add_metric([str(worker), str(local)], state.drops)
-    yield from (taken, trains, errors, gave_way, waiting, queues, overflow)
+    yield from (taken, trains, cloned, not_cloned, errors, gave_way, waiting, queues, overflow)
 
 
 def _holdings(media: Sequence[MediaStats]) -> Iterator[Metric]:

@@ -79,6 +79,16 @@ def test_what_a_flood_loses_does_not_matter_to_saturation():
     assert (bar.measured, bar.passed) == (900_000.0, True)
 
 
+def test_a_server_that_has_the_kernel_make_the_copies_has_bars_of_its_own():
+    whole = Measurement(4.0, 900_000.0, 1.0, 1.0, 0.0, 0.0)
+    figures = {
+        ("audio", "paced", 100): {"server": Figure([whole]), "sendmmsg": Figure([whole])},
+        ("audio", "flood", 100): {"server": Figure([whole]), "sendmmsg": Figure([whole])},
+    }
+    assert [bar.passed for bar in fanout.bars_of(figures)] == [True, True]
+    assert [bar.passed for bar in fanout.bars_of(figures, "bpf")] == [False, False]
+
+
 def test_no_bar_is_judged_by_a_load_that_came_late():
     whole = Measurement(4.0, 10.0, 1.0, 0.5, 0.0, 0.0)
     late = whole._replace(late=0.2)

@@ -10,11 +10,13 @@ import pytest
 
 from tests.documents.reader import ROOT
 
-MAPS = [ROOT / package / "ARCHITECTURE.md" for package in ("tcproto", "tcserver", "tcclient", "benchmarks")]
+MAPS = [
+    ROOT / package / "ARCHITECTURE.md" for package in ("tcproto", "tcserver", "tcclient", "tcclient/web", "benchmarks")
+]
 MOST_LINES = 130
 """Two printed pages."""
 QUOTED = re.compile(r"`([^`]+)`")
-PLACE = re.compile(r"([a-z_0-9/]+(?:\.py|\.md|/))(?:::?(.+))?")
+PLACE = re.compile(r"([a-z_0-9/-]+(?:\.py|\.ts|\.md|/))(?:::?(.+))?")
 """A file or a folder, with one of its functions or classes behind a colon."""
 
 

@@ -141,7 +141,7 @@ class Sessions:
         """
         message, connection, now = request.message, request.connection, request.now
         session = self._by_token.get(message.token)
-        if session is None or not _is_proven(session, message, connection.handshake_hash):
+        if session is None or session.has_left or not _is_proven(session, message, connection.handshake_hash):
             raise Refusal(ErrorCode.CANNOT_RESUME)
         if session.evicted is not None:
             code, text = session.evicted.code, session.evicted.text

@@ -38,6 +38,10 @@ class LaneCounts:
     """Datagrams that were dropped because too many waited, counted once for each receiver."""
     refused_trains: int = 0
     """Trains that had to be taken apart for a receiver, because the way to it takes none."""
+    cloned: int = 0
+    """Those of ``sent`` that the kernel has cloned."""
+    not_cloned: Counter[str] = field(default_factory=Counter)
+    """Datagrams that a lane which lets the kernel clone gave to the kernel one by one, by the reason."""
 
 
 class Lane(ABC):
@@ -75,4 +79,6 @@ def total(lanes: Iterable[Lane]) -> LaneCounts:
         sums.errors += counts.errors
         sums.gave_way += counts.gave_way
         sums.refused_trains += counts.refused_trains
+        sums.cloned += counts.cloned
+        sums.not_cloned += counts.not_cloned
     return sums

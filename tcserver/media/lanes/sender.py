@@ -21,7 +21,9 @@ class Sender:
 
     def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each of its receivers but the one that is left out."""
-        if len(transmissions) == 1 or not self._trains:
+        # Where each goes to other receivers, as from different rooms, there is nothing to couple.
+        count = len(transmissions)
+        if count == 1 or not self._trains or len({receivers for _, receivers, _ in transmissions}) == count:
             for datagram, receivers, skip in transmissions:
                 for group in receivers.by_lane:
                     self._send_one(datagram, group, skip)

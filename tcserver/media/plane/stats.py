@@ -65,6 +65,10 @@ class MediaStats:
     """Datagrams dropped because too many waited for a socket."""
     refused_trains: int
     """Trains that had to be taken apart for a receiver."""
+    cloned: int
+    """Those that the kernel took and cloned."""
+    not_cloned: Mapping[str, int]
+    """Those that were not cloned although the kernel is to clone, by the reason."""
     waiting: int
     """Messages that wait for a socket to become writable."""
     latency: Histogram

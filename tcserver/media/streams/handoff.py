@@ -119,6 +119,8 @@ class Handoff:
             errors=lane.counts.errors + self._lost,
             gave_way=lane.counts.gave_way,
             refused_trains=0,
+            cloned=0,
+            not_cloned={},
             waiting=lane.waiting,
             latency=Histogram(LATENCY_BOUNDS),
             rtt=Histogram(()),

@@ -6,7 +6,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 
-_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _DONT = 10, 23, 0
+_IP_MTU_DISCOVER, _IPV6_MTU_DISCOVER, _OMIT = 10, 23, 5
 """Constants of Linux that the socket module does not have."""
 
 
@@ -47,10 +47,10 @@ def _bind(
             sock.setsockopt(socket.SOL_SOCKET, option, buffer_bytes)
         if sys.platform == "linux":
             # Routers may cut what is too long for a way. The default of Linux forbids it, and waits for a message that
-            # many networks drop.
+            # many networks drop. Nor does the kernel look for the MTU of each way, which is a part of its work.
             if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _DONT)
-            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _DONT)
+                sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _OMIT)
+            sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _OMIT)
         prepare(sock)
         sock.bind(address)
     except OSError:

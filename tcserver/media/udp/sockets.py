@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from tcserver.media.bpf.fan_out import FanOut
 from tcserver.media.interface import STREAM_HOST, Address, Command, Event
 from tcserver.media.lanes.faulty import NO_FAULTS, Arrivals, FaultSettings, FaultyLane
 from tcserver.media.lanes.lane import Lane, total
@@ -19,6 +20,8 @@ from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.plane.stats import LATENCY_BOUNDS, MediaStats, SocketState, count, seat_stats
 from tcserver.media.relay.wire import MAX_RELAYED
 from tcserver.media.udp.binding import bind
+from tcserver.media.udp.cloning import Cloning
+from tcserver.media.udp.cloning_lane import make_cloning_lanes
 from tcserver.media.udp.coalescing import Coalescer
 from tcserver.media.udp.marking import Marking
 from tcserver.media.udp.reader import BUFFER_SIZE, Reader, ReceiverName, make_reader
@@ -104,6 +107,7 @@ class MediaSockets:
         """Index of the socket to other media workers."""
         self._unfinished: dict[int, _Unfinished] = {}
         """By the place of the reader."""
+        self._cloning: Cloning | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._next_failure_log = 0.0
         self._latency = Histogram(LATENCY_BOUNDS)
@@ -114,26 +118,27 @@ class MediaSockets:
         relay: socket.socket | None = None,
         follow: Callable[[Collection[int]], None] | None = None,
         streams: Lane | None = None,
+        fan_out: FanOut | None = None,
     ) -> None:
         """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
 
         In a media worker ``group`` is bound already, and taken instead of the addresses; ``relay`` reaches the other
         workers. ``follow`` is told whenever other seats are suppressed, with the media ids of all that are, and has to
         steer their datagrams to the coalesced sockets. By ``streams`` leaves what goes to byte streams, whose datagrams
-        ``receive`` takes.
+        ``receive`` takes. With ``fan_out``, a program that stays open, the kernel makes the copies of datagrams.
         """
         group = self._group = group or self._bind()
         self._sockets += group.receiving
         sending = [*(group.sending or group.receiving)]
+        relays = [] if relay is None else [relay]
         self._follow = follow or self._steer
         if relay is not None:
             self._relay = len(self._sockets)
             self._sockets.append(relay)
-            sending.append(relay)
         try:
-            lanes = make_lanes(self._sender_name, sending, self._wait_for_room)
+            lanes = self._make_lanes(sending, fan_out) + make_lanes(self._sender_name, relays, self._wait_for_room)
             if self._dscp:
-                for made, sock in zip(lanes, sending, strict=True):
+                for made, sock in zip(lanes, (*sending, *relays), strict=True):
                     made.marking = Marking(sock)
             self._lanes = [self._faulty(lane) if place != self._relay else lane for place, lane in enumerate(lanes)]
             if streams is not None:
@@ -172,6 +177,8 @@ class MediaSockets:
             coalescer.close()
         for unfinished in self._unfinished.values():
             unfinished.handle.cancel()
+        if self._cloning is not None:
+            self._cloning.close()
         for sock in self._sockets:
             self._loop.remove_reader(sock.fileno())
         for lane in self._full:
@@ -205,6 +212,8 @@ class MediaSockets:
             errors=counts.errors,
             gave_way=counts.gave_way,
             refused_trains=counts.refused_trains,
+            cloned=counts.cloned,
+            not_cloned=counts.not_cloned,
             waiting=sum(lane.waiting for lane in self._lanes),
             latency=self._latency,
             rtt=self._plane.rtt,
@@ -304,6 +313,15 @@ class MediaSockets:
             self._disarm()
         if self._timer is None:
             self._arm()
+
+    def _make_lanes(self, sending: Sequence[socket.socket], fan_out: FanOut | None) -> list[PlainLane]:
+        if fan_out is not None:
+            try:
+                self._cloning = Cloning(fan_out, self._loop)
+                return make_cloning_lanes(self._cloning, sending, self._wait_for_room)
+            except OSError as error:
+                _log.warning("the kernel is not asked for copies of datagrams: %s", error)
+        return make_lanes(self._sender_name, sending, self._wait_for_room)
 
     def _wait_for_room(self, lane: PlainLane) -> None:
         self._full.add(lane)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tcserver.media.bpf.fan_out import FanOut
 from tcserver.media.forwarding.sealer import RING_SIZE
 from tcserver.media.interface import Command, Event, WorkerLoad, WorkerReplaced
 from tcserver.media.lanes.faulty import NO_FAULTS, FaultSettings
@@ -63,8 +64,9 @@ class WorkerPool:
     The pool opens all sockets and keeps them: the place of a socket in the kernel's list is the number of its worker,
     also while no process serves it (PROTOCOL.md, section 6). A worker that ends or falls silent is replaced, and
     ``on_events`` gets ``WorkerReplaced``. Commands for it are lost in between; the control plane gives all of them
-    again. By ``handoff`` the workers and the byte streams of this process reach each other. The other parameters are
-    those of ``MediaSockets``.
+    again. By ``handoff`` the workers and the byte streams of this process reach each other. ``fan_outs`` are the
+    programs of the workers, if the kernel is to make the copies of datagrams. They have to stay open. The other
+    parameters are those of ``MediaSockets``.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class WorkerPool:
         log_level: str = "info",
         log_format: str = "text",
         handoff: Handoff,
+        fan_outs: Sequence[FanOut] = (),
     ) -> None:
         self._addresses = addresses
         self._sender = sender
@@ -94,6 +97,7 @@ class WorkerPool:
         self._log_level = log_level
         self._log_format = log_format
         self._handoff = handoff
+        self._fan_outs = fan_outs
         self._log = logs.EventLog("media.pool", logs.EventLimiter(time.monotonic))
         self._router = Router()
         self._workers = [_Worker(number) for number in range(workers)]
@@ -257,6 +261,7 @@ class WorkerPool:
     async def _start(self, worker: _Worker) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()
         with theirs, self._handoff.open(worker.number) as streams:
+            fan_out = self._fan_outs[worker.number].descriptors if self._fan_outs else None
             relays = [each.relay for each in self._workers if each.relay is not None]
             options = Options(
                 number=worker.number,
@@ -265,6 +270,7 @@ class WorkerPool:
                 coalesced=tuple(sock.fileno() for sock in worker.group.coalesced),
                 sending=tuple(sock.fileno() for sock in worker.group.sending),
                 relay=relays[worker.number].fileno(),
+                fan_out=fan_out,
                 streams=streams.fileno(),
                 peers=tuple(relay.getsockname()[1] for relay in relays),
                 sender=self._sender,
@@ -279,6 +285,7 @@ class WorkerPool:
             inherited = (
                 *(options.pipe, options.relay, options.streams),
                 *(*options.receiving, *options.coalesced, *options.sending),
+                *(fan_out[:2] if fan_out else ()),
             )
             starting = asyncio.ensure_future(
                 asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, pass_fds=inherited)

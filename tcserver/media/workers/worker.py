@@ -17,6 +17,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
+from tcserver.media.bpf.fan_out import Descriptors, FanOut
 from tcserver.media.interface import Address, Event
 from tcserver.media.lanes.faulty import FaultSettings
 from tcserver.media.plane.plane import MediaPlane
@@ -54,6 +55,8 @@ class Options:
     sending: tuple[int, ...]
     relay: int
     """The socket by which it reaches the other workers."""
+    fan_out: tuple[int, int, str] | None
+    """The program that makes the copies of datagrams, see ``Descriptors``."""
     streams: int
     """The socket to the process that has the byte streams."""
     peers: tuple[int, ...]
@@ -103,7 +106,8 @@ class Worker:
             )
         )
         relay, streams = socket.socket(fileno=options.relay), socket.socket(fileno=options.streams)
-        self._sockets.open(group, relay, self._tell_suppressed, HandoffLane(streams))
+        fan_out = None if options.fan_out is None else FanOut(Descriptors(*options.fan_out))  # closed with the process
+        self._sockets.open(group, relay, self._tell_suppressed, HandoffLane(streams), fan_out)
         self._loop.add_reader(streams, self._take_streamed, streams)
         reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
         self._meter.start()

@@ -96,7 +96,7 @@ def test_text_is_read_by_the_type_of_the_key(key: str, text: str, value: object)
         ("login.time_limit_s", "nan", "a number from 1 to 120"),
         ("limits.chat_per_s", "0", "a number from 0.01 to 100, not '0'"),
         ("rooms.temporary", "maybe", "true or false"),
-        ("media.sender", "pigeon", "one of auto, gso, sendmmsg, sendto, not 'pigeon'"),
+        ("media.sender", "pigeon", "one of auto, gso, sendmmsg, sendto, bpf, not 'pigeon'"),
         ("server.addresses", "localhost", "a list of at most 16 different IP addresses"),
         ("server.addresses", ",".join(["::1"] * 17), "at most 16"),
         ("server.addresses", "127.0.0.1,::1,0::1", "different IP addresses, not '127.0.0.1,::1,0::1'"),

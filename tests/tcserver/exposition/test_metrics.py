@@ -62,6 +62,8 @@ def reading() -> MediaStats:
         errors={"EPERM": 1},
         gave_way={Weight.LARGE: 13},
         refused_trains=12,
+        cloned=17,
+        not_cloned={"route": 18},
         waiting=3,
         latency=latency,
         rtt=rtt,
@@ -166,6 +168,8 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
         assert value(samples, "tcserver_media_paths_total", worker=worker, change="moved") == 16
         assert value(samples, "tcserver_media_paths_total", worker=worker, change="lost") == 0
         assert value(samples, "tcserver_media_refused_trains_total", worker=worker) == 12
+        assert value(samples, "tcserver_media_datagrams_cloned_total", worker=worker) == 17
+        assert value(samples, "tcserver_media_datagrams_not_cloned_total", worker=worker, reason="route") == 18
         assert value(samples, "tcserver_media_waiting_messages", worker=worker) == 3
         labels = {"worker": worker, "socket": "0"}
         assert value(samples, "tcserver_media_socket_queue_bytes", direction="receive", **labels) == 100

@@ -11,6 +11,7 @@ import type { Drops } from "./drops.js";
 import type { Emit, RosterEvent } from "./events.js";
 import type { Place } from "./joining.js";
 import { KeyInbox } from "./keys/key-inbox.js";
+import { KeyMessages } from "./keys/key-messages.js";
 import { BARE, type SealingKey, SenderKeys } from "./keys/own-key.js";
 import { type MemberKeys, MemberKeyTable } from "./keys/member-keys.js";
 import { RoomDatagramOpener } from "./keys/room-datagrams.js";
@@ -66,6 +67,7 @@ export class Seat extends RoomVerbs {
   readonly #publishing: Publishing;
   readonly #presence: Presence;
   readonly #inbox: KeyInbox;
+  readonly #keyMessages: KeyMessages;
   readonly #texts: Texts;
   readonly #audible: Audible;
   readonly #spacing = new KeyframeSpacing();
@@ -136,6 +138,13 @@ export class Seat extends RoomVerbs {
       randomBytes,
     });
     this.#inbox = new KeyInbox(this.room, this.memberKeys, (member, now) => this.#keyCame(member, now), drops);
+    this.#keyMessages = new KeyMessages({
+      control: around.control,
+      inbox: this.#inbox,
+      keys: this.#keys,
+      path: this.path,
+      opener: this.#opener,
+    });
     this.#texts = new Texts({
       room: this.room,
       own: this.#own,
@@ -178,7 +187,11 @@ export class Seat extends RoomVerbs {
 
   /** Act on a notification; one that belongs to no seat, or to a later version, is ignored. */
   handleMessage(message: Message, now: number): void {
-    if (this.#handleKeys(message, now)) return;
+    if (this.#keyMessages.handle(message, now)) {
+      // The key of a text may have come.
+      if (message.t === "key_boxes") this.#texts.retry(now);
+      return;
+    }
     if (message.t === "snapshot") this.#snapshot(message, now);
     else if (message.t === "changes") this.#changes(message, now);
     else if (message.t === "keyframe_request") this.publications.keyframeNeeded(message.stream, message.spatial, now);
@@ -186,33 +199,6 @@ export class Seat extends RoomVerbs {
     else if (message.t === "mute_asked") this.#muteAsked(message);
     else if (message.t === "interest") this.#interest(message);
     else if (message.t === "quality") this.#qualities(message);
-  }
-
-  /** Act on a notification about keys; tell whether it is one. */
-  #handleKeys(message: Message, now: number): boolean {
-    switch (message.t) {
-      case "key_boxes":
-        this.#inbox.receive(message.boxes, now);
-        this.#texts.retry(now);
-        return true;
-      case "key_receipts":
-        this.#keys.receive(message.receipts, now);
-        return true;
-      case "session_keys":
-        this.path.rekey(message, now);
-        return true;
-      case "media_move":
-        this.path.move(message, now);
-        return true;
-      case "room_key":
-        this.#opener.addKey(message.roomKey);
-        return true;
-      case "sealer_closed":
-        this.#opener.close(message.sealer);
-        return true;
-      default:
-        return false;
-    }
   }
 
   /** Take a datagram. */
@@ -231,7 +217,7 @@ export class Seat extends RoomVerbs {
     for (const { sender, beacon, first } of this.media.takeBeacons()) {
       if (this.memberKeys.get(sender.id) === sender) this.#presence.receive(sender, beacon, first, now);
     }
-    this.#sendKeys();
+    this.#keyMessages.send();
     for (const { id, spatial } of this.publications.keyframes.take(now)) {
       emit({ type: "keyframeRequested", number: id, spatial });
     }
@@ -241,12 +227,6 @@ export class Seat extends RoomVerbs {
       if (this.#isComplete) this.#presence.pathChanged(this.#pathState, now);
       emit({ type: "pathChanged", state: this.#pathState });
     }
-  }
-
-  #sendKeys(): void {
-    const { control } = this.#around;
-    for (const boxes of inParts(this.#keys.takeBoxes())) control.send(messages.KeyBoxes.make({ boxes }));
-    for (const receipts of inParts(this.#inbox.takeReceipts())) control.send(messages.KeyReceipts.make({ receipts }));
   }
 
   // Verbs
@@ -454,13 +434,4 @@ export class Seat extends RoomVerbs {
     this.#opener.forget(now);
     for (const member of this.memberKeys.values()) member.forget(now);
   }
-}
-
-/** Return an array in parts that fit a message of key boxes or receipts. */
-function inParts<T>(all: readonly T[]): T[][] {
-  const parts: T[][] = [];
-  for (let start = 0; start < all.length; start += messages.MAX_KEY_BOXES) {
-    parts.push(all.slice(start, start + messages.MAX_KEY_BOXES));
-  }
-  return parts;
 }

@@ -83,6 +83,16 @@ def test_the_connection_of_who_has_left_has_a_second_to_say_what_was_said_before
     driver.check()
 
 
+def test_who_has_left_by_a_datagram_cannot_resume_while_its_connection_has_its_second():
+    driver = waiting_driver()
+    client, other = driver.participant(), driver.participant()
+    driver.event(SeatLeft(client.media_id))
+    assert error_code(client.come_back()) is ErrorCode.CANNOT_RESUME
+    driver.advance(LEAVE_PATIENCE + 0.1)
+    assert left(other) == [client.participant]
+    driver.check()
+
+
 def test_who_resumes_has_the_seat_with_new_keys_under_a_raised_epoch():
     driver = waiting_driver()
     client, other = driver.participant(), driver.participant()

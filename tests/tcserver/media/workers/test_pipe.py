@@ -81,6 +81,8 @@ def test_a_reading_arrives_as_it_was():
         {"EPERM": 1},
         {Weight.LARGE: 4},
         2,
+        6,
+        {"route": 7},
         3,
         latency,
         latency,
