@@ -67,7 +67,7 @@ class RoomVerbs:
         self._failed = publication_failed
         self._closed: Closed | None = None
         self._subscribed: Wishes | None = None
-        """What ``subscribe`` asked for last."""
+        """What was asked for last; None: what is by default."""
 
     @property
     def closed(self) -> Closed | None:
@@ -131,8 +131,21 @@ class RoomVerbs:
         if not 0 <= voices <= MAX_VOICES:
             raise WrongValue(f"voices: {voices} is not from 0 to {MAX_VOICES}")
         on_stage = frozenset(participant.id for participant in stage)
-        self._subscribed = wishes = Wishes(tuple(sources), tuple(choices), voices, on_stage, max_height)
+        audio_only = self._subscribed is not None and self._subscribed.audio_only
+        self._subscribed = wishes = Wishes(
+            tuple(sources), tuple(choices), voices, on_stage, max_height, audio_only=audio_only
+        )
         await self._ask(lambda: self._connection.session.seat.wish(wishes))
+
+    async def audio_only(self, on: bool = True) -> None:
+        """Get no pictures from now on, whatever is subscribed, or get them again. Others still get ours."""
+
+        def wish() -> int:
+            seat = self._connection.session.seat
+            self._subscribed = (self._subscribed or seat.subscription.wishes)._replace(audio_only=on)
+            return seat.wish(self._subscribed)
+
+        await self._ask(wish)
 
     async def chat(self, text: str, to: Participant | None = None) -> None:
         """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.

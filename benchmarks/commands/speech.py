@@ -97,14 +97,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def add_sound_options(parser: argparse.ArgumentParser) -> None:
+def add_sound_options(parser: argparse.ArgumentParser, seconds: float = SECONDS) -> None:
     """Add the options that say what is said, and how often."""
     parser.add_argument(
         "--audio", metavar="FILE", type=Path, nargs="+",
         help="speech (default: recordings beside the checkout or, where there are none, the shipped synthetic voice)",
     )  # fmt: skip
     parser.add_argument(
-        "--seconds", metavar="S", type=positive, default=SECONDS, help="at most of each file (default: %(default)s)"
+        "--seconds", metavar="S", type=positive, default=seconds, help="at most of each file (default: %(default)s)"
     )
     parser.add_argument(
         "--seeds", metavar="N", type=positive_whole, default=1, help="calls for each line (default: %(default)s)"
@@ -151,11 +151,10 @@ def sounds(paths: Sequence[Path] | None, seconds: float) -> list[Sound]:
         raise BenchmarkError(f"--audio {error}") from None
 
 
-def doubt(pesq: Pesq, said: Sequence[Sound]) -> str:
-    """Return why the bars say nothing here: a voice that no codec at the rate leaves as good as the first bar asks."""
-    plain = ROWS[PLAIN]
-    alone = mean(score(pesq, sound, direct_sound(sound, plain.bitrate)).mean for sound in said)
-    return f"libopus alone has {alone:.2f} with this voice" if alone < plain.least else ""
+def doubt(pesq: Pesq, said: Sequence[Sound], least: float = ROWS[PLAIN].least) -> str:
+    """Return why the bars say nothing here: a voice that no codec at the rate leaves as good as ``least``."""
+    alone = mean(score(pesq, sound, direct_sound(sound, ROWS[PLAIN].bitrate)).mean for sound in said)
+    return f"libopus alone has {alone:.2f} with this voice" if alone < least else ""
 
 
 def rated(pesq: Pesq, row: Row, source: Sound, seed: int) -> Result:

@@ -86,9 +86,11 @@ class Call:
         return gaps / (sum(self.kinds.values()) or 1)
 
 
-class _Spoken(NamedTuple):
+class Spoken(NamedTuple):
+    """A frame of sound, and when it is said."""
+
     at: float
-    """Seconds from the first word, when the frame is captured."""
+    """Virtual time, when the frame is captured."""
     timestamp: int
     frame: EncodedAudio
 
@@ -100,10 +102,10 @@ def speech(path: Path, seconds: float) -> Sound:
 
 def call(sound: Sound, frame_ms: int, bitrate: int, talker: Line, listener: Line, seed: int) -> Call:
     """Let one speak to another, each on a line of its own."""
-    frames = _encoded(sound.tobytes(), frame_ms, bitrate)
+    frames = encoded(sound.tobytes(), frame_ms, bitrate)
     world = World(seed)
-    ada = world.client("talker", _gentle(talker.up), down=_gentle(talker.down))
-    ben = world.client("listener", _gentle(listener.up), down=_gentle(listener.down), microphone=False)
+    ada = world.client("talker", gentle(talker.up), down=gentle(talker.down))
+    ben = world.client("listener", gentle(listener.up), down=gentle(listener.down), microphone=False)
     world.until(lambda: world.ready(ada, ben))
     for client, line in ((ada, talker), (ben, listener)):
         client.up.conditions, client.down.conditions = line.up, line.down
@@ -114,8 +116,8 @@ def call(sound: Sound, frame_ms: int, bitrate: int, talker: Line, listener: Line
         bytes_before = ada.up.bytes, ben.down.bytes
         ear.listen(begin)
         for n, frame in enumerate(frames):
-            spoken = _Spoken(begin + (n + 1) * frame_ms / 1000, n * frame_ms * TICKS_PER_MS, frame)
-            world.clock.at(spoken.at, lambda spoken=spoken: _say(ada, spoken))  # type: ignore[misc]
+            spoken = Spoken(begin + (n + 1) * frame_ms / 1000, n * frame_ms * TICKS_PER_MS, frame)
+            world.clock.at(spoken.at, lambda spoken=spoken: say(ada, spoken))  # type: ignore[misc]
         world.run(len(frames) * frame_ms / 1000)
         up, down = ada.up.bytes - bytes_before[0], ben.down.bytes - bytes_before[1]
         world.run(AFTER)
@@ -124,18 +126,20 @@ def call(sound: Sound, frame_ms: int, bitrate: int, talker: Line, listener: Line
     return Call(ear.mix(), recording, seconds, up, down, ada.unsent, ear.kinds, ear.mouth_to_ear)
 
 
-def _gentle(line: Conditions) -> Conditions:
+def gentle(line: Conditions) -> Conditions:
     """Return the line as it is while they join: slow, but nothing is lost."""
     return Conditions(**{name: getattr(line, name) for name in LOSSLESS})
 
 
 @cache
-def _encoded(sound: bytes, frame_ms: int, bitrate: int) -> Sequence[EncodedAudio]:
+def encoded(sound: bytes, frame_ms: int, bitrate: int) -> Sequence[EncodedAudio]:
+    """Return the frames that the client makes of a sound (int16, 48 kHz) at so many bit/s."""
     encoding = AudioEncoding(AudioSource((), bitrate=bitrate, frame_ms=frame_ms))
     return encoding.encode(np.frombuffer(sound, np.int16))
 
 
-def _say(client: Client, spoken: _Spoken) -> None:
+def say(client: Client, spoken: Spoken) -> None:
+    """Let a client send a frame that was just captured."""
     frame = spoken.frame
     client.say(
         frame.payload,

@@ -55,6 +55,10 @@ class Wishes:
     once: bool
     """Whether to give up after one attempt to join."""
     path: PathChoice = "auto"
+    voices: int = 0
+    """The most voices at a time; 0: all."""
+    max_height: int = 0
+    """Lines of pictures in several sizes, at most; 0: any."""
     listen: bool = False
     """Whether lines report who speaks, if there is no status line."""
 
@@ -141,6 +145,9 @@ class Attending:
         """Stay in the room until something ends the attendance."""
         self._output.seated(room)
         self._listener = room.listen()
+        wishes = self._wishes
+        if wishes.voices or wishes.max_height:
+            await room.subscribe(wishes.sources, voices=wishes.voices, max_height=wishes.max_height)
         self._sending = sending = Sending(room, self._output, self._wishes.gate, self._makers)
         if self._wishes.record is not None:
             room.record(self._wishes.record)

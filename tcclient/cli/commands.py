@@ -44,6 +44,12 @@ COMMANDS = (
         "Without a word the camera changes its state. The microphone stays as it is.",
     ),
     Command(
+        "/audio-only",
+        "[on|off]",
+        "get no pictures of others, or get them again",
+        "Saves what pictures take of your line, and of a recording. With off they come again. Your own camera goes on.",
+    ),
+    Command(
         "/mic",
         "[DEVICE]",
         "send a microphone from now on, or start it again",

@@ -103,6 +103,13 @@ def add_command(commands: Any) -> None:
     get.add_argument(
         "--no-video", action="store_true", help="record sound alone (without --record no pictures are received anyway)"
     )
+    get.add_argument(
+        "--voices", metavar="N", type=int, default=0, help="get the N loudest voices at a time (default: all)"
+    )
+    get.add_argument(
+        "--max-height", metavar="LINES", type=int, default=0,
+        help="of pictures that are sent in several sizes, get the largest with at most LINES (default: any)",
+    )  # fmt: skip
     get.add_argument("--speaker", action="store_true", help="play on the loudspeaker")
     parser.add_argument(
         "--path",
@@ -158,10 +165,15 @@ def _attend(arguments: argparse.Namespace) -> int:
     from tcclient.trust.account_secret import AccountSecret
     from tcproto.errors import ErrorCode
     from tcproto.link import parse_link
+    from tcproto.messages.types import MAX_VOICES
 
     sends = arguments.audio or arguments.video or arguments.screen or arguments.screen_audio
     if arguments.listen and sends:
         raise ValueError("--listen sends nothing: leave out --audio, --video, --screen and --screen-audio")
+    if not 0 <= arguments.voices <= MAX_VOICES:
+        raise ValueError(f"--voices is from 0, for all, to {MAX_VOICES}")
+    if arguments.max_height < 0:
+        raise ValueError("--max-height is at least 0, for any")
     if arguments.leave_at_end and not sends:
         raise ValueError("--leave-at-end needs something to send")
     if arguments.seconds is not None and arguments.seconds <= 0:
@@ -194,6 +206,8 @@ def _attend(arguments: argparse.Namespace) -> int:
         json=arguments.json,
         once=arguments.once,
         path=arguments.path,
+        voices=arguments.voices,
+        max_height=arguments.max_height,
         listen=arguments.listen,
     )
     return run(Attending(wishes, sources, makers).attend())

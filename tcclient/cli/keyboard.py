@@ -45,6 +45,7 @@ class Keyboard:
             "/hand": lambda _: room.raise_hand(),
             "/lower": self._lower,
             "/video": self._video,
+            "/audio-only": self._audio_only,
             "/talk": lambda _: self._talk(True),
             "/hush": lambda _: self._talk(False),
             "/mic": lambda rest: restart(Source.MICROPHONE, rest or None),
@@ -121,6 +122,12 @@ class Keyboard:
             raise ValueError("/video takes on or off, for your own camera")
         off = rest == "off" if rest else not all(publication.muted for publication in self._sent(Source.CAMERA))
         self._mute(Source.CAMERA, off)
+
+    async def _audio_only(self, rest: str) -> None:
+        if rest not in ("", "on", "off"):
+            raise ValueError("/audio-only takes on or off")
+        await self._room.audio_only(rest != "off")
+        self._output.say("audio_only", f"pictures come {'again' if rest == 'off' else 'no more'}", on=rest != "off")
 
     def _talk(self, pressed: bool) -> None:
         for publication in self._sent(Source.MICROPHONE):

@@ -85,7 +85,9 @@ class Seat:
         self.opener = RoomDatagramOpener(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.opener.add_key(room_key)
-        self.publications = Publications(self._sealing_key, self.egress, self._clock_changed, self._spoke, drops)
+        self.publications = Publications(
+            self._sealing_key, self.egress, self._clock_changed, self._spoke, lambda: self.path.up_loss(), drops
+        )
         self.sharing = UplinkSharing(
             self.uplink_rate,
             self.publications,
@@ -101,6 +103,7 @@ class Seat:
         self.layers = LayerChoices(self.room, lambda: self.path.statistics.rtt, lambda: self.subscription.again())
         self.feedback = Feedback(
             lambda: self.media.loss(),
+            lambda before: self.media.repairs_by_requests(before),
             lambda: self.media.statistics(),
             self.path.send,
             lambda: self.subscription.again(),

@@ -128,6 +128,8 @@ def test_the_command_line_shares_a_film(monkeypatch: pytest.MonkeyPatch, capsys:
     capsys.readouterr()
     for options, text in (
         (["--listen", "--screen", "test"], "--listen sends nothing"),
+        (["--listen", "--voices", "99"], "--voices is from 0, for all, to "),
+        (["--listen", "--max-height", "-1"], "--max-height is at least 0, for any"),
         (["--screen-audio", "missing.wav"], "missing.wav: No such file or directory"),
     ):
         assert command_line([*join, *options]) == 2

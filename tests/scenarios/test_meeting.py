@@ -5,6 +5,7 @@ import pytest
 from tcclient.audio.decoder import SpeakerDecoder
 from tcclient.audio.libopus import OpusUnavailable
 from tcclient.core import AUDIO_ONLY, events
+from tcclient.core.media.copies import COPIES_FROM
 from tcproto.messages import ChatScope
 from tests.support.simulation.network import CELLULAR, LAN, RURAL, SATELLITE, WIFI, Conditions
 
@@ -91,15 +92,18 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
     world.run(3)
     lost = len(set(ada.spoken)) - len(ben.heard)
     counted = sum(counts.lost + counts.repaired for counts in ben.session.seat.media.statistics().values())
-    # What is lost around a change to the variant with copies, and back, is not seen.
-    assert 0 <= len(ben.room_losses - lost_before[1]) - counted <= 2
     statistics = ada.session.seat.path.statistics
+    # A packet that came to the server as a copy shares a datagram with the one that brought it.
+    shared = statistics.up_lost if conditions.loss >= COPIES_FROM else 0
+    # What is lost around a change to the variant with copies, and back, is not seen.
+    assert -shared <= len(ben.room_losses - lost_before[1]) - counted <= 2
     assert statistics.up_lost == ada.up.lost - lost_before[0]
     assert lost <= counted + statistics.up_lost
     assert lost == 0 or conditions.loss > 0
     assert statistics.least_rtt == pytest.approx(2 * conditions.delay, abs=0.005)
     reordered = sum(counts.reordered for counts in ben.session.seat.media.statistics().values())
-    assert (reordered > 0) == (conditions.reorder > 0)
+    # What the server got late as a copy, it forwards out of order: the number of a copy of that is a guess.
+    assert reordered > 0 if conditions.reorder else reordered <= shared
     assert all(counts.received <= counts.expected for counts in ben.session.seat.media.statistics().values())
 
 

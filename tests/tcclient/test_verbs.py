@@ -44,6 +44,7 @@ VERBS: list[tuple[Callable[[Any, Any], Awaitable[None]], object]] = [
     (lambda room, who: room.notice("pause"), m.Chat),
     (lambda room, who: room.chat("halo"), m.Chat),
     (lambda room, who: room.subscribe([m.Source.CAMERA]), m.Subscribe),
+    (lambda room, who: room.audio_only(), m.Subscribe),
 ]
 """Each verb, and the message that it sends."""
 
@@ -251,5 +252,24 @@ def test_what_is_sent_does_not_wait_for_the_path(tmp_path: Path) -> None:
             (publication,) = sending.publications
             assert publication.ended
             assert publication.statistics.frames > 1
+
+    asyncio.run(test())
+
+
+def test_audio_only_keeps_what_is_subscribed_and_outlives_another_subscription(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        server.seated(1)
+        async with seated(server, tmp_path) as room:
+            both = (m.Source.MICROPHONE, m.Source.CAMERA)
+            for verb, sources, voices in (
+                (room.subscribe(both, voices=3), both, 3),
+                (room.audio_only(), both[:1], 3),
+                (room.subscribe(both, voices=2), both[:1], 2),
+                (room.audio_only(False), both, 2),
+            ):
+                await asking(server, verb)
+                asked = room.client.of(m.Subscribe)[-1]
+                assert (asked.defaults, asked.voices) == (sources, voices)
 
     asyncio.run(test())

@@ -1,11 +1,27 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcproto.copies import MAX_COPY_DISTANCE, Copy, pack_copies, parse_copies
-from tcproto.packet import AudioHeader
+from tcproto.copies import (
+    COPY_MARGIN,
+    DISTANCES,
+    KEPT_PACKETS,
+    MAX_COPIES,
+    MAX_COPY_BODY,
+    MAX_COPY_DISTANCE,
+    Copy,
+    RecentPackets,
+    copied_distances,
+    copied_within,
+    pack_copies,
+    parse_copies,
+)
+from tcproto.datagram import Item, ItemType
+from tcproto.packet import DURATIONS_MS, AudioHeader
 from tests.support.mutations import bit_flips, truncations
 
 COPIES = [Copy(1, 0, True, b"a"), Copy(15, 127, False, bytes(255))]
@@ -82,3 +98,56 @@ lists_of_copies = st.lists(
 @given(lists_of_copies)
 def test_copies_round_trip(values: list[Copy]) -> None:
     assert parse_copies(pack_copies(values)) == values
+
+
+def header(sequence: int, duration_ms: int = 20, **fields: Any) -> AudioHeader:
+    timestamp = sequence * 48 * duration_ms & 0xFFFFFFFF
+    return AudioHeader(7, 1, 0, sequence & 0xFFFFFFFF, timestamp, duration_ms, **fields)
+
+
+def recent(*headers: AudioHeader, body: bytes = b"body") -> RecentPackets:
+    packets = RecentPackets()
+    for each in headers:
+        packets.note(each, each.pack() + body)
+    return packets
+
+
+@pytest.mark.parametrize("duration", DURATIONS_MS)
+@pytest.mark.parametrize("copies", range(MAX_COPIES + 1))
+def test_so_many_copies_stand_behind_a_packet(duration: int, copies: int) -> None:
+    before = [header(n, duration, level=n + 9) for n in range(-4, 6)]
+    carrier = header(6, duration)
+    items = recent(*before).behind(carrier, copies)
+    found = [copy for item in items for copy in parse_copies(item.value)]
+    distances = DISTANCES[duration][copies]
+    assert [copy.distance for copy in found] == list(distances) == copied_distances(items)
+    assert [copy.header(carrier) for copy in found] == [before[10 - distance] for distance in distances]
+    assert len(distances) == copies
+    assert max(distances, default=0) <= min(KEPT_PACKETS - 1, MAX_COPY_DISTANCE)
+
+
+def test_what_the_short_form_cannot_tell_is_copied_whole_and_silence_is_not() -> None:
+    end = header(0, end_of_talk=True)
+    items = recent(end, header(2, comfort=True), header(4)).behind(header(6), MAX_COPIES)
+    assert [item.type for item in items] == [ItemType.COPIES, ItemType.FULL_COPY]
+    assert items[1].value == end.pack() + b"body"
+    assert copied_distances(items) == [2], "those in short form"
+    for size, kind in ((MAX_COPY_BODY, ItemType.COPIES), (MAX_COPY_BODY + 1, ItemType.FULL_COPY)):
+        assert [item.type for item in recent(header(8), body=bytes(size)).behind(header(11), 1)] == [kind]
+    assert [item.type for item in recent(header(8)._replace(key_number=9)).behind(header(11), 1)] == [
+        ItemType.FULL_COPY
+    ]
+    assert recent(header(8)).behind(header(100), MAX_COPIES) == []
+
+
+def test_only_the_last_packets_are_kept() -> None:
+    assert len(recent(*map(header, range(100)))) == KEPT_PACKETS
+
+
+def test_malformed_copies_reach_nowhere() -> None:
+    assert copied_distances([Item(ItemType.COPIES, b"\0"), Item(ItemType.COPIES, BYTES)]) == [1, 15]
+
+
+@pytest.mark.parametrize(("back", "seconds"), [(1, 0.06 + COPY_MARGIN), (3, 0.02 + COPY_MARGIN), (4, 0.0), (9, 0.0)])
+def test_a_copy_is_waited_for_as_long_as_one_can_come(back: int, seconds: float) -> None:
+    assert copied_within(4, 0.02, back) == pytest.approx(seconds)

@@ -17,8 +17,14 @@ KEPT = 3.0
 """Seconds that are remembered: the rate of pictures varies from one to the next."""
 QUEUE_WINDOW = 0.15
 """Seconds in which the least delay counts as that of the queue: jitter delays some datagrams, a queue delays all."""
-RATE_WINDOW = 0.5
-"""Seconds over which the rate is taken: as long as it takes to find that there is a queue, and no longer."""
+FRESH_WINDOW = 0.1
+"""Seconds in which it counts as that of a queue which has just begun."""
+FRESH_DATAGRAMS = 3
+"""Datagrams that have to come in that time, or nobody knows."""
+RATE_WINDOW = 0.2
+"""Seconds over which the rate is taken: what a line carries that has just become slower is to be known at once."""
+LEAST_SPAN = 0.5
+"""Seconds over which the usual rates are taken at least: those of pictures vary."""
 IP_UDP = 28
 """Bytes of IPv4 and UDP around a datagram."""
 OVERHEAD = IP_UDP + MIN_DATAGRAM + RELAY_TIME_SIZE
@@ -34,6 +40,12 @@ class Line(NamedTuple):
     """Seconds that datagrams wait longer than the quickest."""
     proven: float | None = None
     """Bit/s that it would bear, as probes have shown; None: nobody knows."""
+    fresh: float = 0.0
+    """The same of the last moment, where enough came to know."""
+    usual: float = 0.0
+    """Bit/s that came in the last ``KEPT`` seconds."""
+    jitter: float = 0.0
+    """Seconds that the quickest datagrams of each ``BUCKET`` waited in that time, on average, twice."""
 
 
 @dataclass(slots=True)
@@ -54,6 +66,8 @@ class Arrivals:
         self.latest = float("-inf")
         """When a datagram came last."""
         self._buckets: deque[_Bucket] = deque()
+        self._newest: deque[tuple[float, float]] = deque([(float("-inf"), 0.0)], maxlen=FRESH_DATAGRAMS)
+        """When datagrams came, and their delays."""
 
     def datagram(self, size: int, delay: float | None, now: float) -> None:
         """Count a datagram: its bytes, and its seconds behind the quickest; None: they say nothing."""
@@ -67,8 +81,9 @@ class Arrivals:
                 buckets.popleft()
         bucket = buckets[-1]
         bucket.size += size + IP_UDP
-        if delay is not None and (bucket.delay is None or delay < bucket.delay):
-            bucket.delay = delay
+        if delay is not None:
+            self._newest.append((now, delay))
+            bucket.delay = delay if bucket.delay is None else min(bucket.delay, delay)
 
     def other(self, size: int) -> None:
         """Count a datagram that is not of the room."""
@@ -82,8 +97,18 @@ class Arrivals:
     def line(self, now: float) -> Line:
         """Return how the way down does. The queue is 0 where nothing came for a while, since then nobody knows."""
         delays = [bucket.delay for bucket in self._since(now, QUEUE_WINDOW) if bucket.delay is not None]
+        waits = [bucket.delay for bucket in self._buckets if bucket.delay is not None]
+        is_known = self._newest[0][0] >= now - FRESH_WINDOW
         size = sum(bucket.size for bucket in self._since(now, RATE_WINDOW))
-        return Line(size * 8 / RATE_WINDOW, min(delays, default=0.0))
+        every = sum(bucket.size for bucket in self._buckets)
+        span = now - self._buckets[0].number * BUCKET if self._buckets else KEPT
+        return Line(
+            size * 8 / RATE_WINDOW,
+            min(delays, default=0.0),
+            fresh=min(delay for _, delay in self._newest) if is_known else 0.0,
+            usual=every * 8 / max(span, LEAST_SPAN),
+            jitter=2 * sum(waits) / max(len(waits), 1),
+        )
 
     def bitrates(self, now: float) -> dict[Layer, float]:
         """Return the bit/s of each layer of which something came, since it came first within ``KEPT``."""
@@ -93,7 +118,7 @@ class Arrivals:
             for layer, size in bucket.sizes.items():
                 sizes[layer] = sizes.get(layer, 0) + size
                 began.setdefault(layer, bucket.number)
-        return {layer: size * 8 / max(now - began[layer] * BUCKET, RATE_WINDOW) for layer, size in sizes.items()}
+        return {layer: size * 8 / max(now - began[layer] * BUCKET, LEAST_SPAN) for layer, size in sizes.items()}
 
     def heard_since(self, since: float) -> set[int]:
         """Return the streams of which something came since then, at most ``KEPT`` seconds back."""

@@ -13,15 +13,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from tcclient.core.downlink.arrivals import Layer, Line
+from tcclient.core.downlink.arrivals import KEPT, Layer, Line
 from tcproto.messages.types import MAX_VOICES
 
-LOOK_INTERVAL = 0.1
+LOOK_INTERVAL = 0.05
 """Seconds between two looks at the line."""
 QUEUE = 0.1
 """Seconds of a queue that is too long. The bar of a good call is 0.15 s, and it grows while this is noticed."""
 TRIAL_QUEUE = 0.06
 """The same right after a step up, which is easily taken back."""
+SUDDEN_QUEUE, SUDDEN = 0.03, 0.6
+"""Seconds of a queue, beyond the usual delay, that is not waited for, and the share of the usual rate that comes then:
+the line carries less than it did. What a keyframe or a stall has held up comes faster than usual."""
 HOLD = 0.25
 """Seconds for which a queue has to stand: what a stall has held up, or a keyframe, is soon gone."""
 GROWTH = 0.2
@@ -31,8 +34,11 @@ FALL = 0.02
 SETTLE = 0.3
 """Seconds from a step to datagrams that the server has sent after it: a round trip, where it is a long one."""
 USABLE = 0.9
-"""Part of what came while the queue stood that is used from then on: the rest lets the queue drain."""
-USABLE_FOR_MORE = 0.95
+"""Part of what came while the queue stood that is used from then on."""
+MOST_DRAINED = 0.4
+"""Part that is left free beside it at most where only voices are left, so that the queue drains: as much of the rate as
+the queue has seconds. Where pictures are given up it drains by itself."""
+USABLE_FOR_MORE = 0.9
 """The same for a step up, which is taken back if a queue comes of it."""
 STABLE = 8.0
 """Seconds without a queue until a step up."""
@@ -113,16 +119,16 @@ class Ladder:
         in_trial = self._raised is not None and now < self._raised[0] + TRIAL
         self._ignored = min(self._ignored, line.queue)
         queue = line.queue - self._ignored
-        if queue < (TRIAL_QUEUE if in_trial else QUEUE):
+        is_slower = now >= self._stepped_at + KEPT and _is_slower(line)
+        if queue < (TRIAL_QUEUE if in_trial else QUEUE) and not is_slower:
             self._marked = self._lowered = None
             return self._rest(line, offer, now)
         self._stable_since = now
+        if self._stepped_at:
+            self.capacity = line.bitrate
         if now - queue < self._stepped_at + SETTLE:
             return False  # what comes now was sent before the last step
-        if self._marked is None or line.queue < self._marked.most - FALL:
-            self._marked = _Mark(now, line.queue, line.queue)
-        self._marked = self._marked._replace(most=max(self._marked.most, line.queue))
-        if now < self._marked.since + HOLD and line.queue < self._marked.first + GROWTH:
+        if self._is_passing(line, now) and not is_slower:
             return False
         self._marked = None
         self._stepped_at = now
@@ -134,7 +140,14 @@ class Ladder:
             return False
         self._lowered = self._lowered or line
         self._stable = STABLE
-        return self._lower(offer(), line.bitrate * USABLE)
+        return self._lower(offer(), line.bitrate * USABLE, line.bitrate * min(MOST_DRAINED, queue))
+
+    def _is_passing(self, line: Line, now: float) -> bool:
+        """Return whether a queue may go away by itself: it has not stood for long, and does not grow fast."""
+        if self._marked is None or line.queue < self._marked.most - FALL:
+            self._marked = _Mark(now, line.queue, line.queue)
+        self._marked = self._marked._replace(most=max(self._marked.most, line.queue))
+        return now < self._marked.since + HOLD and line.queue < self._marked.first + GROWTH
 
     def follow(self, offer: Offer, before: Offer) -> bool:
         """Take another offer than before; return whether something else is given up now.
@@ -145,9 +158,10 @@ class Ladder:
         if not self.given_up:
             return False
         old = {part.layer for part in before.pictures}
-        room = sum(part.bitrate for part in before.pictures if part.layer not in self.given_up)
+        known = [part for part in offer.pictures if part.layer in old]
+        room = 1 + sum(part.bitrate for part in known if part.layer not in self.given_up)  # a sum is rounded
         every = frozenset(part.layer for part in offer.pictures)
-        given_up = every - _fitting([part for part in offer.pictures if part.layer in old], room)
+        given_up = every - _fitting(known, room)
         changed = given_up != self.given_up & every
         self.given_up = given_up
         return changed
@@ -161,7 +175,7 @@ class Ladder:
         missing = [part for part in offered.pictures if part.layer in self.given_up]
         more = max(offered.voices, default=0.0) if self.voices else missing[0].bitrate if missing else 0.0
         known = max(self.capacity, line.proven or 0.0)
-        is_proven = line.bitrate + more <= known * USABLE_FOR_MORE
+        is_proven = line.usual + more <= known * USABLE_FOR_MORE
         if not is_proven and (line.proven is not None or now < self._stable_since + UNPROVEN):
             return False
         self._stable_since = now
@@ -179,9 +193,14 @@ class Ladder:
         self._stable = min(2 * self._stable, MAX_STABLE)
         return True
 
-    def _lower(self, offer: Offer, room: float) -> bool:
-        """Give up what is beyond ``room`` bit/s, and something in any case, as long as there is more than a voice."""
+    def _lower(self, offer: Offer, room: float, drained: float) -> bool:
+        """Give up what is beyond ``room`` bit/s, and something in any case, as long as there is more than a voice.
+
+        ``drained`` bit/s of it are left for the queue if there are no pictures.
+        """
         kept = [part for part in offer.pictures if part.layer not in self.given_up]
+        if not kept:
+            room -= drained
         voices = 0
         for bitrate in offer.voices:
             room -= bitrate
@@ -208,6 +227,11 @@ def _fitting(pictures: Iterable[Part], room: float) -> set[Layer]:
             fitting.add(part.layer)
             room -= part.bitrate
     return fitting
+
+
+def _is_slower(line: Line) -> bool:
+    """Return whether the line carries less than a moment ago. Within ``KEPT`` of a step the usual is that before it."""
+    return line.fresh >= SUDDEN_QUEUE + line.jitter and line.bitrate < SUDDEN * line.usual
 
 
 def _is_elsewhere(before: Line, line: Line) -> bool:

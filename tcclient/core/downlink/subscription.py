@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from operator import itemgetter
 from typing import NamedTuple
 
 from tcclient.core.control import Line as ControlLine
@@ -23,8 +24,12 @@ TALKING = 1.0
 """Seconds since the last packet of somebody who talks."""
 USUAL_VOICE = 54_000
 """Bit/s of speech with 24 kbit/s in packets of 20 ms, with all headers, until it is measured."""
+COPIED_VOICE = 85_000
+"""The same with a copy of each packet."""
 USUAL_PICTURES = 300_000, 700_000, 1_500_000
 """Bit/s of pictures of one layer, or of each, until they are measured."""
+LOWER = 0.3
+"""What a layer takes of the next higher one, which is measured: it has half the width and height."""
 
 
 class Wishes(NamedTuple):
@@ -39,6 +44,8 @@ class Wishes(NamedTuple):
     """Participants whose pictures matter most; empty: those of the dominant speaker."""
     max_height: int = 0
     """Lines of pictures in several layers, at most; 0: any."""
+    audio_only: bool = False
+    """Whether no pictures are wanted, whatever the rest says."""
 
 
 class Subscription:
@@ -123,6 +130,8 @@ class Subscription:
 
     def wanted(self, info: PublicationInfo) -> StreamChoice | None:
         """Return how the program wants a publication of somebody else; None: not at all."""
+        if self.wishes.audio_only and info.kind is Kind.VIDEO:
+            return None
         choice = self._chosen.get(info.stream)
         if choice is not None:
             return choice if choice.wanted else None
@@ -130,7 +139,8 @@ class Subscription:
 
     def _ask(self) -> int:
         sources, choices = self._affordable()
-        redundant = SOUND if self._is_redundant() else ()
+        copies_fit = not self.ladder.is_limiting or self.ladder.capacity >= COPIED_VOICE
+        redundant = SOUND if self._is_redundant() and copies_fit else ()
         limits = [limit for limit in (self.wishes.voices, self.ladder.voices) if limit]
         wanted = Subscribe(self.asked.generation + 1, sources, choices, redundant, min(limits, default=0))
         self.asked = self._refine(wanted)
@@ -142,6 +152,10 @@ class Subscription:
 
         A source of which all is given up is left out itself, so that a new stream of it does not come first.
         """
+        if self.wishes.audio_only:
+            pictures = {info.stream for info in self._room.publications.values() if info.kind is Kind.VIDEO}
+            choices = tuple(choice for choice in self.wishes.choices if choice.stream not in pictures)
+            return tuple(source for source in self.wishes.sources if source in SOUND), choices
         if not self.ladder.given_up:
             return self.wishes.sources, self.wishes.choices
         chosen = dict(self._chosen)
@@ -164,24 +178,36 @@ class Subscription:
         bitrates = self.arrivals.bitrates(now)
         heard = self.arrivals.heard_since(now - TALKING)
         talkers = [info.stream for info, _ in self._wanted(Kind.AUDIO) if not info.muted]
-        voices = tuple(bitrates.get((stream, 0), USUAL_VOICE) for stream in talkers if stream in heard)
-        layers = [
-            (self._importance(info), layer, info)
+        least = COPIED_VOICE if self._is_redundant() else 0  # copies that were not sent yet are not measured
+        voices = tuple(max(bitrates.get((stream, 0), USUAL_VOICE), least) for stream in talkers if stream in heard)
+        parts = [
+            (self._importance(info), layer[1], layer[0], Part(layer, more))
             for info, choice in self._wanted(Kind.VIDEO)
-            for layer in range(min(info.layers, choice.max_spatial + 1))
+            for layer, more in self._layers(info, choice, bitrates)
         ]
-        pictures = [
-            (info.stream, layer) for _, layer, info in sorted(layers, key=lambda each: (*each[:2], each[2].stream))
-        ]
-        self._bitrates = {
-            layer: bitrates.get(layer, 0.0) if layer not in self.ladder.given_up else self._usual(layer)
-            for layer in pictures
-        }
-        self._offered = Offer(voices, len(talkers), tuple(Part(layer, self._bitrates[layer]) for layer in pictures))
+        self._bitrates = {each.layer: self._bitrates[each.layer] for *_, each in parts}
+        self._offered = Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))))
         return self._offered
 
-    def _usual(self, layer: Layer) -> float:
-        return self._bitrates.get(layer) or USUAL_PICTURES[min(layer[1], len(USUAL_PICTURES) - 1)]
+    def _layers(
+        self, info: PublicationInfo, choice: StreamChoice, bitrates: dict[Layer, float]
+    ) -> Iterator[tuple[Layer, float]]:
+        """Yield each layer, and what it takes more of the line than the one below it, whose place it takes."""
+        layers = [(info.stream, layer) for layer in range(min(info.layers, choice.max_spatial + 1))]
+        highest = max((layer for layer in layers if layer in bitrates), default=(info.stream, -1))
+        below = 0.0
+        for layer in layers:
+            takes = below
+            is_given_up = layer in self.ladder.given_up  # what still comes of it is the end of it
+            if layer in bitrates and not is_given_up:
+                takes = bitrates[layer]
+            elif layer < highest and not is_given_up:
+                takes = self._bitrates.get(layer) or bitrates[highest] * LOWER ** (highest[1] - layer[1])
+            elif is_given_up:
+                takes = self._bitrates.get(layer) or USUAL_PICTURES[min(layer[1], len(USUAL_PICTURES) - 1)]
+            self._bitrates[layer] = takes
+            yield layer, max(0.0, takes - below)
+            below = max(below, takes)
 
     def _importance(self, info: PublicationInfo) -> int:
         """Return how early pictures are given up: the stage, screens, everybody else."""

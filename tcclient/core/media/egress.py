@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
 from tcclient.core.media.train import HEADERS
 from tcclient.core.timers import NEVER
+from tcproto.copies import MAX_COPIED_SIZE
 from tcproto.datagram import (
     LAST_ITEM,
     MAX_COUNTER,
@@ -99,9 +100,12 @@ class Egress:
         """Queue a datagram with these items."""
         self._send(pack_items(list(items)))
 
-    def send_packet(self, packet: bytes) -> None:
-        """Queue a datagram with a packet of sound or a beacon."""
-        self._send_kept(_Kept(_PACKET_ITEM + packet, 0, is_picture=False))
+    def send_packet(self, packet: bytes, copies: Sequence[Item] = ()) -> None:
+        """Queue a datagram with a packet of sound or a beacon, and the copies behind it, if they have room.
+
+        It is kept without them.
+        """
+        self._put(self._kept(_Kept(_PACKET_ITEM + packet, 0, is_picture=False), copies))
 
     def send_picture(self, packet: bytes) -> None:
         """Queue a datagram with a packet of a picture."""
@@ -174,11 +178,15 @@ class Egress:
             del self._queue[0]
             self._drops[Drop.QUEUE_FULL] += 1
 
-    def _kept(self, kept: _Kept) -> bytes:
-        """Return the datagram, and keep what is in it."""
+    def _kept(self, kept: _Kept, copies: Sequence[Item] = ()) -> bytes:
+        """Return the datagram, with copies behind the packet, and keep what is in it."""
         self._history[self.counter] = kept
         if len(self._history) > MAX_HISTORY:
             del self._history[next(iter(self._history))]
+        if copies:
+            plaintext = pack_items([Item(ItemType.PACKET, kept.plaintext[1:]), *copies])
+            if len(plaintext) <= MAX_COPIED_SIZE:
+                return self._sealed(plaintext)
         return self._sealed(kept.plaintext)
 
     def _sealed(self, plaintext: bytes) -> bytes:

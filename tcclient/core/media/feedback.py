@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from tcclient.core.media.copies import COPIES_FROM, COPIES_UNTIL, ENOUGH
 from tcclient.core.media.statistics import StreamStatistics
 from tcproto.datagram import FORWARD_BITS, Item, ItemType
 from tcproto.feedback import REPORT_INTERVAL, Reception, pack_receiver_report
 from tcproto.packet import Series
 from tcproto.serial import wrapped
 
-COPIES_FROM = 0.05
-"""Share of packets lost from which copies are worth their bytes."""
-COPIES_UNTIL = 0.02
-"""Share of packets lost below which they are not any more."""
-ENOUGH = 20
-"""Packets from which a share of them is believed: 0.4 s of a talker. To begin too early costs little."""
 HURRY = 0.1
 """Seconds after a loss in which the choice is made again."""
 BARRED, MAX_BARRED = 60.0, 960.0
@@ -33,12 +28,14 @@ class Feedback:
     ``send`` sends an item. ``choose`` tells the server of another choice, and returns whether it could.
 
     ``loss`` returns the share that the way down has lost of late, and how many packets that share is of.
+    ``by_requests`` returns whether what is lost is better asked for, and takes whether it was when asked last.
     ``series`` returns the counts of all series.
     """
 
     def __init__(
         self,
         loss: Callable[[], tuple[float, int]],
+        by_requests: Callable[[bool], bool],
         series: Callable[[], Mapping[tuple[int, Series], StreamStatistics]],
         send: Callable[[Item], None],
         choose: Callable[[], bool],
@@ -48,6 +45,7 @@ class Feedback:
         self.next_deadline = 0.0
         """When ``handle_timeout`` is due."""
         self._loss = loss
+        self._by_requests = by_requests
         self._series = series
         self._send = send
         self._choose = choose
@@ -71,7 +69,7 @@ class Feedback:
         """Choose the variant again, and report."""
         self.next_deadline = now + REPORT_INTERVAL
         loss, packets = self._loss()
-        wanted = loss >= (COPIES_UNTIL if self.redundant else COPIES_FROM)
+        wanted = loss >= (COPIES_UNTIL if self.redundant else COPIES_FROM) and not self._by_requests(not self.redundant)
         if wanted != self.redundant and (not wanted or (packets >= ENOUGH and now >= self._barred_until)):
             self.redundant = wanted
             if not self._choose():

@@ -99,6 +99,10 @@ class MediaPath:
         """Seconds of a round trip by the way in use, None until measured, and their mean deviation."""
         return self.statistics.rtt, self.statistics.rtt_jitter
 
+    def up_loss(self) -> tuple[float, int]:
+        """Return the share that UDP has lost of late on the way up, and of how many datagrams. A stream loses none."""
+        return self.statistics.up_loss() if self.way is Way.UDP else (0.0, 0)
+
     def send(self, *items: Item) -> None:
         """Send items in a datagram of their own."""
         self._egress.send(*items)

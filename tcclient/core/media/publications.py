@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from tcclient.core.drops import Drop
 from tcclient.core.keys.own_key import SealingKey
+from tcclient.core.media.copies import OwnCopies
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.keyframes import KeyframeRequests
 from tcclient.core.membership.roster import publication_id
@@ -84,7 +85,7 @@ class Publications:
 
     ``sealing_key`` returns the key of a publication, or None if there is none. ``egress`` takes the packets.
     ``clock_changed`` is called with ``now``: when a publication sends its first frame (True), and when its clock moves.
-    ``spoke`` is called with the header of each packet of sound that is sent.
+    ``spoke`` is called with the header of each packet of sound that is sent. ``up_loss`` is that of ``OwnCopies``.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Publications:
         egress: Egress,
         clock_changed: Callable[[float, bool], None],
         spoke: Callable[[AudioHeader, float], None],
+        up_loss: Callable[[], tuple[float, int]],
         drops: Counter[Drop],
     ) -> None:
         self.live: dict[int, Publication] = {}
@@ -101,6 +103,7 @@ class Publications:
         self._egress = egress
         self._clock_changed = clock_changed
         self._spoke = spoke
+        self._copies = OwnCopies(up_loss)
         self._drops = drops
         self._last_number = 0
         self._over: dict[int, float] = {}
@@ -134,6 +137,7 @@ class Publications:
     def forget(self, number: int, now: float) -> None:
         """Note that a publication has ended."""
         self.keyframes.forget(number)
+        self._copies.forget(number)
         publication = self.live.pop(number, None)
         if publication is not None and publication.stream is not None:
             self._over[publication.stream] = now
@@ -242,7 +246,7 @@ class Publications:
         publication.sequences[0] += 1
         self._spoke(header, now)
         self._tick(publication, timestamp, now if captured_at is None else captured_at, now)
-        self._egress.send_packet(packet)
+        self._egress.send_packet(packet, self._copies.behind(number, header, packet))
         return True
 
     def send_video(

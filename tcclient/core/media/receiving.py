@@ -12,14 +12,15 @@ from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.drops import Drop
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
-from tcclient.core.media.copies import COPY_ITEMS, copied_packets, copied_within, farthest_copy
+from tcclient.core.media.copies import COPY_ITEMS, copied_packets, farthest_copy
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
-from tcclient.core.media.repair import AUDIO_PATIENCE, HEAVY_LOSS, VIDEO_PATIENCE, Repair, Slot
-from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
+from tcclient.core.media.repair import AUDIO_PATIENCE, VIDEO_PATIENCE, Repair, Slot, quick_requests
+from tcclient.core.media.statistics import DirectionStatistics, LossMeter, LossRuns, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcproto.beacon import Beacon, BeaconContext, open_beacon
+from tcproto.copies import copied_within
 from tcproto.datagram import (
     MAX_DATAGRAM,
     MIN_DATAGRAM,
@@ -52,6 +53,9 @@ LEFT_OUT = 250_000
 
 The server leaves it out for 0.3 s at least.
 """
+NEAR, FAR = 0.1, 0.12
+"""Seconds of a round trip up to which what is asked for comes in time, and from which it does not. In between nothing
+changes."""
 MAX_SERIES = 4096
 """Series that are counted; more are received without."""
 _PACKET_ITEMS = {
@@ -109,6 +113,7 @@ class MediaReceiver:
         """Packets of all series there were."""
         self._repaired = 0
         self._loss, self._random_loss = LossMeter(), LossMeter()
+        self._runs = LossRuns()
         self._strays: deque[SealedPacket] = deque()
 
     def take(self) -> list[MediaPacket[Header]]:
@@ -136,6 +141,16 @@ class MediaReceiver:
             return 0.0, 0
         lost = max(0, self._expected - self._received) + self._repaired
         return self._random_loss.recent(self._expected, lost), self._random_loss.sent(self._expected)
+
+    def repairs_by_requests(self, before: bool) -> bool:
+        """Return whether what is lost is better asked for than sent as copies: near the server, and not in bursts.
+
+        ``before`` is what was found last.
+        """
+        rtt, _ = self._path.round_trip
+        if rtt is None or rtt > (FAR if before else NEAR):
+            return False
+        return not self._runs.are_bursts(not before)
 
     def forgive_losses(self) -> None:
         """Count what was lost until now no more for ``loss``: a full queue lost it, and copies would be worse."""
@@ -327,6 +342,7 @@ class MediaReceiver:
             counts.sequence = max(header.sequence, counts.sequence)
             counts.relay_time = sealed.relay_time
             if more > 1:
+                self._runs.lost(more - 1, sealed.received_at)
                 self._miss(slot, sealed, more - 1, counts.farthest_copy)
         lost = max(0, self._expected - self._received) + self._repaired
         for meter in (self._loss, self._random_loss):
@@ -362,8 +378,8 @@ class MediaReceiver:
             frame = header.duration_ms / 1000
             count = min(count, int(self.sound_patience / frame))
             copied = partial(copied_within, farthest, frame)
-            heavy = self.loss()[0] >= HEAVY_LOSS
-            self.repair.lost(slot, sealed.forward, count, self.sound_patience, now, copied, twice=heavy)
+            quick = quick_requests(self.loss()[0])
+            self.repair.lost(slot, sealed.forward, count, self.sound_patience, now, copied, quick=quick)
         elif isinstance(header, VideoHeader):
             self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, now)
 

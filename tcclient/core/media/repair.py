@@ -34,8 +34,8 @@ MAX_GAP = 128
 """Packets lost in a row that are asked for, the newest: more of them is an outage, after which a keyframe helps."""
 UNKNOWN_RTT = 0.1
 """Seconds of a round trip that was not measured yet, as in libwebrtc."""
-HEAVY_LOSS = 0.1
-"""Share of packets lost from which sound is asked for twice before an answer can have come.
+QUICK_LOSSES = (0.05, 0.25)
+"""Shares of packets lost from which sound is asked for twice, and three times, before an answer can have come.
 
 At 20 % loss one answer in five is lost. To find that out takes a round trip, which all sound would have to wait for.
 """
@@ -56,8 +56,13 @@ class _Missing:
     tries: int = 0
     asked_at: float = 0.0
     """When it was asked for first."""
-    twice: bool = False
-    """Whether it is asked for twice before an answer is waited for."""
+    quick: int = 1
+    """How often it is asked for before an answer is waited for."""
+
+
+def quick_requests(loss: float) -> int:
+    """Return how often sound is asked for before an answer can have come, where this share is lost."""
+    return 1 + sum(loss >= least for least in QUICK_LOSSES)
 
 
 class Repair:
@@ -89,12 +94,12 @@ class Repair:
         now: float,
         copied: Callable[[int], float] = lambda _: 0.0,
         *,
-        twice: bool = False,
+        quick: int = 1,
     ) -> None:
         """Note that the ``count`` packets before the forward number are missing.
 
         They are of use for ``patience`` seconds. The packet ``back`` before that number may come as a copy within
-        ``copied(back)`` seconds, which costs less. ``twice``: an answer is likely to be lost as well.
+        ``copied(back)`` seconds, which costs less. Each is asked for ``quick`` times before an answer is waited for.
         """
         least = REORDER_WAIT if now < self._overtaken_at + REORDER_MEMORY else 0.0
         rtt, _ = self._round_trip()
@@ -105,7 +110,7 @@ class Repair:
             self._count += number not in missing  # a server may count in circles
             wait = max(copied(back), least)
             due = now + wait if wait <= most else now  # if there is no time for both, it is asked for at once
-            missing[number] = _Missing(due, now + patience, twice=twice)
+            missing[number] = _Missing(due, now + patience, quick=quick)
             self.next_deadline = min(self.next_deadline, due)
         while self._count > MAX_MISSING:
             self._give_up_oldest()
@@ -165,7 +170,7 @@ class Repair:
                     if not packet.tries:
                         packet.asked_at = now
                     packet.tries += 1
-                    hurries = packet.twice and packet.tries % 2
+                    hurries = packet.tries % packet.quick
                     packet.due = now + (MIN_SPACING if hurries else spacing * 2 ** max(0, packet.tries - QUICK_TRIES))
                     asked.append(forward)
                 elif packet.tries and now < packet.until:

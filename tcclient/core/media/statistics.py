@@ -15,6 +15,13 @@ RECENT = 10.0
 """Seconds that count as of late: some hundred packets of one talker, and soon forgotten."""
 RECENT_STEP = 0.5
 """Seconds between the counts that are kept for that, at least."""
+BURSTS, LONE = 0.5, 0.6
+"""Runs for each lost packet up to which losses come in bursts, and from which they do not: at a loss of 30 %, those
+that are independent of each other have 0.7."""
+ENOUGH_LOST = 10
+"""Lost packets from which their runs tell something."""
+FULL_QUEUE = 0.2
+"""Seconds by which round trips are longer where a queue on the way is nearly full, and loses what comes."""
 
 
 @dataclass(slots=True)
@@ -126,6 +133,26 @@ class LossMeter:
         return min(max(lost - lost_before, 0) / (sent - sent_before), 1.0) if sent > sent_before else 0.0
 
 
+class LossRuns:
+    """Whether losses of late come in bursts: an answer, and the request after it, would be lost in the same one."""
+
+    def __init__(self) -> None:
+        self._lost = self._gaps = 0
+        """Packets that were lost, and runs of them."""
+        self._meter = LossMeter()
+
+    def lost(self, count: int, now: float) -> None:
+        """Note that so many packets in a row are missing."""
+        self._meter.mark(now, self._lost, self._gaps)
+        self._lost += count
+        self._gaps += 1
+
+    def are_bursts(self, before: bool) -> bool:
+        """Return whether runs are longer than those of independent losses. ``before`` is what was found last."""
+        share = self._meter.recent(self._lost, self._gaps)
+        return self._meter.sent(self._lost) >= ENOUGH_LOST and share <= (LONE if before else BURSTS)
+
+
 class DirectionStatistics(NamedTuple):
     """One direction of the path to the server, since the seat was taken."""
 
@@ -208,6 +235,15 @@ class PathStatistics:
         return DirectionStatistics(
             self.up_sent, self.up_lost, recent, self.up_jitter_ms, self.up_reordered, self.up_late
         )
+
+    def up_loss(self) -> tuple[float, int]:
+        """Return the share that was lost of late on the way up, and of how many datagrams.
+
+        What is lost while round trips are much longer than the least is no loss of the line: a queue is full.
+        """
+        if self.rtt is not None and self.least_rtt is not None and self.rtt > self.least_rtt + FULL_QUEUE:
+            return 0.0, 0
+        return self._up_loss.recent(self.up_sent, self.up_lost), self._up_loss.sent(self.up_sent)
 
     def ping_arrived(self, sent_at: int, received_at: int, overtaken: bool) -> None:
         """Take a ping of ours that was answered: when it left by our clock, and when it came by the server's.

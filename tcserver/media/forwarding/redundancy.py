@@ -4,25 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcproto.copies import MAX_COPY_BODY, Copy, pack_copies
-from tcproto.datagram import Item, ItemType
+from tcproto.copies import RecentPackets
+from tcproto.datagram import Item
 from tcproto.feedback import REPORT_INTERVAL, Reception
-from tcproto.packet import AUDIO_HEADER_SIZE, AudioHeader
-from tcproto.serial import difference, wrapped
+from tcproto.packet import AudioHeader
+from tcproto.serial import difference
 
-KEPT_PACKETS = 8
-"""Packets of a stream that are kept to be copied: more than any copy reaches back."""
-DISTANCES = {
-    10: ((), (4,), (4, 7), (3, 5, 7)),
-    20: ((), (2,), (2, 4), (2, 4, 6)),
-    40: ((), (1,), (1, 2), (1, 2, 3)),
-    60: ((), (1,), (1, 2), (1, 2, 3)),
-}
-"""By the ms of a packet and the number of copies: how many packets each copy reaches back.
-
-Copies 40 ms apart survive outages in which neighbours are lost. Longer packets stand apart by themselves.
-"""
-MAX_COPIES = 3
 START_COPIES = 1
 """Copies for a receiver that has not reported yet."""
 NEAR = 0.1
@@ -81,8 +68,7 @@ class Redundancy:
         self._copies = START_COPIES
         self._needs: dict[int, int] = {}
         """Copies that each receiver of the variant needs, by media id."""
-        self._packets: dict[int, tuple[AudioHeader, bytes]] = {}
-        """By sequence number, in the order of their arrival."""
+        self._packets = RecentPackets()
 
     def __len__(self) -> int:
         """Receivers of the variant."""
@@ -106,23 +92,8 @@ class Redundancy:
 
     def note(self, header: AudioHeader, packet: bytes) -> None:
         """Keep a packet, for copies."""
-        packets = self._packets
-        packets[header.sequence] = header, packet
-        if len(packets) > KEPT_PACKETS:
-            del packets[next(iter(packets))]
+        self._packets.note(header, packet)
 
     def behind(self, header: AudioHeader) -> list[Item]:
         """Return the copies that go behind a packet. Silence is not copied."""
-        short: list[Copy] = []
-        full: list[Item] = []
-        for distance in DISTANCES[header.duration_ms][self._copies]:
-            kept = self._packets.get(wrapped(header.sequence - distance))
-            if kept is None or kept[0].comfort:
-                continue
-            before, packet = kept
-            copy = Copy(distance, before.level, before.voice, packet[AUDIO_HEADER_SIZE:])
-            if len(copy.body) <= MAX_COPY_BODY and copy.header(header) == before:
-                short.append(copy)
-            else:
-                full.append(Item(ItemType.FULL_COPY, packet))
-        return [Item(ItemType.COPIES, pack_copies(short)), *full] if short else full
+        return self._packets.behind(header, self._copies)

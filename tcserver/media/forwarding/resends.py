@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from tcproto.copies import copied_within
 from tcproto.feedback import REPEAT_INTERVAL
 from tcproto.replay import Verdict
 from tcserver.media.forwarding.seat import UpKey
@@ -25,7 +26,7 @@ UNKNOWN_RTT = 0.1
 class Resends:
     """The datagrams under one up key that have not come, by counter."""
 
-    __slots__ = ("_missing", "scheduled", "up")
+    __slots__ = ("_gap", "_missing", "_sequences", "scheduled", "up")
 
     def __init__(self, up: UpKey) -> None:
         self.up = up
@@ -33,14 +34,45 @@ class Resends:
         """When the owner looks for what is due."""
         self._missing: dict[int, tuple[float, int]] = {}
         """When each is asked for next, and how often it was."""
+        self._gap = up.gap
+        """Of these, those before the newest datagram when it came."""
+        self._sequences: dict[tuple[int, int], int] = {}
+        """Counters of packets of sound of which a copy may come, by stream and sequence number; as many at most."""
+
+    @property
+    def gap(self) -> int:
+        """How many are missing just before the newest datagram."""
+        return len(self._gap) if self._gap.stop == self.up.window.highest else 0
 
     def miss(self, now: float) -> None:
         """Take in the gap before the newest datagram."""
         wait = REORDER_WAIT if self.up.reordered else 0.0
-        for counter in self.up.take_gap():
+        self._gap = self.up.take_gap()
+        for counter in self._gap:
             self._missing[counter] = now + wait, 0
             if len(self._missing) > MAX_MISSING:
                 del self._missing[next(iter(self._missing))]
+
+    def expect_copies(self, stream: int, sequence: int, farthest: int, frame: float) -> None:
+        """Ask for what is missing before the newest datagram no sooner than its copies may have come.
+
+        All of it is packets of the stream, before the one with this sequence number. Copies reach ``farthest`` packets
+        back, and packets last ``frame`` seconds.
+        """
+        for back, counter in enumerate(reversed(self._gap), 1):
+            if counter in self._missing:
+                at, tries = self._missing[counter]
+                self._missing[counter] = at + copied_within(farthest, frame, back), tries
+                self._sequences[stream, sequence - back] = counter
+        while len(self._sequences) > MAX_MISSING:
+            del self._sequences[next(iter(self._sequences))]
+
+    def recovered(self, stream: int, sequences: Collection[int]) -> None:
+        """Ask for these packets of sound no more: copies of them have come."""
+        for sequence in sequences:
+            counter = self._sequences.pop((stream, sequence), None)
+            if counter is not None:
+                self._missing.pop(counter, None)
 
     @property
     def next_deadline(self) -> float | None:

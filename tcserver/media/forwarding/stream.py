@@ -213,6 +213,11 @@ class MediaStream:
         elif type(header) is VideoHeader and header.keyframe and spatial in self.waiting:
             self._begin(spatial)
 
+    def lacks(self, sequence: int) -> bool:
+        """Return whether a packet of sound has not come, and would be let in."""
+        window = self._windows.get(0)
+        return window is not None and window.check(sequence) is _NEW
+
     def series(self, header: Header, redundant: bool) -> Series:
         """Return the series of a packet."""
         spatial, temporal = (header.spatial, header.temporal) if type(header) is VideoHeader else (0, 0)

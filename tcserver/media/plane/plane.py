@@ -335,6 +335,8 @@ class MediaPlane:
                 admitted = room.admit(seat, packet, copies, cost, now)
                 if admitted is not None:
                     self.suppressed.discard(seat.media_id)
+                    if copies:
+                        self._repair.take_copies(seat, *admitted, copies)
                     room.pass_on(*admitted, packet, copies, bundle, now)
             except Dropped as drop:
                 self._drop(drop.reason)

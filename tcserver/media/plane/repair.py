@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappop, heappush
 
+from tcproto.copies import MAX_COPIES, copied_distances
 from tcproto.datagram import LARGE, Item, ItemType
 from tcproto.feedback import (
     pack_resend_request,
@@ -12,14 +13,16 @@ from tcproto.feedback import (
     parse_receiver_report,
     parse_retransmission_request,
 )
+from tcproto.packet import AudioHeader, Header
 from tcserver.media.forwarding.drops import Counters, Drop
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
-from tcserver.media.forwarding.redundancy import MAX_COPIES, MAX_RECEPTIONS, ReportedLoss, copies_needed
+from tcserver.media.forwarding.redundancy import MAX_RECEPTIONS, ReportedLoss, copies_needed
 from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.resends import NEVER, Resends
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.seat import MediaSeat
+from tcserver.media.forwarding.stream import MediaStream
 from tcserver.media.interface import STREAM_HOST
 from tcserver.media.relay import wire
 from tcserver.media.relay.relay import Relay
@@ -68,6 +71,20 @@ class Repair:
             resends = self._resends[seat.media_id] = Resends(seat.up)
         resends.miss(now)
         self._schedule(seat.media_id, resends)
+
+    def take_copies(self, seat: MediaSeat, stream: MediaStream, header: Header, copies: list[Item]) -> None:
+        """Let the copies behind a packet spare requests: for what they bring, and for what later copies may bring.
+
+        Only if all that is missing just before the packet was of its stream is it known what was lost.
+        """
+        resends = self._resends.get(seat.media_id)
+        if resends is None or not isinstance(header, AudioHeader):
+            return
+        sequence, distances, gap = header.sequence, copied_distances(copies), resends.gap
+        lacking = [stream.lacks(sequence - back) for back in range(1, gap + 2)]
+        if gap and distances and lacking == [True] * gap + [False]:
+            resends.expect_copies(stream.ident, sequence, max(distances), header.duration_ms / 1000)
+        resends.recovered(stream.ident, [sequence - distance for distance in distances])
 
     def next_deadline(self) -> float | None:
         """Return when ``poll`` is due; None: nothing is missing."""

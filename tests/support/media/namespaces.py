@@ -46,9 +46,14 @@ def why_no_namespaces() -> str:
         return why_not()
     if shutil.which("ip") is None:
         return "there is no command ip here"
-    made = subprocess.run(["ip", "netns", "add", _name("try")], capture_output=True, text=True)
-    subprocess.run(["ip", "netns", "delete", _name("try")], capture_output=True)
-    return made.stderr.strip()
+    try:
+        made = subprocess.run(["ip", "netns", "add", _name("try")], capture_output=True, text=True)
+        if made.returncode == 0:
+            cable = ["link", "add", CABLE, "type", "veth", "peer", "name", "tcbpf1"]
+            made = subprocess.run(["ip", "-n", _name("try"), *cable], capture_output=True, text=True)
+        return "" if made.returncode == 0 else f"no namespaces with a cable here: {made.stderr.strip()}"
+    finally:
+        subprocess.run(["ip", "netns", "delete", _name("try")], capture_output=True)
 
 
 def skip_without_bpf() -> None:

@@ -6,7 +6,6 @@ from tcclient.core import events
 from tcclient.participant import Participant
 from tcclient.track import Track
 from tcproto.messages import Kind, Source
-from tcproto.packet import VideoHeader
 from tests.support.simulation.client import Client
 from tests.support.simulation.world import World
 
@@ -95,8 +94,9 @@ class Viewer:
         self._client = client
         self._fed = 0
         room = client.session.seat.room
-        world.until(lambda: any(info.kind is Kind.VIDEO for info in room.publications.values()))
-        (info,) = [info for info in room.publications.values() if info.kind is Kind.VIDEO]
+        self._place = camera.client.participant, camera.number
+        world.until(lambda: self._place in room.publications)
+        info = room.publications[self._place]
         member = room.members[info.participant]
         layers = client.session.seat.layers
         self.track = Track(info, Participant(member, None), None, self._ask, None, layers)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ class Viewer:
 
     def _tend(self) -> None:
         for heard in self._client.heard[self._fed :]:
-            if isinstance(heard.packet.header, VideoHeader):
+            if (heard.packet.participant, heard.packet.publication) == self._place:
                 self.track.receive(heard.packet, self._client.clock.now)
         self._fed = len(self._client.heard)
         self.track.tend(self._client.clock.now)

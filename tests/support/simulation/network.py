@@ -46,7 +46,7 @@ class Conditions:
     """Mean length of stalls, in which nothing passes; what was sent meanwhile arrives at the end. 0: there are none."""
     loss: float = 0.0
     burst: float = 1.0
-    """Mean length of a run of losses, in datagrams (Gilbert model); 1 makes losses independent."""
+    """Mean length of a run of losses, in datagrams (Gilbert model). With 1, losses are independent of each other."""
     outage: float = 0.0
     """With it, losses are outages of exactly this length at random, whose share of the time is ``loss``."""
     reorder: float = 0.0
@@ -115,6 +115,11 @@ class Pipe:
         """Change some conditions from now on."""
         self.conditions = replace(self.conditions, **fields)  # type: ignore[arg-type]
 
+    @property
+    def queue(self) -> float:
+        """Seconds that a datagram sent now would wait for the rate."""
+        return max(0.0, self._free_at - self._clock.now)
+
     def send(self, data: bytes) -> None:
         """Send a datagram. It arrives later, or never, or twice."""
         self.sent += 1
@@ -167,6 +172,8 @@ class Pipe:
             return False
         if c.outage:
             return self._outages.remaining(self._clock.now) > 0
+        if c.burst == 1:
+            return self._rng.random() < c.loss
         # Gilbert's model: the chances to enter and leave a run follow from the share and the mean run.
         leave = 1 / c.burst
         enter = leave * c.loss / (1 - c.loss)

@@ -28,6 +28,7 @@ def test_the_rate_follows_soon():
     arrivals = Arrivals()
     come(arrivals, 10.0, 1.0, 100)
     come(arrivals, 11.0, 0.5, 1000)
+    assert arrivals.line(11.499).usual == pytest.approx(50 * (400 + IP_UDP) * 8, rel=0.1), "of all that time"
     assert arrivals.line(11.499).bitrate == pytest.approx(50 * (1000 + IP_UDP) * 8, rel=0.1)
 
 
@@ -38,6 +39,17 @@ def test_a_queue_delays_all_and_jitter_some():
     assert arrivals.line(10.4).queue == 0.01
     come(arrivals, 10.4, QUEUE_WINDOW + BUCKET, 100, 0.3)
     assert arrivals.line(10.4 + QUEUE_WINDOW + BUCKET).queue == 0.3
+
+
+def test_a_queue_that_has_just_begun_delays_the_newest_datagrams():
+    arrivals = Arrivals()
+    come(arrivals, 10.0, 2.0, 100, 0.01)
+    assert arrivals.line(12.0).jitter == pytest.approx(0.02)
+    come(arrivals, 12.0, 0.06, 100, 0.05)
+    assert (arrivals.line(12.06).fresh, arrivals.line(12.06).queue) == (0.05, 0.01)
+    assert arrivals.line(12.3).fresh == 0.0, "nobody knows any more"
+    come(arrivals, 13.0, 0.04, 100, 0.05)
+    assert arrivals.line(13.04).fresh == 0.0, "too few"
 
 
 def test_datagrams_that_say_nothing_of_the_queue_count_for_the_rate_alone():

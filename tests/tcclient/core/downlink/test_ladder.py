@@ -53,7 +53,7 @@ class Bench:
             self.peak = max(self.peak, self.queue)
             comes = self.capacity if self.queue else min(self.load, self.capacity)
             proven = self.capacity if self.probes and self.ladder.wants_proof(self.now) else None
-            line = Line(comes, self.queue + self.least, proven)
+            line = Line(comes, self.queue + self.least, proven, usual=comes)
             if self.ladder.look(line, self.offer, self.now):
                 self.changes.append(self.now)
             self.now += LOOK_INTERVAL
@@ -158,6 +158,35 @@ def test_a_queue_long_after_a_step_up_is_not_its_fault():
     assert bench.changes[0] - fell < STABLE + 2
 
 
+def test_a_line_that_carries_less_at_once_is_not_waited_for():
+    pictures = (Part(STAGE, 600_000),)
+
+    def look(line):
+        return Ladder().look(line, lambda: Offer((VOICE,), 1, pictures), 100.0)
+
+    assert look(Line(250_000, 0.0, fresh=0.05, usual=650_000))
+    assert not look(Line(600_000, 0.0, fresh=0.05, usual=650_000)), "a keyframe or a stall, which comes fast"
+    assert not look(Line(250_000, 0.0, fresh=0.05, usual=650_000, jitter=0.04)), "the line always does that"
+    assert not look(Line(250_000, 0.0, fresh=0.0, usual=650_000)), "less was sent"
+
+
+def test_right_after_a_step_the_usual_rate_says_nothing():
+    ladder = Ladder()
+    offered = Offer((VOICE,), 1, (Part(STAGE, 600_000), Part(SMALL, 100_000)))
+    assert ladder.look(Line(300_000, 0.0, fresh=0.05, usual=750_000), lambda: offered, 100.0)
+    assert not ladder.look(Line(150_000, 0.0, fresh=0.05, usual=500_000), lambda: offered, 102.0)
+    assert ladder.look(Line(80_000, 0.0, fresh=0.05, usual=150_000), lambda: offered, 110.0)
+
+
+def test_voices_leave_room_for_a_queue_to_drain():
+    few, many = Ladder(), Ladder()
+    offered = Offer((VOICE,) * 3, 3, ())
+    for ladder, queue in ((few, 0.4), (many, 0.12)):
+        for n in range(20):
+            ladder.look(Line(130_000, queue, usual=130_000), lambda: offered, 100.0 + n * LOOK_INTERVAL)
+    assert (few.voices, many.voices) == (1, 2)
+
+
 def test_a_way_that_has_become_longer_costs_no_picture_for_long():
     bench = Bench(1e6, 2, ((STAGE, 600_000), (SMALL, 100_000)))
     bench.run(5)
@@ -199,6 +228,16 @@ def test_what_became_important_takes_the_place_of_another():
     assert not ladder.follow(offer((2, 100), (1, 100)), offer((2, 100), (1, 100)))
 
 
+def test_pictures_that_take_more_than_before_are_kept():
+    ladder = Ladder()
+    ladder.given_up = frozenset({(2, 0)})
+    assert not ladder.follow(offer((1, 150), (2, 900)), offer((1, 100), (2, 900)))
+    assert ladder.given_up == {(2, 0)}
+    ladder.given_up = frozenset({(3, 0)})
+    rounded = offer((1, 0.1), (2, 0.3), (3, 900))
+    assert not ladder.follow(rounded, rounded)
+
+
 def test_it_takes_no_more_of_the_line_than_there_was():
     ladder = Ladder()
     ladder.given_up = frozenset({(2, 0)})
@@ -215,9 +254,9 @@ def test_a_layer_goes_with_the_one_below_it():
 
 def test_no_more_voices_are_asked_for_at_a_time_than_can_be():
     """So many who talk at once are a trick, or applause."""
-    bench = Bench(capacity=19 * VOICE, voices=20)
+    bench = Bench(capacity=24 * VOICE, voices=30)
     bench.run(6)
     assert bench.ladder.voices == MAX_VOICES
-    bench.capacity = 25 * VOICE
+    bench.capacity = 35 * VOICE
     bench.run(2 * UNPROVEN)
     assert bench.ladder.voices == 0, "all, in one step"

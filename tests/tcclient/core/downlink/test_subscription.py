@@ -169,7 +169,7 @@ def test_all_comes_back_as_it_was_wished():
     bench.come(0.5, 0.3, **VOICES, s21=100_000)
     assert bench.asked.choices[0] == StreamChoice(21, wanted=False)
     assert bench.sent == []
-    bench.come(STABLE - PROOF, 0.0, **VOICES)
+    bench.come(STABLE - PROOF - 2 * LOOK_INTERVAL, 0.0, **VOICES)
     assert bench.sent == []
     bench.answers = 1_000_000
     bench.come(2 * STABLE, 0.0, **VOICES)
@@ -188,6 +188,66 @@ def test_an_upper_layer_goes_before_the_lower_one():
     bench.come(1.5, 0.4, s20=50_000, s21=100_000, s21_1=50_000)
     assert bench.asked.choices == (StreamChoice(21, max_spatial=0),)
     assert Source.CAMERA in bench.asked.defaults
+
+
+def test_a_layer_takes_the_place_of_the_one_below_it_on_the_line():
+    bench = Bench()
+    bench.publish(2, 21, Source.CAMERA, layers=3)
+    bench.publish(3, 31, Source.CAMERA)
+    bench.dominant = 2
+    bench.come(3, 0.0, s21_2=800_000, s31=150_000)
+    bench.come(0.5, 0.3, s21_2=300_000, s31=50_000)
+    assert StreamChoice(21, max_spatial=1) in bench.asked.choices, (
+        "a third of 800 kbit/s fits 315, a part more does not"
+    )
+    bench.come(1.5, 0.0, s21_1=200_000)
+    assert bench.subscription.given_up(bench.room.publications[2, 21]) == 2
+
+
+def test_pictures_that_were_given_up_cost_what_they_did():
+    bench = meeting()
+    bench.come(3, 0.0, **VOICES, s31=600_000)
+    bench.come(0.5, 0.3, **VOICES, s31=150_000)
+    assert bench.subscription.given_up(bench.room.publications[3, 31]) == 0
+    bench.answers = 400_000
+    bench.come(2 * STABLE, 0.0, **VOICES)
+    assert bench.subscription.given_up(bench.room.publications[3, 31]) == 0, "there is no room for it"
+
+
+def test_copies_are_in_the_price_of_a_voice_before_they_come():
+    plain, lossy = Bench(), Bench()
+    lossy.redundant = True
+    for bench in (plain, lossy):
+        bench.publish(2, 20, Source.MICROPHONE)
+        bench.publish(3, 30, Source.MICROPHONE)
+        bench.publish(4, 40, Source.MICROPHONE)
+        bench.come(1, 0.0, s20=54_000, s30=54_000, s40=54_000)
+        bench.come(0.5, 0.11, s20=50_000, s30=50_000, s40=50_000)
+    assert plain.asked.voices == 2
+    assert lossy.asked.voices == 1
+    assert lossy.asked.redundant_sources == SOUND, "one voice and its copies fit"
+
+
+def test_copies_that_do_not_fit_are_not_asked_for():
+    bench = Bench()
+    bench.redundant = True
+    bench.publish(2, 20, Source.MICROPHONE)
+    bench.publish(3, 30, Source.MICROPHONE)
+    bench.come(1, 0.0, s20=54_000, s30=54_000)
+    bench.come(1, 0.3, s20=30_000, s30=30_000)
+    assert (bench.asked.voices, bench.asked.redundant_sources) == (1, ())
+
+
+def test_with_audio_only_no_pictures_are_asked_for():
+    bench = meeting(Wishes(ALL, (StreamChoice(20), StreamChoice(21)), 2, audio_only=True))
+    bench.subscription.again()
+    assert bench.asked == Subscribe(2, (Source.MICROPHONE,), (StreamChoice(20),), (), 2)
+    assert bench.subscription.wanted(bench.room.publications[3, 31]) is None
+    bench.come(0.5, 0.3, s20=25_000, s30=25_000)
+    assert bench.subscription.ladder.given_up == frozenset()
+    bench.subscription.wish(bench.subscription.wishes._replace(audio_only=False))
+    assert bench.asked.defaults == ALL
+    assert StreamChoice(21) in bench.asked.choices
 
 
 def test_layers_that_the_program_does_not_want_are_no_step():

@@ -3,11 +3,12 @@
 import pytest
 
 from tcclient.core import Drop, Way, events
-from tcclient.core.media.copies import COPY_MARGIN, copied_within
+from tcclient.core.media.copies import COPIED_BELOW, COPIES_FROM, COPIES_UNTIL, ENOUGH, SECOND_FROM, OwnCopies
+from tcclient.core.media.receiving import FAR, NEAR
 from tcproto import messages as m
-from tcproto.copies import Copy, pack_copies
+from tcproto.copies import DISTANCES, Copy, copied_distances, pack_copies
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
-from tcproto.packet import AUDIO_HEADER_SIZE, Series, parse_header
+from tcproto.packet import AUDIO_HEADER_SIZE, AudioHeader, Series, parse_header
 from tests.support.scripted_media import give, packet_in, spend_beacons, undelivered
 from tests.support.scripted_server import Server
 
@@ -66,11 +67,6 @@ def test_what_was_lost_comes_as_a_copy_once_and_is_not_asked_for(server, pair, s
     assert b.session.seat.media.loss() == (0.0, 0)
 
 
-@pytest.mark.parametrize(("back", "seconds"), [(1, 0.06 + COPY_MARGIN), (3, 0.02 + COPY_MARGIN), (4, 0.0), (9, 0.0)])
-def test_a_copy_is_waited_for_as_long_as_one_can_come(back, seconds):
-    assert copied_within(4, 0.02, back) == pytest.approx(seconds)
-
-
 def test_a_whole_packet_as_a_copy(server, pair, sound):
     _, b = pair
     whole = Item(ItemType.FULL_COPY, packet_in(server, sound[0]))
@@ -123,9 +119,92 @@ def test_a_lossy_way_down_chooses_the_variant_with_copies(server, pair, sound):
     a, b = pair
     b.session.seat.subscribe((m.Source.MICROPHONE,))
     server.pump()
+    b.session.seat.path.statistics.rtt = 4 * FAR
     for data in undelivered(server, a, 60)[::2]:
         give(b, data)
     server.advance(1)
     *_, subscribed = [message for message in b.received if isinstance(message, m.Subscribe)]
     assert subscribed.redundant_sources == (m.Source.MICROPHONE, m.Source.SCREEN_AUDIO)
     assert subscribed.defaults == (m.Source.MICROPHONE,)
+
+
+def test_whether_what_is_lost_is_better_asked_for(server, pair, sound):
+    _, b = pair
+    media, statistics = b.session.seat.media, b.session.seat.path.statistics
+    answers = []
+    for rtt in (None, NEAR, (NEAR + FAR) / 2, FAR + 0.01):
+        statistics.rtt = rtt
+        answers.append((media.repairs_by_requests(False), media.repairs_by_requests(True)))
+    assert answers == [(False, False), (True, True), (False, True), (False, False)]
+    statistics.rtt = NEAR
+    for number in (0, 4, 9):
+        give(b, redundant(server, sound, number, (), number * 3))
+    assert not media.repairs_by_requests(True), "losses come in bursts"
+
+
+class Talk:
+    """A publication of ours, and the copies behind its packets."""
+
+    def __init__(self) -> None:
+        self.loss = (0.0, 0)
+        self.copies = OwnCopies(lambda: self.loss)
+        self.sequence = 0
+
+    def say(self, level: int = 30, number: int = 1) -> tuple[int, ...]:
+        """Return how many packets back the copies behind the next packet reach."""
+        header = AudioHeader(5, 1, 0, self.sequence, self.sequence * 960, 20, level, True)
+        self.sequence += 1
+        return tuple(copied_distances(self.copies.behind(number, header, header.pack() + b"body")))
+
+
+def test_our_packets_have_copies_where_the_way_up_loses():
+    talk = Talk()
+    for _ in range(5):
+        assert talk.say() == ()
+    none, one, two, _ = DISTANCES[20]
+    for loss, expected in (
+        ((1.0, ENOUGH - 1), none),
+        ((COPIES_FROM - 0.01, ENOUGH), none),
+        ((COPIES_FROM, ENOUGH), one),
+        ((COPIES_UNTIL, ENOUGH), one),
+        ((SECOND_FROM, ENOUGH), two),
+        ((COPIES_UNTIL - 0.001, ENOUGH), none),
+        ((COPIES_FROM - 0.01, ENOUGH), none),
+    ):
+        talk.loss = loss
+        assert talk.say() == expected
+
+
+def test_what_is_much_quieter_than_the_rest_is_not_copied():
+    talk = Talk()
+    talk.loss = (0.2, ENOUGH)
+    levels = [20, 20 + COPIED_BELOW, 20 + COPIED_BELOW + 2, 20, 20, 20]
+    assert [talk.say(level) for level in levels] == [(), (), (), (3,), (3,), ()]
+    for _ in range(200):
+        talk.say(20 + COPIED_BELOW + 2)
+    assert talk.say() == (3,), "it has become quieter"
+
+
+def test_copies_are_of_one_publication_and_end_with_it():
+    talk = Talk()
+    talk.loss = (0.2, ENOUGH)
+    assert [talk.say(number=number) for number in (1, 2, 2, 1, 1)] == [(), (), (), (3,), ()]
+    talk.copies.forget(1)
+    talk.say()
+    assert talk.say() == ()
+
+
+def test_a_lossy_way_up_has_copies_of_what_was_said(server, pair):
+    a, _ = pair
+    number = a.publish()
+
+    def size() -> int:
+        a.session.seat.publications.send_audio(number, b"voice", 0, server.now, level=30, voice=True)
+        return sum(map(len, a.session.datagrams_to_send(server.now)))
+
+    plain = size()
+    assert size() == size() == plain
+    a.session.seat.path.statistics.up_counted(100, 20, 0.0)
+    assert size() > plain
+    a.session.seat.path.way = Way.STREAM
+    assert size() == 0, "a stream loses nothing"

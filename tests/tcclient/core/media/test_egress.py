@@ -7,11 +7,14 @@ from tcclient.core.media.egress import MAX_DEBT, MAX_HISTORY, MAX_PACED, MAX_RES
 from tcclient.core.media.train import HEADERS
 from tcclient.core.timers import NEVER
 from tcproto import messages as m
+from tcproto.copies import MAX_COPIED_SIZE
 from tcproto.datagram import Item, ItemType, Kind, open_datagram, parse_header, parse_items
 from tests.support.scripted_server import Server
 
 KEY = bytes(range(32))
 ID = 4711
+ITEM_HEADS = 3 + 1
+"""Bytes in front of two items, the last of which has no length."""
 
 
 def egress(drops=None):
@@ -34,6 +37,22 @@ def test_items_that_are_sent_together_are_one_datagram():
     assert items(first) == [(ItemType.PING, b"123456"), (ItemType.PONG, b"x")]
     assert items(second) == [(ItemType.PACKET, b"packet")]
     assert queue.take(1.0) == []
+
+
+def test_copies_travel_once_and_only_where_they_have_room():
+    queue = egress()
+    copies = [Item(ItemType.COPIES, b"copies"), Item(ItemType.FULL_COPY, b"whole")]
+    queue.send_packet(b"packet", copies)
+    (datagram,) = queue.take(1.0)
+    assert items(datagram) == [(ItemType.PACKET, b"packet"), *copies]
+    queue.resend([0])
+    (datagram,) = queue.take(1.0)
+    assert items(datagram) == [(ItemType.PACKET, b"packet")]
+    rest = MAX_COPIED_SIZE - ITEM_HEADS - len(b"packet")
+    for size, expected in ((rest, 2), (rest + 1, 1)):
+        queue.send_packet(b"packet", [Item(ItemType.COPIES, bytes(size))])
+        (datagram,) = queue.take(1.0)
+        assert len(items(datagram)) == expected
 
 
 def test_a_probe_leaves_apart_and_only_the_newest_waits():

@@ -25,12 +25,18 @@ class Bench:
         self.reports = []
         self.choices: list[bool] = []
         self.may_choose = True
-        self.feedback = Feedback(lambda: self.loss, lambda: self.series, self._send, self._choose)
+        self.by_requests = False
+        self.asked: list[bool] = []
+        self.feedback = Feedback(lambda: self.loss, self._by_requests, lambda: self.series, self._send, self._choose)
         self.now = 5.0
 
     def _send(self, item):
         assert item.type == ItemType.RECEIVER_REPORT
         self.reports.append(parse_receiver_report(item.value))
+
+    def _by_requests(self, before: bool) -> bool:
+        self.asked.append(before)
+        return self.by_requests
 
     def _choose(self) -> bool:
         if self.may_choose:
@@ -56,6 +62,19 @@ def test_copies_are_chosen_by_loss_with_hysteresis():
     bench.tick(COPIES_UNTIL - 0.001)
     bench.tick(COPIES_FROM - 0.01)
     assert bench.choices == [True, False]
+
+
+def test_no_copies_where_what_is_lost_is_better_asked_for():
+    bench = Bench()
+    bench.by_requests = True
+    bench.tick(0.5)
+    assert bench.choices == []
+    bench.by_requests = False
+    bench.tick(0.5)
+    bench.by_requests = True
+    bench.tick(0.5)
+    assert bench.choices == [True, False]
+    assert bench.asked == [True, True, False], "what was found last"
 
 
 def test_without_sound_copies_are_given_up_for_a_while_and_for_longer_the_next_time():

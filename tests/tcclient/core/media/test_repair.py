@@ -10,6 +10,7 @@ from tcclient.core.media.repair import (
     MAX_GAP,
     MAX_MISSING,
     MIN_SPACING,
+    QUICK_LOSSES,
     QUICK_TRIES,
     RECORDING_PATIENCE,
     REORDER_MEMORY,
@@ -17,6 +18,7 @@ from tcclient.core.media.repair import (
     UNKNOWN_RTT,
     VIDEO_PATIENCE,
     Repair,
+    quick_requests,
 )
 from tcclient.core.timers import NEVER
 from tcproto import messages as m
@@ -84,11 +86,18 @@ def test_how_often_depends_on_the_round_trip(rtt, patience, times):
     assert asked == pytest.approx([0, *accumulate(steps[1:])][:times])
 
 
-def test_where_much_is_lost_it_is_asked_for_twice_before_an_answer_is_waited_for():
+@pytest.mark.parametrize("quick", [1, 2, 3])
+def test_where_much_is_lost_it_is_asked_for_more_than_once_before_an_answer_is_waited_for(quick):
     bench = Bench()
-    bench.repair.lost(SLOT, 10, 1, AUDIO_PATIENCE, bench.now, twice=True)
-    starts = (0, 0.09 + MIN_SPACING, 0.18 + 2 * MIN_SPACING)
-    assert bench.run(1) == pytest.approx([start + after for start in starts for after in (0, MIN_SPACING)])
+    bench.repair.lost(SLOT, 10, 1, AUDIO_PATIENCE, bench.now, quick=quick)
+    apart = 0.09 + (quick - 1) * MIN_SPACING
+    expected = [turn * apart + n * MIN_SPACING for turn in range(2) for n in range(quick)]
+    assert bench.run(2 * apart - 1e-3) == pytest.approx(expected)
+
+
+def test_how_often_it_is_asked_for_depends_on_the_loss():
+    few, many = QUICK_LOSSES
+    assert [quick_requests(loss) for loss in (0.0, few - 0.01, few, many - 0.01, many, 1.0)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_each_packet_waits_for_the_copies_that_can_still_come_of_it():

@@ -2,7 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.core.media.statistics import RECENT, RECENT_STEP, LossMeter, PathStatistics, StreamStatistics
+from tcclient.core.media.statistics import (
+    ENOUGH_LOST,
+    FULL_QUEUE,
+    RECENT,
+    RECENT_STEP,
+    LossMeter,
+    LossRuns,
+    PathStatistics,
+    StreamStatistics,
+)
 from tcclient.core.membership.beacons import GENERATIONS, BeaconSchedule
 from tcproto.sender_key import SenderKey
 from tcproto.transit import LATE
@@ -88,6 +97,25 @@ def test_pings_tell_how_the_way_up_does():
     statistics.up_counted(100, 20, NOW)
     assert statistics.up[:3] == (100, 20, 0.2)
     assert statistics.up.loss == 0.2
+    assert statistics.up_loss() == (0.2, 100)
+    for rtt in (0.1, 0.1 + 9 * FULL_QUEUE):
+        statistics.measured(rtt, 0)
+    assert statistics.up_loss() == (0.0, 0), "a queue is full"
+
+
+def test_losses_that_come_in_bursts():
+    runs = LossRuns()
+    for n in range(ENOUGH_LOST // 3):
+        runs.lost(3, float(n))
+    assert not runs.are_bursts(False), "too few"
+    runs.lost(3, 4.0)
+    assert runs.are_bursts(False)
+    for n in range(6):
+        runs.lost(1, 5.0 + n / 2)
+    assert (runs.are_bursts(False), runs.are_bursts(True)) == (False, True)
+    for n in range(10):
+        runs.lost(1, 8.0 + n / 2)
+    assert not runs.are_bursts(True)
 
 
 def test_downlink_delay_over_the_wrap():

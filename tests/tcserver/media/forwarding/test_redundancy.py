@@ -2,16 +2,13 @@
 
 import pytest
 
-from tcproto.copies import MAX_COPY_BODY, MAX_COPY_DISTANCE, parse_copies
+from tcproto.copies import parse_copies
 from tcproto.datagram import Item, ItemType
 from tcproto.feedback import REPORT_INTERVAL, Reception, pack_receiver_report
-from tcproto.packet import DURATIONS_MS, AudioHeader, Series
+from tcproto.packet import AudioHeader, Series
 from tcserver.media.forwarding.drops import Drop
 from tcserver.media.forwarding.redundancy import (
-    DISTANCES,
-    KEPT_PACKETS,
     LOSSES,
-    MAX_COPIES,
     MAX_RECEPTIONS,
     NEAR,
     Redundancy,
@@ -37,40 +34,6 @@ def noted(redundancy: Redundancy, *headers: AudioHeader, body: bytes = b"body") 
         redundancy.note(each, each.pack() + body)
 
 
-@pytest.mark.parametrize("duration", DURATIONS_MS)
-@pytest.mark.parametrize("copies", range(MAX_COPIES + 1))
-def test_so_many_copies_stand_behind_a_packet(duration, copies):
-    redundancy = Redundancy()
-    redundancy.add(1)
-    redundancy.need(1, copies)
-    before = [header(n, duration_ms=duration, level=n + 9) for n in range(-4, 6)]
-    noted(redundancy, *before)
-    carrier = header(6, duration_ms=duration)
-    items = redundancy.behind(carrier)
-    found = [copy for item in items for copy in parse_copies(item.value)]
-    distances = DISTANCES[duration][copies]
-    assert [copy.distance for copy in found] == list(distances)
-    assert [copy.header(carrier) for copy in found] == [before[10 - distance] for distance in distances]
-    assert len(distances) == copies
-    assert max(distances, default=0) <= min(KEPT_PACKETS - 1, MAX_COPY_DISTANCE)
-
-
-def test_what_the_short_form_cannot_tell_is_copied_whole_and_silence_is_not():
-    redundancy = Redundancy()
-    redundancy.add(1)
-    redundancy.need(1, MAX_COPIES)
-    noted(redundancy, header(0, end_of_talk=True), header(2, comfort=True), header(4))
-    full, short = header(0, end_of_talk=True).pack() + b"body", redundancy.behind(header(6))
-    assert [item.type for item in short] == [ItemType.COPIES, ItemType.FULL_COPY]
-    assert short[1].value == full
-    noted(redundancy, header(10), body=bytes(MAX_COPY_BODY + 1))
-    noted(redundancy, header(8), body=bytes(MAX_COPY_BODY))
-    assert [item.type for item in redundancy.behind(header(12))] == [ItemType.COPIES, ItemType.FULL_COPY]
-    noted(redundancy, header(20)._replace(key_number=9))
-    assert [item.type for item in redundancy.behind(header(22))] == [ItemType.FULL_COPY]
-    assert redundancy.behind(header(100)) == []
-
-
 def test_the_one_that_loses_most_decides_while_it_receives():
     redundancy = Redundancy()
     noted(redundancy, *map(header, range(8)))
@@ -91,12 +54,6 @@ def test_the_one_that_loses_most_decides_while_it_receives():
     assert copies() == 0, "somebody who does not receive it does not count"
     redundancy.remove(1)
     assert len(redundancy) == 0
-
-
-def test_packets_that_are_kept_are_bounded():
-    redundancy = Redundancy()
-    noted(redundancy, *map(header, range(100)))
-    assert len(redundancy._packets) == KEPT_PACKETS
 
 
 def test_how_many_copies_a_receiver_needs():

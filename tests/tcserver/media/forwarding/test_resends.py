@@ -2,8 +2,10 @@
 
 import pytest
 
-from tcproto.datagram import ItemType
+from tcproto.copies import COPY_MARGIN, Copy, pack_copies
+from tcproto.datagram import Item, ItemType
 from tcproto.feedback import parse_resend_request
+from tcproto.packet import AUDIO_HEADER_SIZE, parse_header
 from tcserver.media.forwarding.resends import MAX_MISSING, REORDER_WAIT, SECOND_AFTER, TRIES, Resends
 from tcserver.media.forwarding.seat import UpKey
 from tcserver.media.interface import STREAM_HOST, Address, CloseSeat, RekeySeat
@@ -23,6 +25,16 @@ class Talk:
 
     def speak(self, sequence: int):
         return send(self.world, self.talker, audio(STREAM, sequence))
+
+    def copied(self, sequence: int, *distances: int):
+        """Say a packet, with copies of packets so far before it."""
+        packets = [audio(STREAM, sequence - distance) for distance in distances]
+        header = parse_header(packets[0])
+        copies = [
+            Copy(d, header.level, header.voice, p[AUDIO_HEADER_SIZE:]) for d, p in zip(distances, packets, strict=True)
+        ]
+        items = packet_item(audio(STREAM, sequence)), Item(ItemType.COPIES, pack_copies(copies))
+        return self.world.receive(self.talker, self.talker.up(*items))
 
     def lose(self, count: int) -> list[int]:
         first = self.talker.counter
@@ -150,3 +162,43 @@ def test_a_gap_is_due_before_the_next_request_for_an_older_one():
     for _ in range(TRIES):
         talk.asked(after=1.0)
     assert talk.asked(after=1.0) == []
+
+
+def test_what_a_copy_brings_or_may_bring_is_not_asked_for():
+    talk = Talk()
+    talk.speak(0)
+    talk.lose(1)
+    talk.copied(2, 2)
+    assert talk.asked(after=0.02) == [], "the copy comes behind the next packet"
+    sent = talk.copied(3, 2)
+    assert forwarded(sent) == {talk.listener.address: [(2, audio(STREAM, 1)), (3, audio(STREAM, 3))]}
+    assert talk.asked(after=1.0) == []
+    missing = talk.lose(2)
+    talk.copied(6, 2)
+    assert talk.asked() == [], "one came with it"
+    assert talk.asked(after=0.02 + COPY_MARGIN + 1e-6) == [missing[1:]], "the other is late"
+    assert not talk.world.drops()
+
+
+def test_where_it_is_not_known_what_is_missing_it_is_asked_for_at_once():
+    talk = Talk()
+    talk.speak(0)
+    missing = talk.lose(2)
+    talk.copied(2, 2)
+    assert talk.asked() == [missing], "one of them is no packet of sound"
+    talk.speak(3)
+    missing = talk.lose(1)
+    talk.world.receive(talk.talker, talk.talker.up(packet_item(audio(STREAM, 5)), Item(ItemType.COPIES, b"\0")))
+    assert talk.asked()[0][-1:] == missing, "malformed"
+
+
+def test_copies_that_are_waited_for_are_bounded():
+    up = UpKey(0, bytes(32))
+    resends = Resends(up)
+    for start in range(0, 20 * MAX_MISSING, 2 * MAX_MISSING):
+        up.window.commit(start + MAX_MISSING)
+        up.gap = range(start, start + MAX_MISSING)
+        resends.miss(1.0)
+        assert resends.gap == MAX_MISSING
+        resends.expect_copies(STREAM, start + MAX_MISSING, 2, 0.02)
+    assert len(resends._sequences) == MAX_MISSING
