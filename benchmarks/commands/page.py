@@ -25,7 +25,7 @@ import numpy as np
 import tcserver
 from benchmarks.harness import scrape
 from benchmarks.harness.browser import RATE, Person, browser_cpu, chromium, delays
-from benchmarks.harness.options import positive, positive_whole
+from benchmarks.harness.options import positive
 from benchmarks.harness.participant_process import RATE as PICTURE_RATE
 from benchmarks.harness.participant_process import Participant, Task
 from benchmarks.harness.processes import PROCESSORS, end, need_linux
@@ -33,7 +33,6 @@ from benchmarks.harness.report import Bar, BenchmarkError, Missing, Report, Tabl
 from benchmarks.harness.server import ACCOUNT, Server
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.slow_line import Throttle, slow_line
-from benchmarks.parts.conference import PAGE_TALKERS, PAGES, account_for, hold, parts_of
 from benchmarks.quality import speech
 from tcclient.capture import SPEECH
 from tcproto.link import Link
@@ -68,8 +67,6 @@ class Hall(NamedTuple):
     address: tuple[str, int]
     metrics: int
     """Port of the server's metrics."""
-    server: int
-    """The process of the server."""
 
     def gave_way(self) -> tuple[float, float]:
         """Return how many small and large datagrams, sound and pictures, slow lines have cost so far."""
@@ -84,15 +81,13 @@ class Place(NamedTuple):
     folder: Path
     seconds: float
     quick: bool
-    pages: int
-    """Of the conference."""
 
     @contextmanager
     def hall(self) -> Iterator[Hall]:
-        """Run a server, which forwards all voices."""
+        """Run a server."""
         port = scrape.free_port()
-        with Server([ROOM], {"http.port": port, "rooms.loudest": 0}, password=PASSWORD) as server:
-            yield Hall(replace(server.link, room=ROOM), server.address, port, server.process.pid)
+        with Server([ROOM], {"http.port": port}, password=PASSWORD) as server:
+            yield Hall(replace(server.link, room=ROOM), server.address, port)
 
     def person(
         self, stack: ExitStack, link: Link, name: str, *, microphone: bool = True, camera: bool = True
@@ -115,16 +110,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--only", metavar="PART", action="append", choices=[*PARTS], help=f"not all of them: {', '.join(PARTS)}"
     )
     parser.add_argument("--seconds", metavar="S", type=positive, help="length of each measurement")
-    parser.add_argument(
-        "--pages", metavar="N", type=positive_whole, default=PAGES, help="of the conference (default: %(default)s)"
-    )
 
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     need_linux()
-    if options.pages < PAGE_TALKERS:
-        raise BenchmarkError(f"--pages {options.pages}: at least {PAGE_TALKERS}, who talk")
     if not INDEX.exists():
         raise Missing("the page is not built: npm ci && node build.mjs ../../tcserver/web/page, in tcclient/web")
     doubt = "the machine was busy otherwise" if os.getloadavg()[0] > PROCESSORS else ""
@@ -133,7 +123,7 @@ def run(options: argparse.Namespace) -> Report:
     with tempfile.TemporaryDirectory(prefix="tcbench-") as folder:
         sound = speech.source_sound(SPEECH, None)
         with chromium(Path(folder), sound) as browser:
-            place = Place(browser, Path(folder), seconds, options.quick, options.pages)
+            place = Place(browser, Path(folder), seconds, options.quick)
             reports = []
             for name in names:
                 print(f"page: {name}", file=sys.stderr, flush=True)
@@ -282,18 +272,6 @@ def _tiles(place: Place, hall: Hall) -> Report:
     )
 
 
-def _conference(place: Place, hall: Hall) -> Report:
-    """A full conference of pages and 27 native clients, of which two and three talk."""
-    with ExitStack() as stack:
-        persons = [
-            place.person(stack, hall.link, f"Page {n + 1}", microphone=False, camera=False) for n in range(place.pages)
-        ]
-        parts = parts_of(str(hall.link), ACCOUNT, PASSWORD, place.folder, place.seconds + SETTLE)
-        held = hold(parts, persons, hall.server, place.seconds)
-    table, bars = account_for(held)
-    return Report([table], bars, figures=held._asdict())
-
-
 def _slow(place: Place, hall: Hall) -> Report:
     """What becomes of the sound and the pictures on the page when its line gets too slow for them."""
     throttle = Throttle()
@@ -348,7 +326,6 @@ PARTS: Mapping[str, Callable[[Place, Hall], Report]] = {
     "down": _down,
     "delay": _delay,
     "tiles": _tiles,
-    "conference": _conference,
     "slow": _slow,
 }
 """By name, with what they show in their docstrings."""

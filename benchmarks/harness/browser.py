@@ -44,17 +44,8 @@ FLAGS = (
 )
 _TAPS = Path(__file__).with_name("browser_taps.js").read_text(encoding="utf-8")
 """Notes what a page captures and plays, when somebody joins, and which pictures are drawn."""
-_COUNT = """() => {
+_COUNT_PICTURES = """() => {
   self.tally = { received: [], decoded: 0 };
-  self.voices = [];
-  const OriginalAudio = self.AudioDecoder;
-  self.AudioDecoder = class extends OriginalAudio {
-    index = self.voices.push(0) - 1;
-    decode(chunk) {
-      self.voices[this.index] += 1;
-      super.decode(chunk);
-    }
-  };
   const Original = self.VideoDecoder;
   self.VideoDecoder = class extends Original {
     constructor({ output, error }) {
@@ -66,7 +57,7 @@ _COUNT = """() => {
     }
   };
 }"""
-"""Counts in the worker of a page what goes into decoders, and which pictures come out."""
+"""Counts in the worker of a page what goes into decoders and what comes out."""
 
 
 @dataclass(frozen=True)
@@ -179,17 +170,9 @@ class Person:
         self._page.wait_for_timeout(seconds * 1000)
 
     def start_counting(self) -> None:
-        """Count pictures and voices from now on: before the first one is there."""
+        """Count pictures from now on: before the first one is there."""
         for worker in self._page.workers:
-            worker.evaluate(_COUNT)
-
-    def press(self, name: str) -> None:
-        """Press a button."""
-        self._page.get_by_role("button", name=name, exact=True).click()
-
-    def voices(self) -> list[int]:
-        """Return how many packets of each voice were decoded."""
-        return [packets for worker in self._page.workers for packets in worker.evaluate("() => self.voices")]
+            worker.evaluate(_COUNT_PICTURES)
 
     def pictures(self, interval: float) -> Pictures:
         """Return what became of the pictures, which come every ``interval`` seconds, since the last call."""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.parts.conference import Heard, Held, account_for, heard
 
 from benchmarks.__main__ import main
 from benchmarks.commands import page
@@ -21,7 +20,6 @@ from benchmarks.harness.browser import (
     delays,
     write_camera,
 )
-from benchmarks.harness.processes import Usage
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks need Linux")
 
@@ -51,25 +49,6 @@ def test_the_camera_is_a_file_of_raw_pictures(tmp_path: Path) -> None:
     assert head == b"YUV4MPEG2 W640 H360 F30:1 Ip C420"
     assert len(rest) == CAMERA_PICTURES * size
     assert rest[size:].startswith(b"FRAME\n")
-
-
-def test_who_misses_a_voice_fails_a_conference() -> None:
-    def verdicts(native: Heard, page: Heard, cpu: float = 1.0) -> list[bool | None]:
-        _, bars = account_for(Held([native] * 27, [page] * 8, Usage((cpu,), (0.0,)), 10.0))
-        return [bar.passed for bar in bars]
-
-    everything = heard([500] * 5, 0, talks=False, seconds=10)
-    assert everything == Heard(5, 5, 0, 50.0)
-    assert heard([500] * 4, 0, talks=True, seconds=10) == Heard(4, 4, 0, 50.0)
-    assert verdicts(everything, everything) == [True, True, True]
-    assert verdicts(everything, heard([500] * 4 + [49], 0, talks=False, seconds=10)) == [False, True, True]
-    assert verdicts(heard([500] * 5, 1, talks=False, seconds=10), everything) == [True, False, True]
-    assert verdicts(everything, everything, cpu=3.1) == [True, True, False]
-
-
-def test_a_conference_without_its_talkers_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["page", "--pages", "1"]) == 2
-    assert "--pages 1: at least 2, who talk" in capsys.readouterr().err
 
 
 def test_what_is_missing_here_is_told(
