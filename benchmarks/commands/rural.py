@@ -2,7 +2,7 @@
 
 Three talk and one films, or one does both, in virtual time: the real cores of server and clients, the real encoder,
 jitter buffer and decoder, and a simulated line that drops what it cannot hold. Each voice is compared with what was
-said. The first voice is louder than the others, and so it is the dominant one.
+said. The first voice begins and is louder than the others, and so it is the dominant one.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ CAMERA, LARGE = 1_200, 2_400
 """As ``Camera`` counts: pictures of 1,500 and 3,000 bytes, so 300 and 600 kbit/s without headers."""
 QUIETER = 0.5
 """Amplitude of all voices but the first."""
+HEAD_START = 2.0
+"""Seconds for which the first voice is alone. Whoever speaks first is the dominant speaker for a while, even if others are
+louder."""
 FALL, RISE, END = 10.0, 30.0, 45.0
 """Seconds in which the line carries a quarter of what it does before and after."""
 BACK = 0.8
@@ -118,13 +121,16 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def voices(said: Sequence[Sound], count: int, seconds: float) -> list[Sound]:
-    """Return what each says: the recordings in turns, each from another place on, without end."""
+    """Return what each says: the recordings in turns, each from another place on, without end. The first begins."""
     found = []
     for number in range(count):
         sound = said[number % len(said)]
         sound = np.roll(sound, -(number // len(said)) * len(sound) // 2)
         sound = np.resize(sound, round(seconds * AUDIO_CLOCK))
-        found.append(sound if not number else (sound * QUIETER).astype(np.int16))
+        if number:
+            sound = (sound * QUIETER).astype(np.int16)
+            sound[: round(HEAD_START * AUDIO_CLOCK)] = 0
+        found.append(sound)
     return found
 
 
