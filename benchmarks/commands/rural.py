@@ -38,8 +38,8 @@ CAMERA, LARGE = 1_200, 2_400
 QUIETER = 0.5
 """Amplitude of all voices but the first."""
 HEAD_START = 2.0
-"""Seconds for which the first voice is alone. Whoever speaks first is the dominant speaker for a while, even if others are
-louder."""
+"""Seconds for which the first voice is alone. Whoever speaks first is the dominant speaker for a while, even if others
+are louder."""
 FALL, RISE, END = 10.0, 30.0, 45.0
 """Seconds in which the line carries a quarter of what it does before and after."""
 BACK = 0.8

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.commands.rural import FALL, RISE, THIN, back, voices
+from benchmarks.commands.rural import FALL, HEAD_START, QUIETER, RISE, THIN, back, voices
 from benchmarks.harness.virtual_call import speech
 from benchmarks.harness.virtual_meeting import Change, Heard, Listener, Talker, hold
 from tcclient.capture import SPEECH
+from tcproto.packet import AUDIO_CLOCK
 from tests.support.simulation.film import FRAME
 from tests.support.simulation.network import LAN
 
@@ -19,8 +20,7 @@ def words():
 
 
 def test_each_listener_gets_what_the_own_line_lets_through(words):
-    said = voices([words], 2, 1.5)
-    talkers = [Talker(said[0], 1_500), Talker(said[1])]
+    talkers = [Talker(words, 1_500), Talker(words // 2)]
     blocked = Listener(LAN, (Change(0.5, replace(LAN, blocked=True)),))
     good, cut = hold(talkers, [Listener(LAN), blocked], 1.5, 1)
     for number in (0, 1):
@@ -32,6 +32,14 @@ def test_each_listener_gets_what_the_own_line_lets_through(words):
     assert good.frame_rate(0, 0, 1) == pytest.approx(1 / FRAME, abs=1)
     assert cut.frame_rate(0, 0.6, 1.5) == 0
     assert good.queue_p95(0) == 0
+
+
+def test_the_first_voice_begins_and_is_louder(words):
+    first, second = voices([words, words], 2, 4.0)
+    begin = round(HEAD_START * AUDIO_CLOCK)
+    assert np.array_equal(first[: len(words)], words)
+    assert not second[:begin].any()
+    assert np.array_equal(second[begin:], (first[begin:] * QUIETER).astype(np.int16))
 
 
 def test_a_thin_line_holds_datagrams_and_less_is_asked_for(words):
