@@ -35,7 +35,12 @@ class Seat:
         drops: Counter[Drop] = Counter()
         self.egress = Egress(1, 0, bytes(32), drops)
         publications = Publications(
-            lambda publication: None, self.egress, lambda now, started: None, lambda header, now: None, drops
+            lambda publication: None,
+            self.egress,
+            lambda now, started: None,
+            lambda header, now: None,
+            lambda: (0.0, 0),
+            drops,
         )
         uplink = UplinkRate(lambda item: None, lambda: None)
         self.sharing = UplinkSharing(uplink, publications, self.egress, lambda number, rate: None)

@@ -185,9 +185,9 @@ def test_redundant_and_plain_variants():
     for address, type_ in ((b.address, ItemType.PACKET), (c.address, ItemType.REDUNDANT_PACKET)):
         expected = [Item(type_, n.to_bytes(2, "big") + sound(n)) for n in range(2)]
         assert open_room(sent[address]) == expected
-    sent = dict(send(world, a, sound(2), copies_of((1, b"body"))))
-    assert open_room(sent[b.address]) == [Item(ItemType.PACKET, b"\0\2" + sound(2))]
-    assert open_room(sent[c.address]) == [Item(ItemType.REDUNDANT_PACKET, b"\0\2" + sound(2)), copies_of((2, b"body"))]
+    sent = dict(send(world, a, sound(3), copies_of((2, b"body"))))
+    assert open_room(sent[b.address]) == [Item(ItemType.PACKET, b"\0\2" + sound(3))]
+    assert open_room(sent[c.address]) == [Item(ItemType.REDUNDANT_PACKET, b"\0\2" + sound(3)), copies_of((3, b"body"))]
     assert world.drops() == {}
 
 
@@ -222,7 +222,7 @@ def test_copies_that_do_not_fit_on_the_way_out_stay_behind():
     a, b = world.clients
     world.publish(a, 7, to=[Receiver(b.media_id, redundant=True)])
     send(world, a, audio(7, 3, bytes(101)))
-    ((_, datagram),) = send(world, a, audio(7, 5).ljust(MAX_PACKET, b"x"))
+    ((_, datagram),) = send(world, a, audio(7, 6).ljust(MAX_PACKET, b"x"))
     assert [item.type for item in open_room(datagram)] == [ItemType.REDUNDANT_PACKET]
     assert world.drops() == {Drop.COPY: 1}
 

@@ -98,20 +98,20 @@ def test_copies_are_held_with_their_packet_and_mend_what_was_lost_before_it():
     copy = Item(ItemType.COPIES, pack_copies([Copy(1, TALK, True, b"body")]))
     assert talk(world, 2, 1, copy) == []
     world.now += EXPIRY
-    got = talk(world, 2, 2)
+    got = talk(world, 2, 3)
     assert [item[:3] for item in got] == [
         (ItemType.HELD_REDUNDANT_PACKET, 0, 150),
         (ItemType.HELD_REDUNDANT_PACKET, 1, 150),
         (ItemType.REDUNDANT_PACKET, 2, 0),
-        (ItemType.COPIES, 0x0280 | TALK, 0),
+        (ItemType.COPIES, 0x0380 | TALK, 0),
     ]
     plain = [
         parse_header(item.value[4 if item.type == ItemType.HELD_PACKET else 2 :]).sequence
-        for address, datagram in world.receive(world.clients[1], world.clients[1].up(packet_item(audio(2, 3))))
+        for address, datagram in world.receive(world.clients[1], world.clients[1].up(packet_item(audio(2, 4))))
         if address == world.clients[0].address
         for item in open_room(datagram)
     ]
-    assert plain == [3]
+    assert plain == [4]
 
 
 @pytest.mark.parametrize("end", [MuteStream(1, 1001, True), CloseStream(1, 1001)], ids=["mute", "close"])
