@@ -148,3 +148,52 @@ def test_loss_of_the_way_up_is_none_of_those_who_receive() -> None:
     assert ada.session.seat.uplink_rate.estimator.loss > 0.1
     assert ben.session.seat.media.loss()[0] == 0.0
     assert film.sent
+
+
+class Drawing:
+    """A camera that sees little change: its smaller layer is far below its rate, so that nothing shows what fits."""
+
+    def __init__(self, world: World, client: Client) -> None:
+        demand = PictureDemand((100_000, 600_000), 25)
+        self.number = client.publish(Kind.VIDEO, Source.CAMERA, "vp8", layers=2, width=640, height=360, demand=demand)
+        self.begun: list[float] = []
+        """When the larger layer was begun."""
+        self._world, self._client = world, client
+        world.until(lambda: client.session.seat.publications.can_send(self.number))
+        self._draw(world.now, 0, False)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the larger layer is sent."""
+        told = [event.rate for event in self._client.told(events.RateChanged) if event.number == self.number]
+        return told[-1].bitrates[1] > 0
+
+    def _draw(self, start: float, n: int, was_large: bool) -> None:
+        is_large = self.is_large
+        if is_large and not was_large:
+            self.begun.append(self._world.now - start)
+        self._client.show(self.number, bytes(150), n * 3600, keyframe=not n)
+        if is_large:
+            self._client.show(self.number, bytes(2_500), n * 3600, keyframe=not was_large, spatial=1)
+        self._client.clock.at(start + (n + 1) * 0.04, lambda: self._draw(start, n + 1, is_large))
+
+
+def test_a_way_of_which_little_is_used_is_tried_for_more() -> None:
+    world = World(9)
+    drawing = Drawing(world, talking(world, Conditions(delay=0.02)))
+    world.until(lambda: drawing.is_large, 8.0)
+    world.run(20)
+    assert drawing.is_large
+    assert len(drawing.begun) == 1
+
+
+def test_a_way_that_does_not_carry_more_is_tried_less_and_less() -> None:
+    world = World(10)
+    ada = talking(world, Conditions(delay=0.02, rate=300e3, queue=1.0))
+    drawing, queues = Drawing(world, ada), []
+    for _ in range(9_000):
+        world.run(0.01)
+        queues.append(ada.up.wait)
+    assert not drawing.is_large
+    assert 1 <= len(drawing.begun) <= 5, drawing.begun
+    assert sorted(queues)[8_100] < 0.1

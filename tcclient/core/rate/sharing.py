@@ -18,8 +18,12 @@ LOOK_INTERVAL = 0.5
 MEDIA_SHARE = 0.96
 """Share of the way that is for new media: the rest is for pings, beacons and requests, and encoders are not exact. With
 more, pictures would wait here until some are left out."""
+FIRST_LOOK_UP = 1.0
+"""Seconds for which something is lowered until the way is tried for more, as long as it was never congested."""
 LOOK_UP_INTERVAL = 8.0
-"""Seconds for which something is lowered until the way is tried for more, all at once."""
+"""The same after it was."""
+LONGEST_INTERVAL = 120.0
+"""The same after one try after the other has congested it: each wait is twice as long as the one before."""
 
 
 class UplinkSharing:
@@ -36,6 +40,10 @@ class UplinkSharing:
         self._tell = tell
         self._allocation = Allocation()
         self._looked_up_at = 0.0
+        self._patience = FIRST_LOOK_UP
+        """Seconds until the way is tried again."""
+        self._is_trying = False
+        """Whether the last try has done no harm yet."""
 
     def receive(self, value: bytes, now: float) -> None:
         """Take an arrival report; raises ``ValueError`` where it is malformed."""
@@ -50,10 +58,19 @@ class UplinkSharing:
         self._egress.pace = self._uplink.allowed(now) if adapts else None  # else more and more would wait here
         for number, rate in self._allocation.divide(self._usable(now), demands, now).items():
             self._tell(number, rate)
-        if self._allocation.is_short and now - self._looked_up_at >= LOOK_UP_INTERVAL:
-            self._looked_up_at = now
-            self._uplink.look_up()
+        self._look_up(now)
         self.next_deadline = now + LOOK_INTERVAL if demands else NEVER
+
+    def _look_up(self, now: float) -> None:
+        """Try the way for more if something is lowered. A try that congests it makes the next one wait."""
+        if self._is_trying and self._uplink.estimator.is_congested:
+            self._is_trying = False
+            self._patience = min(LONGEST_INTERVAL, max(LOOK_UP_INTERVAL, 2 * self._patience))
+        if self._allocation.is_short and now - self._looked_up_at >= self._patience:
+            if self._is_trying:
+                self._patience = min(self._patience, LOOK_UP_INTERVAL)
+            self._looked_up_at, self._is_trying = now, True
+            self._uplink.look_up()
 
     def first(self, demand: Demand, now: float) -> Rate:
         """Return how another publication would begin."""

@@ -30,6 +30,8 @@ GATHERED = 0.01
 """Seconds within which a radio link or a busy machine may hand over what came one after the other."""
 SURE = 0.5
 """Share of what a train shows that is believed. Others may use the link too."""
+TRIAL = 2.0
+"""Times of the estimate that are tried where less is in use, so that nothing shows what the way carries."""
 
 
 class _Sent:
@@ -83,8 +85,13 @@ class UplinkRate:
         return self.estimator.bitrate if self._is_measured and (self._is_reported or now < self._waits_until) else None
 
     def look_up(self) -> None:
-        """Let the next train raise the rate: more would be sent than the way is known to carry."""
+        """Try the way for more: let the next train raise the rate, and media itself where too little of it is sent.
+
+        Small pictures make no trains. If the way carries no more, a queue shows that, and the estimate falls at once.
+        """
         self._looks_up = True
+        if self._is_reported and self.estimator.is_application_limited:
+            self.estimator.show(TRIAL * self.estimator.bitrate)
 
     def sent(self, datagrams: Iterable[bytes], is_media: bool, now: float) -> None:
         """Note datagrams that leave by UDP. With ``is_media`` reports are asked for, if it is time."""
