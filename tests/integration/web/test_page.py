@@ -329,6 +329,7 @@ def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Se
     expect(siti.page.get_by_text("words that this page does not know: later=1.")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_room_without_encryption_is_entered_only_with_consent(web_server: Server, arrive: Arrive) -> None:
     link = replace(web_server.room("Open"), e2ee=False)
     siti = arrive()
@@ -354,6 +355,7 @@ def test_a_room_without_encryption_is_entered_only_with_consent(web_server: Serv
     expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
 
 
+@pytest.mark.long
 def test_a_full_room_is_told(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Nook")
     siti, budi = arrive(), arrive()
@@ -416,6 +418,7 @@ def test_the_data_saver_leaves_the_sound(web_server: Server, arrive: Arrive) -> 
     expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
 
 
+@pytest.mark.long
 def test_an_agency_changes_the_password_that_it_was_given(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Password")
     siti = arrive()
