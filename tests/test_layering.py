@@ -41,7 +41,7 @@ LAYERS = {
     "tcserver/records": Layer({"tcproto"}),
     "tcserver/config": Layer({"tcproto", "tcserver/records"}),
     "tcserver/storage": Layer(
-        {"tcproto", "tcserver/config", "tcserver/identity.py", "tcserver/records"}, {"asyncio", "concurrent"}
+        {"tcproto", "tcserver/config", "tcserver/identity.py", "tcserver/records"}, {"asyncio", "concurrent", "time"}
     ),
     "tcserver/monitoring": Layer({"tcproto"}, {"asyncio", "select", "threading", "time"}),
     "tcserver/conference": Layer(

@@ -8,6 +8,7 @@ server gives it a thread of its own, so that no query runs on the media path.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -32,6 +33,9 @@ from tcserver.storage.table import Row
 BUSY_TIMEOUT_MS = 5000
 """Milliseconds that a change waits for the change of another process, which takes a few."""
 
+_RETRY_S = 0.01
+"""Seconds between two tries to switch a new file to the write-ahead log."""
+
 _Record = TypeVar("_Record", Account, DeviceRecord, RoomRecord)
 
 
@@ -47,7 +51,7 @@ class Database:
         private_files.create_private(path)
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=busy_ms / 1000)
         try:
-            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead(time.monotonic() + busy_ms / 1000)
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             migrate(self._connection)
@@ -58,6 +62,17 @@ class Database:
             self.close()
             raise StoreError(f"{path} cannot be used as a database: {error}") from None
         self._seen = self._data_version()
+
+    def _write_ahead(self, until: float) -> None:
+        """Use the write-ahead log. SQLite itself does not wait for others that open or close the file meanwhile."""
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                    raise
+            time.sleep(_RETRY_S)
 
     def __enter__(self) -> Self:
         return self
