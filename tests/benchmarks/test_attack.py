@@ -41,7 +41,7 @@ def test_the_short_run_is_of_attacks_that_there_are() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks' servers run on Linux")
-@pytest.mark.parametrize("name", ["empty items", "WebSockets"])
+@pytest.mark.parametrize("name", ["empty items", "WebSockets", "WebSockets of other pages", "endless headers"])
 def test_an_attack_is_carried_out_beside_a_call(all_processors: None, name: str) -> None:
     found = attack.trial(name, 1.0)
     assert found.outcome.sent == TALKERS * 50

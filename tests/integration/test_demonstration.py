@@ -57,7 +57,7 @@ def test_a_demonstration_at_a_terminal_shows_its_progress_in_one_line_and_ends_w
     assert len([line for line in shown if " of 2 s | " in line]) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", ["Making 2 accounts", "Starting the server", "All 2 are seated"])
 def test_a_demonstration_that_is_interrupted_leaves_nothing(
     tmp_path: Path, number: signal.Signals, moment: str

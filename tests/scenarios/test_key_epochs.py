@@ -14,11 +14,12 @@ def shorten(monkeypatch, lifetime):
     monkeypatch.setattr("tcserver.conference.room.sealer.KEY_LIFETIME", lifetime)
 
 
-def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch):
+@pytest.mark.parametrize("tcp_delay", [0.001, 0.3])
+def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch, tcp_delay):
     """Ten of the days after which both keys change, as 30 s each."""
     shorten(monkeypatch, 30.0)
     world = make_world()
-    ada, ben = world.room("ada", "ben", conditions=LAN, tcp_delay=0.3)
+    ada, ben = world.room("ada", "ben", conditions=LAN, tcp_delay=tcp_delay)
     world.run(1)
     ada.talk(every=0.1)
     ben.talk(every=0.1)
