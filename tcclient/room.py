@@ -321,7 +321,7 @@ class Room(RoomVerbs):
                 except ClientError as error:
                     self._publication_failed(publication, error)
         if self._subscribed is not None:
-            seat.wish(self._subscribed)
+            seat.downlink.wish(self._subscribed)
         if self._hand_was_up:
             seat.request(RaiseHand())
         self._connection.pump()

@@ -135,15 +135,15 @@ class RoomVerbs:
         self._subscribed = wishes = Wishes(
             tuple(sources), tuple(choices), voices, on_stage, max_height, audio_only=audio_only
         )
-        await self._ask(lambda: self._connection.session.seat.wish(wishes))
+        await self._ask(lambda: self._connection.session.seat.downlink.wish(wishes))
 
     async def audio_only(self, on: bool = True) -> None:
         """Get no pictures from now on, whatever is subscribed, or get them again. Others still get ours."""
 
         def wish() -> int:
             seat = self._connection.session.seat
-            self._subscribed = (self._subscribed or seat.subscription.wishes)._replace(audio_only=on)
-            return seat.wish(self._subscribed)
+            self._subscribed = (self._subscribed or seat.downlink.subscription.wishes)._replace(audio_only=on)
+            return seat.downlink.wish(self._subscribed)
 
         await self._ask(wish)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from tcclient.core import answers, events
 from tcclient.core.control import Liveness
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Joining
@@ -115,7 +116,7 @@ class Session:
 
     def network_statistics(self) -> NetworkStatistics:
         """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
-        path, down = self.seat.path, self.seat.media.direction()
+        path, down = self.seat.path, self.seat.downlink.losses.direction()
         measured = path.statistics
         return NetworkStatistics(
             path.way, path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down
@@ -170,7 +171,7 @@ class Session:
 
     def media_received(self) -> list[MediaPacket[Header]]:
         """Return the packets of others that came, in order, once. Called after each ``receive_*``."""
-        return self._seat.media.take() if self._seat is not None else []
+        return self._seat.downlink.media.take() if self._seat is not None else []
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` is due, None when never."""
@@ -220,7 +221,7 @@ class Session:
         """Ask for lost sound for as long as a recording can wait for it, in this seat and all that follow."""
         self._sound_patience = RECORDING_PATIENCE
         if self._seat is not None:
-            self._seat.media.sound_patience = RECORDING_PATIENCE
+            self._seat.downlink.losses.sound_patience = RECORDING_PATIENCE
 
     def trust_server(self, now: float) -> None:
         """Accept the key of ``ServerKey``."""
@@ -404,8 +405,8 @@ class Session:
             self.ways,
         )
         self.phase = Phase.ROOM
-        self._seat.media.sound_patience = self._sound_patience
-        self._seat.subscribe(self._settings.sources, voices=self._settings.voices)
+        self._seat.downlink.losses.sound_patience = self._sound_patience
+        self._seat.downlink.wish(Wishes(self._settings.sources, voices=self._settings.voices))
 
     def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:
         self.phase, self._joining = Phase.LOBBY, None

@@ -3,6 +3,7 @@
 import pytest
 
 from tcclient.core import events
+from tcclient.core.downlink.subscription import Wishes
 from tcproto.messages import Kind, Source
 from tests.support.simulation.network import LAN
 
@@ -28,7 +29,7 @@ def test_first_frame_after_subscribing_is_heard(world, tcp_delay):
     (ada,) = world.room("ada")
     (ben,) = world.room("ben", microphone=False, sources=(), tcp_delay=tcp_delay)
     world.run(0.5)
-    number = ben.session.seat.subscribe((Source.MICROPHONE,))
+    number = ben.session.seat.downlink.wish(Wishes((Source.MICROPHONE,)))
     ben.pump()
     world.until(lambda: events.RequestDone(number) in ben.events)
     ada.say()

@@ -117,7 +117,7 @@ def test_who_left_can_read_nothing_new(server):
     assert payloads(b) == [b"voice"]
     for datagram in (old, *server.forwarded):
         ex_member.receive_datagram(datagram, server.now)
-    (opened,) = ex_member.media.take()
+    (opened,) = ex_member.downlink.media.take()
     assert opened.header.key_number == 1
 
 
@@ -350,7 +350,7 @@ def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(serv
     server.epoch, server.room_key = 2, b"n" * 32
     spoken(a)  # under the new keys of all kinds
     ring, seat = b.seat.member_keys[a.participant].ring, b.seat
-    (sealer,) = seat.opener.sealers.values()
+    (sealer,) = seat.downlink.opener.sealers.values()
     assert [key.number for key in keys_in(ring)] == [1, 1, 2], "the first has two generations"
     assert [key in kept(seat.path, bytes) for key in (replaced, b.down_key)] == [True, True]
     assert len(sealer.epochs) == 2

@@ -124,7 +124,7 @@ def test_a_stream_id_comes_back_and_everything_of_it_begins_anew(server, pair):
     number = a.publish()
     stream = a.told(events.Published)[0].stream
     a.speak(number)
-    counts = b.session.seat.media.statistics()[77, Series(stream)]
+    counts = b.session.seat.downlink.losses.statistics()[77, Series(stream)]
     assert counts.received == 1
     a.session.seat.unpublish(number)
     server.pump()
@@ -135,7 +135,7 @@ def test_a_stream_id_comes_back_and_everything_of_it_begins_anew(server, pair):
     payloads(b)
     a.speak(again)
     assert payloads(b) == [b"voice"]
-    fresh = b.session.seat.media.statistics()[77, Series(stream)]
+    fresh = b.session.seat.downlink.losses.statistics()[77, Series(stream)]
     assert (fresh.received, fresh.lost, counts.received) == (1, 0, 1)
 
 
