@@ -227,7 +227,7 @@ class RoomVerbs:
     def _announce(self, publication: Publication, *, muted: bool = False) -> asyncio.Future[Event]:
         kind, source, codec, width, height, layers = codec_of(publication.source)
         number = self._do(
-            lambda: self._connection.session.seat.publish(
+            lambda: self._connection.session.seat.publishing.publish(
                 kind,
                 source,
                 codec,

@@ -18,15 +18,14 @@ from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.connections import Connections
 from tcclient.core.media.egress import Egress
-from tcclient.core.media.grants import Grants
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
 from tcclient.core.media.publications import Publications
+from tcclient.core.media.publishing import Publishing
 from tcclient.core.media.stream_uplink import StreamUplink
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.snapshots import SnapshotRequests
-from tcclient.core.rate.allocation import Demand
 from tcclient.core.rate.sharing import UplinkSharing
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.texts import ShownTexts, Texts
@@ -34,7 +33,7 @@ from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
-from tcproto.messages import ChatScope, Kind, Source
+from tcproto.messages import ChatScope, Source
 from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader
 from tcproto.sender_key import Party
@@ -98,7 +97,16 @@ class Seat:
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
         )
         """Our own sender keys."""
-        self.grants = Grants(self.publications, self.keys, self.room, control, emit)
+        self.publishing = Publishing(
+            self.publications,
+            self.keys,
+            self.room,
+            self.sharing,
+            control,
+            emit,
+            self.settle,
+            lambda: self._now,
+        )
         self.presence = Presence(
             joined.beacon_stream,
             identity.box.public,
@@ -136,7 +144,7 @@ class Seat:
             messages.NewRoomKey: lambda message, now: self.downlink.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.downlink.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
-            messages.Interest: self._interest,
+            messages.Interest: self.publishing.interest,
             messages.Speakers: self.downlink.speakers,
             messages.MemberQualities: self.connections.receive,
             messages.MuteAsked: self._mute_asked,
@@ -232,52 +240,6 @@ class Seat:
         """
         return self._control.request(message)
 
-    def publish(
-        self,
-        kind: Kind,
-        source: Source,
-        codec: str,
-        now: float,
-        *,
-        muted: bool = False,
-        layers: int = 1,
-        width: int = 0,
-        height: int = 0,
-        demand: Demand | None = None,
-    ) -> int:
-        """Announce a publication, the first of which makes us a sender of keys; return its number.
-
-        With a ``demand`` it adapts to the way up, by ``RateChanged``; the caps of the server bound it too.
-
-        ``Published`` or ``PublishFailed`` follows. Raises ``ValueError`` for a value out of range.
-        """
-        announced = self.publications.announce(kind, source, codec, muted, layers, width, height)
-        self._control.request(announced)
-        self.publications.add(announced, demand)
-        if self.room.room.e2ee:
-            self.keys.start(now)
-            self.keys.announced(layers, now)
-        self.sharing.update(now)
-        self.settle(now)
-        return announced.number
-
-    def unpublish(self, number: int) -> int:
-        """End a publication at once; return the request id, 0 where it has ended already."""
-        return self.grants.withdraw(number, self._now)
-
-    def set_muted(self, number: int, muted: bool) -> int:
-        """Mute or unmute, here at once; return the request id.
-
-        Raises ``Refusal`` where it is not live, and to unmute what another participant holds muted.
-        """
-        publication = self.publications.live.get(number)
-        if publication is None:
-            raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
-        if publication.held and not muted:
-            raise Refusal(ErrorCode.NOT_PERMITTED, "a chair holds it muted")
-        publication.muted = muted
-        return self._control.request(messages.Mute(number, muted))
-
     def send_chat(
         self, text: str, unix_ms: int, now: float, scope: ChatScope = ChatScope.ROOM, participant: int = 0
     ) -> bytes:
@@ -323,7 +285,7 @@ class Seat:
             joined = self.joined
             self._emit(events.Joined(joined.participant, self.room.room, joined.role, joined.permissions))
         self._roster_changed(changed, now)
-        self.grants.compare(now)
+        self.publishing.compare(now)
         if first:
             self.presence.path_changed(self.path.state, now)
             self._purge_at = now + PURGE_INTERVAL
@@ -334,14 +296,14 @@ class Seat:
             self._roster_changed(changed, now)
         else:
             self._retry(now)
-        self.grants.changed(message.changes, now)
+        self.publishing.changed(message.changes, now)
         if self._complete and self.room.needs_snapshot:
             self.snapshots.gap(now)
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
             self._emit(event)
-            self.grants.roster_changed(event, now)
+            self.publishing.roster_changed(event, now)
         self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id
@@ -379,11 +341,6 @@ class Seat:
 
     def _way_changed(self, now: float) -> None:
         self.uplink_rate.restart(self.path.way is Way.UDP)
-        self.sharing.update(now)
-
-    def _interest(self, message: messages.Interest, now: float) -> None:
-        for number, layers in self.publications.layers_wanted(message):
-            self._emit(events.LayersWanted(number, layers))
         self.sharing.update(now)
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:

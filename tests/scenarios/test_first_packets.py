@@ -100,7 +100,7 @@ def test_changes_that_come_together_lose_nothing(world):
 def test_publishing_again_and_again_loses_no_first_frame(world):
     ada, ben = world.room("ada", "ben", tcp_delay=0.03)
     for _ in range(5):
-        ada.session.seat.unpublish(ada.microphone)
+        ada.session.seat.publishing.unpublish(ada.microphone)
         ada.microphone = ada.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
         world.until(lambda: ada.session.seat.publications.can_send(ada.microphone))
         ada.say()

@@ -166,7 +166,7 @@ def test_replies_that_come_after_leaving_change_nothing(server):
     (client,) = server.seated(1)
     for error in (None, BUSY):
         server.answers = {m.Publish: error or m.Published(1, 5, CAPS), m.GetSnapshot: BUSY}
-        client.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+        client.session.seat.publishing.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
         client.session.seat.request(m.GetSnapshot())
         client.session.leave()
         server.after = lambda *args: None

@@ -44,7 +44,9 @@ def test_a_snapshot_that_does_not_come_is_asked_for_a_few_times():
         lambda client: client.session.seat.request(m.CloseRoom()),
         lambda client: client.session.seat.send_chat("hello", 5, client.server.now),
         lambda client: client.session.seat.downlink.wish(Wishes()),
-        lambda client: client.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", client.server.now),
+        lambda client: client.session.seat.publishing.publish(
+            m.Kind.AUDIO, m.Source.MICROPHONE, "opus", client.server.now
+        ),
     ],
     ids=["request", "chat", "subscribe", "publish"],
 )

@@ -46,7 +46,7 @@ def test_the_first_publication_boxes_the_key_for_all(server):
     a, b, c = server.seated(3)
     number = a.publish(muted=True)
     assert {to for to, _ in server.box_log} == {b.participant, c.participant}
-    a.session.seat.set_muted(number, False)
+    a.session.seat.publishing.set_muted(number, False)
     assert a.speak(payload=b"hello")
     assert payloads(b) == payloads(c) == [b"hello"]
     a.publish()
@@ -271,7 +271,7 @@ def test_the_last_publications_end_forgets_the_key(server):
     a, b = server.seated(2)
     number = a.publish()
     spoken(a)
-    a.session.seat.unpublish(number)
+    a.session.seat.publishing.unpublish(number)
     server.pump()
     assert keys_of(a).current is None
     b.session.leave()

@@ -71,7 +71,7 @@ def test_statistics_end_with_the_stream(server, pair):
     number = a.publish()
     a.speak()
     assert b.session.seat.downlink.losses.statistics()
-    a.session.seat.unpublish(number)
+    a.session.seat.publishing.unpublish(number)
     server.pump()
     stream = a.told(events.Published)[0].stream
     assert stream not in {series.stream for _, series in b.session.seat.downlink.losses.statistics()}
