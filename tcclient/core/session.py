@@ -34,7 +34,6 @@ from tcclient.core.settings import Settings
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
-from tcproto.account import SALT_SIZE
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
@@ -83,7 +82,7 @@ class Session:
         """The ways of datagrams on this connection. The owner sets them before the room is entered."""
         self._control = control
         self._liveness = Liveness(control, self._timers, self._lost)
-        self._login = Login(fingerprint, self._device, control, self._events.append)
+        self._login = Login(fingerprint, self._device, control, self._events.append, self._random_bytes)
         self._joining: Joining | None = None
         self._liveness.watch(now, pings=False)
 
@@ -96,6 +95,13 @@ class Session:
     def closed(self) -> bool:
         """Whether the session is over."""
         return self.phase is Phase.CLOSED
+
+    @property
+    def login(self) -> Login:
+        """The login, with what can be done with the account; raises ``Refusal`` before it."""
+        if not Phase.LOBBY <= self.phase <= Phase.ROOM:
+            raise Refusal(ErrorCode.BAD_REQUEST, "not possible before the login")
+        return self._login
 
     @property
     def seated(self) -> bool:
@@ -264,24 +270,6 @@ class Session:
         self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
 
-    def password_keys(self) -> tuple[bytes, events.DeriveKey, events.DeriveKey]:
-        """Return a random salt, and how the keys of the present and of a new password are derived.
-
-        Raises ``Refusal`` before the login.
-        """
-        self._require_login()
-        salt = self._random_bytes(SALT_SIZE)
-        return salt, *self._login.password_keys(salt)
-
-    def change_password(self, present: SigningKey, new: SigningKey, salt: bytes) -> int:
-        """Give the account another password, by the keys that ``password_keys`` told; return the request id.
-
-        ``RequestDone`` or ``RequestFailed`` follows. All other sessions of the account end. Raises ``Refusal`` before
-        the login.
-        """
-        self._require_login()
-        return self._login.change_password(present, new, salt)
-
     def leave(self) -> None:
         """Give the seat up; ``Left`` follows at once."""
         self.phase.require(Phase.ROOM)
@@ -445,7 +433,3 @@ class Session:
         self._resumption.forget()
         self._timers.cancel_all()
         self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
-
-    def _require_login(self) -> None:
-        if not Phase.LOBBY <= self.phase <= Phase.ROOM:
-            raise Refusal(ErrorCode.BAD_REQUEST, "not possible before the login")
