@@ -258,7 +258,7 @@ test("the connections of others are told, ours is told to the server", () => {
     pair.of("connectionQuality").map(({ participant, quality }) => [participant, quality]),
     [[2, "poor"]],
   );
-  pair.session.seat.tellQuality("good");
+  pair.session.seat.connections.tell("good");
   pair.pump();
   assert.deepEqual(
     pair.server.requests.filter(({ message }) => message.t === "own_quality").map(({ message }) => message),
@@ -300,11 +300,11 @@ describe("what a chair does", () => {
       pair.say(messages.RoomChanges.make({ first, changes }));
     };
     change(true, 1n, { ...other.member, hand: 7n });
-    assert.throws(() => pair.session.seat.setMuted(1, false), {
+    assert.throws(() => pair.session.seat.publishing.setMuted(1, false), {
       code: "not_permitted",
     });
     change(false, 3n, { ...other.member, hand: 7n, role: "chair" });
-    pair.session.seat.setMuted(1, false);
+    pair.session.seat.publishing.setMuted(1, false);
     assert.deepEqual(
       pair.of("holdChanged").map(({ held }) => held),
       [true, false],

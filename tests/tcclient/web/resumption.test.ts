@@ -163,9 +163,9 @@ describe("a resumed seat", () => {
   test("changes the password by the connection of the login", () => {
     const { pair, had } = lost();
     pair.resume(had);
-    const { salt, next } = pair.session.passwordKeys();
+    const { salt, next } = pair.session.login.passwordKeys();
     const key = new SigningKey(filled(6));
-    pair.session.changePassword(key, key, salt);
+    pair.session.login.changePassword(key, key, salt);
     pair.pump();
     const hash = (pair.signed[0] ?? salt).subarray("tc device login v1\0".length).subarray(0, 64);
     const challenge = { salt, memoryBytes: next.memoryBytes, passes: next.passes };

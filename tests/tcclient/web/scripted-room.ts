@@ -58,7 +58,7 @@ export function boxedKey(pair: Pair, other: OtherMember): SenderKey {
 
 /** Publish a microphone, and have the server accept it. */
 export function publish(pair: Pair, stream = 40): number {
-  const number = pair.session.seat.publish({ kind: "audio", source: "microphone", codec: "opus" }, pair.now);
+  const number = pair.session.seat.publishing.publish({ kind: "audio", source: "microphone", codec: "opus" }, pair.now);
   pair.pump();
   const caps = { bitrate: 100_000, packetsPerSecond: 120 };
   pair.say(messages.Published.make({ number, stream, caps }), pair.asked("publish").requestId);

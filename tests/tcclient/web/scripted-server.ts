@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 
 import { Lives } from "../../../tcclient/web/src/core/membership/lives.js";
-import { Session, type Settings } from "../../../tcclient/web/src/core/session.js";
+import { Session } from "../../../tcclient/web/src/core/session.js";
+import type { Settings } from "../../../tcclient/web/src/core/settings.js";
 import type { Event } from "../../../tcclient/web/src/core/events.js";
 import { concat, NO_BYTES } from "../../../tcclient/web/src/protocol/bytes.js";
 import {
