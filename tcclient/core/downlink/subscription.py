@@ -10,6 +10,8 @@ from typing import NamedTuple
 from tcclient.core.control import Line as ControlLine
 from tcclient.core.downlink.arrivals import Arrivals, Layer
 from tcclient.core.downlink.bandwidth import BandwidthProbes
+from tcclient.core.downlink.cause import Cause
+from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.timers import NEVER
@@ -75,6 +77,8 @@ class Subscription:
         self.arrivals = Arrivals()
         self.probes = BandwidthProbes()
         self.ladder = Ladder()
+        self.saving = Saving.NOTHING
+        """What is given up to save data, whatever is wished."""
         self._room = room
         self._control = control
         self._dominant = dominant
@@ -102,6 +106,11 @@ class Subscription:
         self._chosen = {choice.stream: choice for choice in wishes.choices}
         return self._ask()
 
+    def save(self, saving: Saving) -> None:
+        """Give up so much to save data, from the next look on."""
+        self._owes |= saving is not self.saving
+        self.saving = saving
+
     def again(self) -> bool:
         """Ask for the same, in the variant that is wanted now; return False where too much is unanswered."""
         try:
@@ -128,7 +137,24 @@ class Subscription:
         """Return the lowest layer of a publication that is given up; None: none of them."""
         return next((layer for layer in range(info.layers) if (info.stream, layer) in self.ladder.given_up), None)
 
+    @property
+    def voices_cause(self) -> Cause | None:
+        """Why not all voices are asked for; None: they are, or the program does not want more."""
+        if self.saving is Saving.ALL:
+            return Cause.DATA_CAP
+        limit = self.ladder.voices
+        return Cause.BANDWIDTH if limit and limit < (self.wishes.voices or limit + 1) else None
+
+    def is_chosen(self, info: PublicationInfo) -> bool:
+        """Return whether the program wants just this publication, not only all of its source."""
+        choice = self._chosen.get(info.stream)
+        return choice is not None and choice.wanted and not choice.by_default
+
     def wanted(self, info: PublicationInfo) -> StreamChoice | None:
+        """Return how a publication of somebody else is wanted, but for the line; None: not at all."""
+        return None if self.saving and info.kind is Kind.VIDEO else self.wished(info)
+
+    def wished(self, info: PublicationInfo) -> StreamChoice | None:
         """Return how the program wants a publication of somebody else; None: not at all."""
         if self.wishes.audio_only and info.kind is Kind.VIDEO:
             return None
@@ -139,9 +165,10 @@ class Subscription:
 
     def _ask(self) -> int:
         sources, choices = self._affordable()
+        saves_all = self.saving is Saving.ALL
         copies_fit = not self.ladder.is_limiting or self.ladder.capacity >= COPIED_VOICE
-        redundant = SOUND if self._is_redundant() and copies_fit else ()
-        limits = [limit for limit in (self.wishes.voices, self.ladder.voices) if limit]
+        redundant = SOUND if self._is_redundant() and copies_fit and not saves_all else ()
+        limits = [limit for limit in (self.wishes.voices, self.ladder.voices, int(saves_all)) if limit]
         wanted = Subscribe(self.asked.generation + 1, sources, choices, redundant, min(limits, default=0))
         self.asked = self._refine(wanted)
         self._changed(self.asked)
@@ -152,7 +179,7 @@ class Subscription:
 
         A source of which all is given up is left out itself, so that a new stream of it does not come first.
         """
-        if self.wishes.audio_only:
+        if self.wishes.audio_only or self.saving:
             pictures = {info.stream for info in self._room.publications.values() if info.kind is Kind.VIDEO}
             choices = tuple(choice for choice in self.wishes.choices if choice.stream not in pictures)
             return tuple(source for source in self.wishes.sources if source in SOUND), choices
