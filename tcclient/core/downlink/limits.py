@@ -8,8 +8,8 @@ from tcclient.core.downlink.arrivals import KEPT
 from tcclient.core.downlink.cause import NOTHING, UNLIMITED, Cause, Limit
 from tcclient.core.downlink.subscription import Subscription
 from tcclient.core.media.layers import LayerChoices
-from tcclient.core.membership.roster import MAX_PUBLICATIONS, RoomState
-from tcproto.messages import Kind, PublicationInfo, Source, StreamLimit, StreamStates
+from tcclient.core.membership.roster import RoomState
+from tcproto.messages import Kind, PublicationInfo, Source
 
 LOOK_INTERVAL = 1.0
 """Seconds between two looks."""
@@ -43,27 +43,12 @@ class TrackLimits:
         self._layers = layers
         self._speakers = speakers
         self._has_large_path = has_large_path
-        self._not_selected: dict[int, None] = {}
-        """Streams that the server does not forward to all, the oldest first."""
         self._found: dict[tuple[int, int], Limit] = {}
         """By participant and publication."""
         self._expected: dict[int, float] = {}
         """Since when pictures of a stream have been wanted."""
         self._speaking: dict[int, float] = {}
         """Since when participants have spoken."""
-
-    def receive(self, message: StreamStates, now: float) -> None:
-        """Take what the server says of streams. A state may come before its stream."""
-        for state in message.streams:
-            self._not_selected.pop(state.stream, None)
-            if state.limit is StreamLimit.NOT_SELECTED:
-                self._not_selected[state.stream] = None
-                if len(self._not_selected) > MAX_PUBLICATIONS:
-                    del self._not_selected[next(iter(self._not_selected))]
-
-    def ended(self, stream: int) -> None:
-        """Forget a stream: its id may be used again."""
-        self._not_selected.pop(stream, None)
 
     def changes(self, now: float) -> list[tuple[PublicationInfo, Limit]]:
         """Look at all tracks; return those of which more or less comes than before."""
@@ -95,7 +80,7 @@ class TrackLimits:
 
     def _pictures(self, info: PublicationInfo, expected: dict[int, float], heard: set[int], now: float) -> Limit:
         stream, lowest = info.stream, self._subscription.given_up(info)
-        if stream in self._not_selected and not self._subscription.is_chosen(info):
+        if self._subscription.is_left_out(info):
             return Limit(Cause.NOT_SELECTED)
         if lowest == 0:
             return Limit(Cause.BANDWIDTH)

@@ -13,11 +13,11 @@ from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.downlink.cause import Cause
 from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
-from tcclient.core.membership.roster import RoomState
+from tcclient.core.membership.roster import MAX_PUBLICATIONS, RoomState
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item
 from tcproto.errors import Refusal
-from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, Subscribe
+from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, StreamLimit, StreamStates, Subscribe
 from tcproto.messages.types import MAX_CHOICES
 
 SOUND = (Source.MICROPHONE, Source.SCREEN_AUDIO)
@@ -79,6 +79,8 @@ class Subscription:
         self.ladder = Ladder()
         self.saving = Saving.NOTHING
         """What is given up to save data, whatever is wished."""
+        self.not_selected: dict[int, None] = {}
+        """Streams that the server does not forward to all who want their source, the oldest first."""
         self._room = room
         self._control = control
         self._dominant = dominant
@@ -110,6 +112,19 @@ class Subscription:
         """Give up so much to save data, from the next look on."""
         self._owes |= saving is not self.saving
         self.saving = saving
+
+    def receive(self, message: StreamStates, now: float) -> None:
+        """Take what the server says of streams. A state may come before its stream."""
+        for state in message.streams:
+            self.ended(state.stream)
+            if state.limit is StreamLimit.NOT_SELECTED:
+                self.not_selected[state.stream] = None
+                if len(self.not_selected) > MAX_PUBLICATIONS:
+                    del self.not_selected[next(iter(self.not_selected))]
+
+    def ended(self, stream: int) -> None:
+        """Forget what the server said of a stream: its id may be used again."""
+        self.not_selected.pop(stream, None)
 
     def again(self) -> bool:
         """Ask for the same, in the variant that is wanted now; return False where too much is unanswered."""
@@ -145,10 +160,10 @@ class Subscription:
         limit = self.ladder.voices
         return Cause.BANDWIDTH if limit and limit < (self.wishes.voices or limit + 1) else None
 
-    def is_chosen(self, info: PublicationInfo) -> bool:
-        """Return whether the program wants just this publication, not only all of its source."""
+    def is_left_out(self, info: PublicationInfo) -> bool:
+        """Return whether the server forwards others in the place of a publication that is wanted."""
         choice = self._chosen.get(info.stream)
-        return choice is not None and choice.wanted and not choice.by_default
+        return info.stream in self.not_selected and (choice is None or choice.by_default)
 
     def wanted(self, info: PublicationInfo) -> StreamChoice | None:
         """Return how a publication of somebody else is wanted, but for the line; None: not at all."""
@@ -161,7 +176,7 @@ class Subscription:
         choice = self._chosen.get(info.stream)
         if choice is not None:
             return choice if choice.wanted else None
-        return StreamChoice(info.stream) if info.source in self.wishes.sources else None
+        return StreamChoice(info.stream, by_default=True) if info.source in self.wishes.sources else None
 
     def _ask(self) -> int:
         sources, choices = self._affordable()
@@ -243,7 +258,9 @@ class Subscription:
         return 0 if info.participant in (self.wishes.stage or (self._dominant(),)) else 2
 
     def _wanted(self, kind: Kind) -> Iterator[tuple[PublicationInfo, StreamChoice]]:
-        """Yield what the program wants of others."""
+        """Yield what is wanted of others, and forwarded if it is asked for."""
         for info in self._room.publications.values():
-            if info.kind is kind and info.participant != self._room.own and (choice := self.wanted(info)) is not None:
+            if info.kind is not kind or info.participant == self._room.own or self.is_left_out(info):
+                continue
+            if (choice := self.wanted(info)) is not None:
                 yield info, choice

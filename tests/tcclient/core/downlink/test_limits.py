@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tcclient.core.downlink import limits
+from tcclient.core.downlink import subscription
 from tcclient.core.downlink.cause import UNLIMITED, Cause, Limit
 from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.limits import PATIENCE, TrackLimits
@@ -45,7 +45,7 @@ class Look:
         return changed
 
     def say(self, stream: int, limit: StreamLimit) -> None:
-        self.limits.receive(StreamStates((StreamState(stream, limit),)), self.bench.now)
+        self.bench.subscription.receive(StreamStates((StreamState(stream, limit),)), self.bench.now)
 
     def alter(self, participant: int, number: int, **more: object) -> None:
         publications = self.bench.room.publications
@@ -93,7 +93,7 @@ def test_a_camera_that_the_server_does_not_show_is_told_unless_it_was_chosen():
     look.say(21, StreamLimit.NONE)
     assert look.changes(1, **VOICES, **PICTURES) == {21: UNLIMITED}
     look.say(21, StreamLimit.NOT_SELECTED)
-    look.limits.ended(21)
+    look.bench.subscription.ended(21)
     assert look.changes(1, **VOICES, **PICTURES) == {}
     look.say(21, StreamLimit.NOT_SELECTED)
     look.bench.subscription.wish(Wishes(ALL, (StreamChoice(21),)))
@@ -101,7 +101,7 @@ def test_a_camera_that_the_server_does_not_show_is_told_unless_it_was_chosen():
 
 
 def test_no_more_states_are_kept_than_a_room_has_publications(monkeypatch):
-    monkeypatch.setattr(limits, "MAX_PUBLICATIONS", 2)
+    monkeypatch.setattr(subscription, "MAX_PUBLICATIONS", 2)
     look = Look()
     for stream in (21, 31, 32):
         look.say(stream, StreamLimit.NOT_SELECTED)

@@ -7,7 +7,7 @@ from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, PROOF, STABLE
 from tcclient.core.downlink.subscription import SOUND, Wishes
 from tcclient.core.timers import NEVER
-from tcproto.messages import Source, StreamChoice, Subscribe
+from tcproto.messages import Source, StreamChoice, StreamLimit, StreamState, StreamStates, Subscribe
 from tests.tcclient.core.downlink.bench import ALL, VOICES, Bench, meeting
 
 
@@ -92,9 +92,9 @@ def test_an_upper_layer_goes_before_the_lower_one():
     bench.publish(2, 21, Source.CAMERA, layers=3)
     bench.come(1, 0.0, s20=50_000, s21=100_000, s21_1=300_000, s21_2=900_000)
     bench.come(0.5, 0.3, s20=50_000, s21=100_000, s21_1=300_000, s21_2=150_000)
-    assert bench.asked.choices == (StreamChoice(21, max_spatial=1),)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=1, by_default=True),)
     bench.come(1.5, 0.4, s20=50_000, s21=100_000, s21_1=50_000)
-    assert bench.asked.choices == (StreamChoice(21, max_spatial=0),)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=0, by_default=True),)
     assert Source.CAMERA in bench.asked.defaults
 
 
@@ -105,7 +105,7 @@ def test_a_layer_takes_the_place_of_the_one_below_it_on_the_line():
     bench.dominant = 2
     bench.come(3, 0.0, s21_2=800_000, s31=150_000)
     bench.come(0.5, 0.3, s21_2=300_000, s31=50_000)
-    assert StreamChoice(21, max_spatial=1) in bench.asked.choices, (
+    assert StreamChoice(21, max_spatial=1, by_default=True) in bench.asked.choices, (
         "a third of 800 kbit/s fits 315, a part more does not"
     )
     bench.come(1.5, 0.0, s21_1=200_000)
@@ -159,7 +159,7 @@ def test_with_audio_only_no_pictures_are_asked_for():
 
 
 def test_layers_that_the_program_does_not_want_are_no_step():
-    bench = Bench(Wishes(ALL, (StreamChoice(21, max_spatial=0), StreamChoice(31, wanted=False))))
+    bench = Bench(Wishes(ALL, (StreamChoice(21, max_spatial=0, by_default=True), StreamChoice(31, wanted=False))))
     bench.publish(2, 20, Source.MICROPHONE)
     bench.publish(2, 21, Source.CAMERA, layers=3)
     bench.publish(3, 31, Source.CAMERA)
@@ -234,3 +234,25 @@ def test_data_is_saved_whatever_is_wished():
     bench.subscription.save(Saving.NOTHING)
     bench.come(0.1, 0.0, **VOICES)
     assert bench.asked == Subscribe(4, ALL, choices, SOUND, 4)
+
+
+def test_cameras_that_the_server_does_not_show_take_no_room_on_the_line():
+    bench = meeting()
+    bench.publish(4, 41, Source.CAMERA, layers=2)
+    hidden = StreamStates((StreamState(41, StreamLimit.NOT_SELECTED), StreamState(77, StreamLimit.NONE)))
+    bench.subscription.receive(hidden, bench.now)
+    bench.come(1, 0.0, **VOICES, s21=300_000, s31=300_000)
+    bench.come(0.5, 0.3, **VOICES, s21=50_000, s31=100_000)
+    assert StreamChoice(41, wanted=False) not in bench.asked.choices
+    assert bench.subscription.given_up(bench.room.publications[4, 41]) is None
+    bench.subscription.receive(StreamStates((StreamState(41, StreamLimit.NONE),)), bench.now)
+    bench.come(0.1, 0.0, **VOICES)
+    assert StreamChoice(41, wanted=False) in bench.asked.choices, "it is not tried out before its turn"
+
+
+def test_a_lowered_layer_does_not_choose_a_camera_that_was_wanted_as_all_are():
+    bench = Bench()
+    bench.publish(2, 21, Source.CAMERA, layers=2)
+    bench.come(3, 0.0, s21_1=800_000)
+    bench.come(0.5, 0.3, s21_1=300_000)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=0, by_default=True),)
