@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from operator import itemgetter
 from typing import NamedTuple
@@ -30,6 +30,9 @@ COPIED_VOICE = 85_000
 """The same with a copy of each packet."""
 USUAL_PICTURES = 300_000, 700_000, 1_500_000
 """Bit/s of pictures of one layer, or of each, until they are measured."""
+PER_PICTURE = 0.0002
+"""Seconds for which an offer holds, for each layer of pictures in it: to work it out takes a tenth of that. A room of
+thousands of cameras does not take all of the processor."""
 LOWER = 0.3
 """What a layer takes of the next higher one, which is measured: it has half the width and height."""
 
@@ -92,6 +95,9 @@ class Subscription:
         self._bitrates: dict[Layer, float] = {}
         """Of pictures, those that are given up included, bit/s."""
         self._offered = Offer((), 0, ())
+        self._offered_at = 0.0
+        self._offered_for: tuple[frozenset[int], Wishes, Saving] | None = None
+        self._offered_of: Mapping[tuple[int, int], PublicationInfo] = {}
         self._looked_at = 0.0
         self._owes = False
         """Whether something else is to be asked for than was."""
@@ -217,19 +223,29 @@ class Subscription:
         return sources, tuple(chosen.values())[-MAX_CHOICES:]
 
     def _offer(self, now: float) -> Offer:
+        """Return what there is to receive; that of a moment ago where there is so much that it takes long."""
+        stage = self.wishes.stage or frozenset((self._dominant(),))
+        key = stage, self.wishes, self.saving
+        publications = self._room.publications
+        is_recent = now < self._offered_at + PER_PICTURE * len(self._offered.pictures)
+        if not is_recent or key != self._offered_for or publications is not self._offered_of:
+            self._offered = self._offer_anew(stage, now)
+            self._offered_at, self._offered_for, self._offered_of = now, key, publications
+        return self._offered
+
+    def _offer_anew(self, stage: frozenset[int], now: float) -> Offer:
         bitrates = self.arrivals.bitrates(now)
         heard = self.arrivals.heard_since(now - TALKING)
         talkers = [info.stream for info, _ in self._wanted(Kind.AUDIO) if not info.muted]
         least = COPIED_VOICE if self._is_redundant() else 0  # copies that were not sent yet are not measured
         voices = tuple(max(bitrates.get((stream, 0), USUAL_VOICE), least) for stream in talkers if stream in heard)
-        parts = [
-            (self._importance(info), layer[1], layer[0], Part(layer, more))
-            for info, choice in self._wanted(Kind.VIDEO)
-            for layer, more in self._layers(info, choice, bitrates)
-        ]
+        parts: list[tuple[int, int, int, Part]] = []
+        for info, choice in self._wanted(Kind.VIDEO):
+            importance = 1 if info.source is Source.SCREEN else 0 if info.participant in stage else 2
+            for layer, more in self._layers(info, choice, bitrates):
+                parts.append((importance, layer[1], layer[0], Part(layer, more)))
         self._bitrates = {each.layer: self._bitrates[each.layer] for *_, each in parts}
-        self._offered = Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))))
-        return self._offered
+        return Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))))
 
     def _layers(
         self, info: PublicationInfo, choice: StreamChoice, bitrates: dict[Layer, float]
@@ -250,12 +266,6 @@ class Subscription:
             self._bitrates[layer] = takes
             yield layer, max(0.0, takes - below)
             below = max(below, takes)
-
-    def _importance(self, info: PublicationInfo) -> int:
-        """Return how early pictures are given up: the stage, screens, everybody else."""
-        if info.source is Source.SCREEN:
-            return 1
-        return 0 if info.participant in (self.wishes.stage or (self._dominant(),)) else 2
 
     def _wanted(self, kind: Kind) -> Iterator[tuple[PublicationInfo, StreamChoice]]:
         """Yield what is wanted of others, and forwarded if it is asked for."""

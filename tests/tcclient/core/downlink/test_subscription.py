@@ -5,7 +5,7 @@ import pytest
 from tcclient.core.downlink.arrivals import Line
 from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, PROOF, STABLE
-from tcclient.core.downlink.subscription import SOUND, Wishes
+from tcclient.core.downlink.subscription import PER_PICTURE, SOUND, Wishes
 from tcclient.core.timers import NEVER
 from tcproto.messages import Source, StreamChoice, StreamLimit, StreamState, StreamStates, Subscribe
 from tests.tcclient.core.downlink.bench import ALL, VOICES, Bench, meeting
@@ -256,3 +256,23 @@ def test_a_lowered_layer_does_not_choose_a_camera_that_was_wanted_as_all_are():
     bench.come(3, 0.0, s21_1=800_000)
     bench.come(0.5, 0.3, s21_1=300_000)
     assert bench.asked.choices == (StreamChoice(21, max_spatial=0, by_default=True),)
+
+
+def test_an_offer_of_thousands_of_layers_is_not_worked_out_at_each_look(monkeypatch):
+    bench = Bench()
+    for participant in range(2, 502):
+        bench.publish(participant, participant, Source.CAMERA, layers=4)
+    bench.dominant = 2
+    worked: list[float] = []
+    anew = bench.subscription._offer_anew
+    monkeypatch.setattr(bench.subscription, "_offer_anew", lambda *more: worked.append(bench.now) or anew(*more))
+    bench.subscription.ladder.given_up = frozenset({(501, 3)})
+    bench.come(2.0, 0.0, s2=50_000)
+    assert 2 <= len(worked) <= 2.0 / (2_000 * PER_PICTURE) + 1
+    count = len(worked)
+    bench.dominant = 400
+    bench.come(LOOK_INTERVAL, 0.0, s2=50_000)
+    assert len(worked) == count + 1, "what has become important is known at once"
+    bench.room.publications = dict(bench.room.publications)
+    bench.come(LOOK_INTERVAL, 0.0, s2=50_000)
+    assert len(worked) == count + 2
