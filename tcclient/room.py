@@ -17,7 +17,7 @@ from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.core.session import Session
-from tcclient.errors import ClientError, RoomClosed, SourceError
+from tcclient.errors import RoomClosed, SourceError
 from tcclient.events import (
     Closed,
     Event,
@@ -40,7 +40,7 @@ from tcclient.trust.known_devices import KnownDevices
 from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode
 from tcproto.membership import safety_code
-from tcproto.messages import PublicationInfo, RaiseHand, RoomInfo
+from tcproto.messages import PublicationInfo, RoomInfo
 from tcproto.packet import Header
 
 if TYPE_CHECKING:
@@ -87,9 +87,7 @@ class Room(RoomVerbs):
         self._everybody: dict[int, Participant] = {}
         """``participants`` and ``me``."""
         self._me: Participant | None = None
-        self._attendance = Attendance(self._connection, self._spawn, self._tell, self._end, self._go_on)
-        self._hand_was_up = False
-        """Whether our hand was up when a seat was lost."""
+        self._attendance = Attendance(self._connection, self._spawn, self._tell, self._end, self._ask_again)
 
     # Who and what
 
@@ -296,8 +294,7 @@ class Room(RoomVerbs):
 
     def _leave_behind(self, joined: core.Joined) -> None:
         """Let everybody leave, for we sit in another seat, perhaps in another life of the room."""
-        if joined.room.life != self.info.life and self._subscribed is not None:
-            self._subscribed = self._subscribed._replace(choices=(), stage=frozenset())  # the streams are others
+        self._leave_seat(self.me.hand > 0, is_same_room=joined.room.life == self.info.life)
         self._info, self.permissions = joined.room, joined.permissions
         self.path, self.way = PathState.UNKNOWN, Way.UDP
         for track in list(self._reception.tracks.values()):
@@ -306,25 +303,8 @@ class Room(RoomVerbs):
             self._tell(core.ParticipantLeft(participant))
         if any(participant.speaking for participant in self._everybody.values()):
             self._tell(SpeakersChanged((), None))
-        self._hand_was_up = self.me.hand > 0
         self.participants.clear()
         self._everybody.clear()
-
-    def _go_on(self) -> None:
-        """Do in the new seat what was done in the one that was lost."""
-        seat, before = self._connection.session.seat, list(self.publications.values())
-        self.publications.clear()
-        for publication in before:
-            if not publication.ended:
-                try:
-                    self._announce(publication, muted=publication.muted or publication.held)
-                except ClientError as error:
-                    self._publication_failed(publication, error)
-        if self._subscribed is not None:
-            seat.wish(self._subscribed)
-        if self._hand_was_up:
-            seat.request(RaiseHand())
-        self._connection.pump()
 
     def _participant_joined(self, entry: RosterEntry) -> None:
         participant = Participant(entry, self.request, is_me=entry.id == self._own_id)

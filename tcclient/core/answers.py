@@ -18,7 +18,7 @@ def accepted(seat: Seat | None, request: Any, reply: object, request_id: int, no
     match reply:
         case messages.Published():
             if seat is not None:
-                seat.grants.replied(request.number, reply, now)
+                seat.publishing.replied(request.number, reply, now)
             return None
         case messages.ChatAccepted():
             if seat is not None:
@@ -33,7 +33,7 @@ def refused(seat: Seat | None, request: object, error: messages.Error, request_i
     match request:
         case messages.Publish():
             if seat is not None:
-                seat.grants.replied(request.number, error, now)
+                seat.publishing.replied(request.number, error, now)
             return None
         case messages.GetSnapshot():
             if seat is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from tcclient.core import answers, events
 from tcclient.core.control import Liveness
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Joining
@@ -33,7 +34,6 @@ from tcclient.core.settings import Settings
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
-from tcproto.account import SALT_SIZE
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
@@ -82,7 +82,7 @@ class Session:
         """The ways of datagrams on this connection. The owner sets them before the room is entered."""
         self._control = control
         self._liveness = Liveness(control, self._timers, self._lost)
-        self._login = Login(fingerprint, self._device, control, self._events.append)
+        self._login = Login(fingerprint, self._device, control, self._events.append, self._random_bytes)
         self._joining: Joining | None = None
         self._liveness.watch(now, pings=False)
 
@@ -95,6 +95,13 @@ class Session:
     def closed(self) -> bool:
         """Whether the session is over."""
         return self.phase is Phase.CLOSED
+
+    @property
+    def login(self) -> Login:
+        """The login, with what can be done with the account; raises ``Refusal`` before it."""
+        if not Phase.LOBBY <= self.phase <= Phase.ROOM:
+            raise Refusal(ErrorCode.BAD_REQUEST, "not possible before the login")
+        return self._login
 
     @property
     def seated(self) -> bool:
@@ -115,7 +122,7 @@ class Session:
 
     def network_statistics(self) -> NetworkStatistics:
         """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
-        path, down = self.seat.path, self.seat.media.direction()
+        path, down = self.seat.path, self.seat.downlink.losses.direction()
         measured = path.statistics
         return NetworkStatistics(
             path.way, path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down
@@ -170,7 +177,7 @@ class Session:
 
     def media_received(self) -> list[MediaPacket[Header]]:
         """Return the packets of others that came, in order, once. Called after each ``receive_*``."""
-        return self._seat.media.take() if self._seat is not None else []
+        return self._seat.downlink.media.take() if self._seat is not None else []
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` is due, None when never."""
@@ -220,7 +227,7 @@ class Session:
         """Ask for lost sound for as long as a recording can wait for it, in this seat and all that follow."""
         self._sound_patience = RECORDING_PATIENCE
         if self._seat is not None:
-            self._seat.media.sound_patience = RECORDING_PATIENCE
+            self._seat.downlink.losses.sound_patience = RECORDING_PATIENCE
 
     def trust_server(self, now: float) -> None:
         """Accept the key of ``ServerKey``."""
@@ -262,24 +269,6 @@ class Session:
         private = self._random_bytes(KEY_SIZE)
         self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
-
-    def password_keys(self) -> tuple[bytes, events.DeriveKey, events.DeriveKey]:
-        """Return a random salt, and how the keys of the present and of a new password are derived.
-
-        Raises ``Refusal`` before the login.
-        """
-        self._require_login()
-        salt = self._random_bytes(SALT_SIZE)
-        return salt, *self._login.password_keys(salt)
-
-    def change_password(self, present: SigningKey, new: SigningKey, salt: bytes) -> int:
-        """Give the account another password, by the keys that ``password_keys`` told; return the request id.
-
-        ``RequestDone`` or ``RequestFailed`` follows. All other sessions of the account end. Raises ``Refusal`` before
-        the login.
-        """
-        self._require_login()
-        return self._login.change_password(present, new, salt)
 
     def leave(self) -> None:
         """Give the seat up; ``Left`` follows at once."""
@@ -404,8 +393,8 @@ class Session:
             self.ways,
         )
         self.phase = Phase.ROOM
-        self._seat.media.sound_patience = self._sound_patience
-        self._seat.subscribe(self._settings.sources, voices=self._settings.voices)
+        self._seat.downlink.losses.sound_patience = self._sound_patience
+        self._seat.downlink.wish(Wishes(self._settings.sources, voices=self._settings.voices))
 
     def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:
         self.phase, self._joining = Phase.LOBBY, None
@@ -444,7 +433,3 @@ class Session:
         self._resumption.forget()
         self._timers.cancel_all()
         self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
-
-    def _require_login(self) -> None:
-        if not Phase.LOBBY <= self.phase <= Phase.ROOM:
-            raise Refusal(ErrorCode.BAD_REQUEST, "not possible before the login")

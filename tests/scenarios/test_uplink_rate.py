@@ -146,7 +146,7 @@ def test_loss_of_the_way_up_is_none_of_those_who_receive() -> None:
     ada.up.conditions = replace(WAN, loss=0.2)
     world.run(10)
     assert ada.session.seat.uplink_rate.estimator.loss > 0.1
-    assert ben.session.seat.media.loss()[0] == 0.0
+    assert ben.session.seat.downlink.losses.share()[0] == 0.0
     assert film.sent
 
 

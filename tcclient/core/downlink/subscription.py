@@ -22,6 +22,7 @@ from tcproto.messages.types import MAX_CHOICES
 
 SOUND = (Source.MICROPHONE, Source.SCREEN_AUDIO)
 """Sources whose packets have copies in the redundant variant."""
+PICTURES = frozenset((Source.CAMERA, Source.SCREEN))
 TALKING = 1.0
 """Seconds since the last packet of somebody who talks."""
 USUAL_VOICE = 54_000
@@ -107,6 +108,16 @@ class Subscription:
         """When ``handle_timeout`` is due; never while nothing comes and nothing is given up."""
         busy = self._owes or self.ladder.is_limiting or self.arrivals.latest > self._looked_at
         return self._looked_at + LOOK_INTERVAL if busy else NEVER
+
+    @property
+    def asks_for_media(self) -> bool:
+        """Whether anything at all was asked for last."""
+        return bool(self.asked.defaults) or any(choice.wanted for choice in self.asked.choices)
+
+    @property
+    def asks_for_pictures(self) -> bool:
+        """Whether pictures were asked for last, or single streams, which may be pictures."""
+        return bool(PICTURES.intersection(self.asked.defaults)) or any(choice.wanted for choice in self.asked.choices)
 
     def wish(self, wishes: Wishes) -> int:
         """Ask for other things; return the request id."""

@@ -1,0 +1,32 @@
+"""How good the ways to the server are, ours and those of the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tcclient.core.events.roster import ParticipantEvent, Who
+from tcclient.core.media.proof import PathState, Way
+from tcclient.core.media.quality import Advice
+from tcproto.messages import Quality
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanged:
+    """The way of the datagrams changed, or its state."""
+
+    state: PathState
+    way: Way = Way.UDP
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionQuality(ParticipantEvent[Who]):
+    """The connection of a participant, perhaps ourselves, has become better or worse. Others tell it of themselves."""
+
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionAdvice:
+    """What could be done about our own connection, which is poor; None: nothing has to be done any more."""
+
+    advice: Advice | None
