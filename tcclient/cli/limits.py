@@ -28,12 +28,12 @@ def in_words(kind: Kind, cause: Cause, layer: int) -> str:
     return f"{'stopped' if layer == NOTHING else 'is smaller'}: {CAUSES[cause]}"
 
 
-def parse_size(text: str) -> int:
-    """Return the bytes of a size such as ``100M``; raises ``ValueError``."""
+def parse_size(text: str, name: str) -> int:
+    """Return the bytes of a size such as ``100M``; raises ``ValueError``, which says what ``name`` has to be."""
     found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)([kMG]?)", text)
     size = round(float(found[1]) * UNITS[found[2]]) if found else 0
     if not 0 < size <= MAX_CAP:
-        raise ValueError(f"a size of data is a number with k, M or G behind it, such as 100M, not {text!r}")
+        raise ValueError(f"{name} is a number with k, M or G behind it, such as 100M, not {text!r}")
     return size
 
 

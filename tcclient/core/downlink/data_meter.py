@@ -57,6 +57,7 @@ class DataMeter:
         self.cap = 0
         self._up = 0
         self._down = 0
+        self._told = 0
         self._samples: deque[tuple[float, int]] = deque(maxlen=SAMPLES)
         """Times, and totals of then."""
 
@@ -71,6 +72,11 @@ class DataMeter:
         if not self.cap or self.total * 100 < NEAR * self.cap:
             return 0
         return FULL if self.total >= self.cap else NEAR
+
+    def news(self) -> int | None:
+        """Return ``percent`` where it is another than at the last call; None: it is the same."""
+        before, self._told = self._told, self.percent
+        return None if self._told == before else self._told
 
     @property
     def saving(self) -> Saving:

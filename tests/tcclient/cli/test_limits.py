@@ -25,13 +25,13 @@ def test_causes_without_words_are_told_by_other_lines():
     ("text", "size"), [("100M", 100_000_000), ("1.5G", 1_500_000_000), ("20k", 20_000), ("7", 7), ("0.25M", 250_000)]
 )
 def test_sizes(text, size):
-    assert parse_size(text) == size
+    assert parse_size(text, "--data-cap") == size
 
 
 @pytest.mark.parametrize("text", ["", "0", "M", "-1M", "1T", "100 M", "1,5G", "1e9", "9" * 13, "999999999999G"])
 def test_what_is_no_size_is_named(text):
-    with pytest.raises(ValueError, match="such as 100M") as caught:
-        parse_size(text)
+    with pytest.raises(ValueError, match=r"--data-cap is a number .* such as 100M") as caught:
+        parse_size(text, "--data-cap")
     assert repr(text) in str(caught.value)
 
 
