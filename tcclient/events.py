@@ -14,6 +14,7 @@ from tcclient.core.events import (
     CommitmentMismatch,
     ConnectionAdvice,
     ConnectionQuality,
+    DataCapReached,
     HandChanged,
     MemberHeard,
     MembershipAgreed,
@@ -28,6 +29,7 @@ from tcclient.core.events import (
     RoomUpdated,
     TextMissing,
     TrackEvent,
+    TrackLimited,
     TrackPublished,
     TrackUnpublished,
     TrackUpdated,
@@ -43,6 +45,7 @@ __all__ = (
     "CommitmentMismatch",
     "ConnectionAdvice",
     "ConnectionQuality",
+    "DataCapReached",
     "Event",
     "HandChanged",
     "MemberHeard",
@@ -65,6 +68,7 @@ __all__ = (
     "SpeakersChanged",
     "TextMissing",
     "TrackEvent",
+    "TrackLimited",
     "TrackPublished",
     "TrackUnpublished",
     "TrackUpdated",
@@ -160,9 +164,11 @@ Event = (
     | ParticipantLeft[Participant]
     | ConnectionQuality[Participant]
     | ConnectionAdvice
+    | DataCapReached
     | TrackPublished[Track]
     | TrackUpdated[Track]
     | TrackUnpublished[Track]
+    | TrackLimited[Track]
     | SpeakersChanged
     | ChatReceived[Participant | None]
     | TextMissing[Participant]

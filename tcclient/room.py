@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from tcclient.attendance import Attendance, ComeBack
 from tcclient.core import events as core
+from tcclient.core.downlink.cause import Limit
+from tcclient.core.downlink.data_meter import MAX_CAP, DataUse
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.core.session import Session
-from tcclient.errors import RoomClosed, SourceError
+from tcclient.errors import RoomClosed, SourceError, WrongValue
 from tcclient.events import (
     Closed,
     Event,
@@ -151,6 +154,25 @@ class Room(RoomVerbs):
         """How the network does, in both directions; raises as all verbs do when there is no seat."""
         return self._do(self._connection.session.network_statistics)
 
+    @property
+    def data_used(self) -> DataUse:
+        """The data that the meeting has taken of the line until now, in all seats."""
+        return self._connection.session.data.use(time.monotonic())
+
+    @property
+    def data_cap(self) -> int:
+        """Bytes that the meeting may take of the line, both directions together; 0: any.
+
+        At 80 % no pictures come or go any more, at 100 % sound takes as little as possible. Nothing is cut off.
+        """
+        return self._connection.session.data.cap
+
+    @data_cap.setter
+    def data_cap(self, size: int) -> None:
+        if not 0 <= size <= MAX_CAP:
+            raise WrongValue(f"a cap of data is from 0, for none, to {MAX_CAP} bytes, not {size}")
+        self._connection.session.data.cap = size
+
     def capture_time(self, track: Track, timestamp: int) -> float | None:
         """Return when the sample of a timestamp was captured, in seconds of the sender's monotonic clock, if known."""
         return self._reception.capture_time(track, timestamp)
@@ -245,7 +267,7 @@ class Room(RoomVerbs):
             case core.ParticipantLeft(entry):
                 self.participants.pop(entry.id, None)
                 self._tell(event.about(self._everybody.pop(entry.id)))
-            case core.TrackPublished() | core.TrackUpdated() | core.TrackUnpublished():
+            case core.TrackEvent():
                 self._track_event(event)
             case core.Speakers(_, _, dominant):
                 self._speakers(event, dominant)
@@ -284,6 +306,8 @@ class Room(RoomVerbs):
                 self._tell(event)
             case core.ConnectionAdvice(advice):
                 self.advice = advice
+                self._tell(event)
+            case core.DataCapReached():
                 self._tell(event)
             case core.Evicted(code, text):
                 self._end(Closed(code, text or CODES[code].text, CODES[code].action))
@@ -332,6 +356,9 @@ class Room(RoomVerbs):
                 track = self._reception.published(info, self._everybody[info.participant])
             case core.TrackUnpublished():
                 track = self._reception.unpublished(info)
+            case core.TrackLimited(_, cause, layer):
+                track = self._reception.tracks[info.participant, info.number]
+                track.limit = Limit(cause, layer)
             case _:
                 track = self._reception.updated(info)
         if self._entered or not isinstance(event, core.TrackPublished):

@@ -8,6 +8,7 @@ from typing import Any
 
 from tcclient.core import events
 from tcclient.core.control import Line
+from tcclient.core.downlink.data_meter import DataMeter
 from tcclient.core.downlink.downlink import Downlink
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
@@ -40,6 +41,8 @@ from tcproto.sender_key import Party
 
 MEDIA_TIME = 1.0
 """Seconds after a frame for which the way up is measured: without media it tells little."""
+DATA_INTERVAL = 1.0
+"""Seconds between looks at the data that was used."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
 
@@ -63,6 +66,7 @@ class Seat:
         limits: messages.Limits,
         timers: Timers,
         ways: Sequence[Way],
+        data: DataMeter,
     ) -> None:
         room, box_keys, identity = place
         self.joined = joined
@@ -88,7 +92,7 @@ class Seat:
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
         self.downlink = Downlink(
-            self.path, self.room, self.member_keys, self._audible, control, drops, lambda: self._now
+            self.path, self.room, self.member_keys, self._audible, control, emit, drops, lambda: self._now
         )
         for room_key in joined.room_keys:
             self.downlink.opener.add_key(room_key)
@@ -133,6 +137,8 @@ class Seat:
         """When something happened last: near enough for what needs no more."""
         self._complete = False
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
+        self._data = data
+        self._data_at = 0.0
         self._purge_at = NEVER
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
@@ -147,6 +153,7 @@ class Seat:
             messages.Interest: self.publishing.interest,
             messages.Speakers: self.downlink.speakers,
             messages.MemberQualities: self.connections.receive,
+            messages.StreamStates: self.downlink.subscription.receive,
             messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
@@ -165,6 +172,7 @@ class Seat:
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
             ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
+            ("data", lambda: self._data_at, self._look_at_data),
             ("purge", lambda: self._purge_at, self._purge),
         ):
             self.timers.follow(name, deadline, action)
@@ -316,7 +324,7 @@ class Seat:
         self.presence.schedule.resize(len(self.room.members))
         for member in come:
             self.presence.came(member, now)
-        self.downlink.roster_changed(now)
+        self.downlink.roster_changed(changed, now)
         self._retry(now)
 
     def _retry(self, now: float) -> None:
@@ -351,6 +359,17 @@ class Seat:
         self.path.on_call = bool(self.publications.live) or self.downlink.subscription.asks_for_media
         self.path.needs_large = self.connections.are_pictures_used
         self.path.handle_timeout(now)
+
+    def _look_at_data(self, now: float) -> None:
+        """Tell how much of the cap is used, and save data."""
+        self._data_at = now + DATA_INTERVAL
+        self._data.use(now)
+        if (percent := self._data.news()) is not None:
+            self._emit(events.DataCapReached(percent, self._data.cap))
+        if self._data.saving is not self.sharing.saving:
+            self.sharing.saving = self._data.saving
+            self.sharing.update(now)
+            self.downlink.subscription.save(self._data.saving)
 
     def _purge(self, now: float) -> None:
         """Forget keys that have expired, whether or not anything comes under them."""

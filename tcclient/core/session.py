@@ -16,6 +16,7 @@ from typing import Any
 
 from tcclient.core import answers, events
 from tcclient.core.control import Liveness
+from tcclient.core.downlink.data_meter import DataMeter
 from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
@@ -62,6 +63,8 @@ class Session:
     ) -> None:
         self.drops: Counter[Drop] = Counter()
         """Datagrams and packets that were dropped, by reason."""
+        self.data = DataMeter()
+        """The data that the session takes, in all its seats."""
         self._settings = settings
         self._device = device
         self._random_bytes = random_bytes
@@ -135,6 +138,7 @@ class Session:
         if self.phase >= Phase.DETACHED:
             return
         self._liveness.heard(now)
+        self.data.read(len(data))
         self._control.receive_data(data)
         try:
             while (event := self._control.next_event()) is not None and self.phase < Phase.DETACHED:
@@ -153,23 +157,32 @@ class Session:
 
     def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
         """Take a datagram, and the way by which it came; then ask ``media_received`` and what is to be sent."""
+        (self.data.received if way is Way.UDP else self.data.read)(len(data))
         if self._seat is not None:
             self._seat.receive_datagram(data, now, way)
 
     def control_to_send(self) -> bytes:
         """Return the bytes for the control connection, once. After ``Closed`` there may be a last message."""
-        return self._control.data_to_send()
+        data = self._control.data_to_send()
+        self.data.wrote(len(data))
+        return data
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return the datagrams for UDP, once, with a ping if one is due. Then ask ``stream_datagrams_to_send``."""
         if now >= self._timers.when("path"):
             self.handle_timeout(now)
         farewell, self._farewell = self._farewell, []
-        return farewell if self._seat is None else self._seat.datagrams_to_send(now)
+        datagrams = farewell if self._seat is None else self._seat.datagrams_to_send(now)
+        for datagram in datagrams:
+            self.data.sent(len(datagram))
+        return datagrams
 
     def stream_datagrams_to_send(self, unsent: int, now: float) -> list[bytes]:
         """Return the datagrams for the stream, once, where ``unsent`` bytes of it have not left this machine."""
-        return [] if self._seat is None else self._seat.uplink.take(unsent, now)
+        datagrams = [] if self._seat is None else self._seat.uplink.take(unsent, now)
+        for datagram in datagrams:
+            self.data.wrote(len(datagram))
+        return datagrams
 
     def next_event(self) -> Event | None:
         """Return the next event, None when there is none."""
@@ -391,6 +404,7 @@ class Session:
             self._login.welcome.limits,
             self._timers,
             self.ways,
+            self.data,
         )
         self.phase = Phase.ROOM
         self._seat.downlink.losses.sound_patience = self._sound_patience

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from tcclient.core import events
 from tcclient.core.control import Line
+from tcclient.core.downlink.limits import TrackLimits
 from tcclient.core.downlink.subscription import Subscription, Wishes
 from tcclient.core.drops import Drop
+from tcclient.core.events import Event
 from tcclient.core.keys.member_keys import MemberKeyTable
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
@@ -31,7 +34,8 @@ from tcproto.packet import AudioHeader, Header
 class Downlink:
     """Receives the media of the others, as much of it as is wished and the line can bear.
 
-    ``audible`` is told what is heard. ``now`` returns when something happened last: near enough for what is wished.
+    ``audible`` is told what is heard, ``emit`` of what less comes than could. ``now`` returns when something happened
+    last: near enough for what is wished.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Downlink:
         senders: MemberKeyTable,
         audible: Audible,
         control: Line,
+        emit: Callable[[Event], None],
         drops: Counter[Drop],
         now: Callable[[], float],
     ) -> None:
@@ -76,6 +81,10 @@ class Downlink:
             self.subscription.probes,
         )
         self.watchdog = SoundWatchdog(path, self.losses, room, self.feedback.give_up_copies, self.subscription.again)
+        self.limits = TrackLimits(
+            room, self.subscription, self.layers, self.watchdog.speakers, lambda: path.carries_large
+        )
+        self._emit = emit
         self._path = path
         self._audible = audible
         self._control = control
@@ -88,6 +97,7 @@ class Downlink:
         timers.follow("repair", lambda: repair.next_deadline, repair.handle_timeout)
         timers.follow("layers", lambda: self.layers.next_deadline, self.layers.handle_timeout)
         timers.follow("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout)
+        timers.follow("limits", lambda: self.limits.next_deadline, self._tell_limits)
         timers.follow("subscription", lambda: self.subscription.next_deadline, self.subscription.handle_timeout)
 
     def wish(self, wishes: Wishes) -> int:
@@ -107,10 +117,17 @@ class Downlink:
         if self.watchdog.speaking(message.started, message.stopped, now):
             self._path.expect(speech=True)
 
-    def roster_changed(self, now: float) -> None:
+    def roster_changed(self, changed: Sequence[Event], now: float) -> None:
         """Follow the publications of the others."""
+        for event in changed:
+            if isinstance(event, events.TrackUnpublished):
+                self.subscription.ended(event.track.stream)
         self.media.streams_changed(now)
         self.layers.publications_changed(now)
+
+    def _tell_limits(self, now: float) -> None:
+        for info, limit in self.limits.changes(now):
+            self._emit(events.TrackLimited(info, limit.cause, limit.layer))
 
     def _opened(self, packet: MediaPacket[Header], now: float) -> None:
         self._audible.received(packet, now)

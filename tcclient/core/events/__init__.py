@@ -4,7 +4,7 @@ Events about participants and tracks are generic in what stands for these. A ses
 roster. A room gives the same event to programs, with its own object in that place: see ``tcclient.events``.
 """
 
-from tcclient.core.events.connection import ConnectionAdvice, ConnectionQuality, PathChanged
+from tcclient.core.events.connection import ConnectionAdvice, ConnectionQuality, DataCapReached, PathChanged
 from tcclient.core.events.publications import (
     HoldChanged,
     KeyframeRequested,
@@ -30,6 +30,7 @@ from tcclient.core.events.roster import (
     RoomUpdated,
     Speakers,
     TrackEvent,
+    TrackLimited,
     TrackPublished,
     TrackUnpublished,
     TrackUpdated,
@@ -68,6 +69,7 @@ __all__ = [
     "CommitmentMismatch",
     "ConnectionAdvice",
     "ConnectionQuality",
+    "DataCapReached",
     "DeriveKey",
     "Detached",
     "Event",
@@ -105,6 +107,7 @@ __all__ = [
     "Speakers",
     "TextMissing",
     "TrackEvent",
+    "TrackLimited",
     "TrackPublished",
     "TrackUnpublished",
     "TrackUpdated",
@@ -128,9 +131,11 @@ Event = (
     | TrackPublished[PublicationInfo]
     | TrackUpdated[PublicationInfo]
     | TrackUnpublished[PublicationInfo]
+    | TrackLimited[PublicationInfo]
     | MuteAsked[int]
     | ConnectionQuality[int]
     | ConnectionAdvice
+    | DataCapReached
     | RoomUpdated
     | Speakers
     | ChatReceived[int]

@@ -30,3 +30,13 @@ class ConnectionAdvice:
     """What could be done about our own connection, which is poor; None: nothing has to be done any more."""
 
     advice: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
+class DataCapReached:
+    """So much of the cap of the data is used, or not any more, since it was raised."""
+
+    percent: int
+    """80, 100, or 0."""
+    cap: int
+    """Bytes; 0: there is none any more."""

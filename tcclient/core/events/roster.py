@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from tcclient.core.downlink.cause import NOTHING, Cause
 from tcproto.errors import ErrorCode
 from tcproto.messages import RoomInfo, Source
 
@@ -71,6 +72,16 @@ class TrackUpdated(TrackEvent[What]):
 @dataclass(frozen=True, slots=True)
 class TrackUnpublished(TrackEvent[What]):
     """A publication ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackLimited(TrackEvent[What]):
+    """Less of a track comes than there is, or all of it comes again."""
+
+    cause: Cause | None
+    """Why; None: all comes that is wanted."""
+    layer: int = NOTHING
+    """The highest spatial layer that comes of pictures that are lowered; ``NOTHING``: none."""
 
 
 @dataclass(frozen=True, slots=True)

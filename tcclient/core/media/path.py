@@ -197,6 +197,11 @@ class MediaPath:
             elif way is Way.UDP:
                 self._probation.challenged(value, now)
 
+    @property
+    def carries_large(self) -> bool:
+        """Whether datagrams of pictures get through, as far as is known."""
+        return self.way is not Way.UDP or not self._large.is_stopped
+
     def handle_timeout(self, now: float) -> None:
         """Send the pings that are due, and notice that a way is lost."""
         if now >= self._proof.next_deadline:

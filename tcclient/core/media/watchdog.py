@@ -48,6 +48,10 @@ class SoundWatchdog:
         """When ``handle_timeout`` is due."""
         return self._waits_since + SOUND_PATIENCE
 
+    def speakers(self) -> set[int]:
+        """Return the others who speak by the word of the server, and should be heard."""
+        return self._speakers
+
     def speaking(self, started: Iterable[int], stopped: Iterable[int], now: float) -> bool:
         """Take who began and who stopped speaking; return whether somebody else who begins should be heard."""
         begin = {i for i in started if self._is_wanted(i)}

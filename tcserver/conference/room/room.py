@@ -29,6 +29,7 @@ from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
+from tcserver.conference.room import stream_states
 from tcserver.conference.room.change_log import ChangeLog, snapshot
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.interest import Interest
@@ -349,6 +350,8 @@ class Room:
             dominant = self.dominant if self.dominant in self.seats else 0
             seat.channel.send(Speakers(started=speaking, dominant=dominant))
         self.qualities.send_all(seat)
+        limited = [stream for stream in self.forwarding.streams.values() if stream.beyond_last_n]
+        stream_states.send(stream_states.messages(limited), [seat])
         return len(pages)
 
 

@@ -214,6 +214,7 @@ class MediaSockets:
             refused_trains=counts.refused_trains,
             cloned=counts.cloned,
             not_cloned=counts.not_cloned,
+            device_drops=self._cloning.dropped if self._cloning is not None else 0,
             waiting=sum(lane.waiting for lane in self._lanes),
             latency=self._latency,
             rtt=self._plane.paths.rtt,
