@@ -10,7 +10,8 @@ import type { Member } from "../../../tcclient/web/src/protocol/messages.js";
 import { isAudio, parseHeader, sealPacket } from "../../../tcclient/web/src/protocol/packet.js";
 import { SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { ready } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled } from "./server-end.js";
 import { boxedKey, heard, publish, sound, track } from "./scripted-room.js";
 
 before(() => ready);

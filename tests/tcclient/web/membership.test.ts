@@ -11,7 +11,8 @@ import * as messages from "../../../tcclient/web/src/protocol/messages.js";
 import type { Member } from "../../../tcclient/web/src/protocol/messages.js";
 import { PacketType, parseHeader } from "../../../tcclient/web/src/protocol/packet.js";
 import { ready, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair, ROOM_LIFE, serverFingerprint } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled, serverFingerprint } from "./server-end.js";
 import { boxedKey, DISHONEST, ending, provePath, publish, track } from "./scripted-room.js";
 
 before(() => ready);

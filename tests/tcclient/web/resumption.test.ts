@@ -12,7 +12,8 @@ import { ItemType } from "../../../tcclient/web/src/protocol/datagram.js";
 import { openKeyBox } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { ready, sharedKey, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
 import { boxedKey, DISHONEST, ending, provePath, publish } from "./scripted-room.js";
-import { filled, OtherMember, Pair, ROOM_LIFE, ServerEnd } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled, ServerEnd } from "./server-end.js";
 
 before(() => ready);
 

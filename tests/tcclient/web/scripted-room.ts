@@ -9,7 +9,8 @@ import { packPong, parsePing } from "../../../tcclient/web/src/protocol/path.js"
 import { openKeyBox, sealKeyBox, SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { clockUs } from "../../../tcclient/web/src/protocol/serial.js";
 import { sharedKey } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled } from "./server-end.js";
 
 /** Return what a session that has ended says of its end. */
 export function ending(pair: Pair): {

@@ -8,7 +8,8 @@ import { concat, equal, utf8 } from "../../../tcclient/web/src/protocol/bytes.js
 import { SigningKey } from "../../../tcclient/web/src/protocol/identity.js";
 import * as messages from "../../../tcclient/web/src/protocol/messages.js";
 import { publicOf, ready, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair, serverFingerprint, STATIC } from "./scripted-server.js";
+import { OtherMember, Pair } from "./scripted-server.js";
+import { filled, serverFingerprint, STATIC } from "./server-end.js";
 import { DISHONEST, ending, heard, track } from "./scripted-room.js";
 
 before(() => ready);
