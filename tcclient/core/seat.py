@@ -25,7 +25,7 @@ from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.layers import LayerChoices
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.path import MediaPath
-from tcclient.core.media.proof import Way
+from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.media.speaking import is_speech
@@ -40,13 +40,14 @@ from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
-from tcproto.datagram import Item
+from tcproto.datagram import Item, ItemType
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Kind, Source, StreamChoice
 from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader, Header
 from tcproto.sender_key import Party
+from tcproto.urgent import URGENT_DOWN, pack_urgent, parse_urgent
 
 MEDIA_TIME = 1.0
 """Seconds after a frame for which the way up is measured: without media it tells little."""
@@ -95,6 +96,7 @@ class Seat:
             lambda number, rate: emit(events.RateChanged(number, rate)),
         )
         self.path.take_report = self.sharing.receive
+        self.path.take_urgent = self._urgent
         self._own = Party(identity.device.public, identity.box.public)
         self.member_keys = MemberKeyTable(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
         own = identity.seat(joined.participant)
@@ -161,6 +163,8 @@ class Seat:
         self._now = 0.0
         """When something happened last: near enough for what needs no more."""
         self._complete = False
+        self._urgent_came = False
+        """Whether an urgent message came, of which something may follow."""
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
         self._purge_at = NEVER
         self._keyframe_spacing = KeyframeSpacing()
@@ -199,6 +203,7 @@ class Seat:
             ("layers", lambda: self.layers.next_deadline, self.layers.handle_timeout),
             ("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout),
             ("subscription", lambda: self.subscription.next_deadline, self.subscription.handle_timeout),
+            ("urgent", lambda: self.subscription.urgent.next_deadline, self.subscription.urgent.handle_timeout),
             ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
             ("purge", lambda: self._purge_at, self._purge),
         ):
@@ -221,11 +226,12 @@ class Seat:
     def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
         """Take a datagram, and the way by which it came."""
         self.media.receive(data, way, now)
-        if self.media.beacons or self._path_has_changed:
+        if self.media.beacons or self._urgent_came or self._path_has_changed:
             self.settle(now)
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return the datagrams for UDP, once; those for the stream go to ``uplink``."""
+        self.subscription.urgent.handle_timeout(now)
         datagrams = self.egress.take(now)
         if self.path.way is Way.UDP:
             self.uplink_rate.sent(datagrams, now - self.publications.sent_at < MEDIA_TIME, now)
@@ -236,17 +242,14 @@ class Seat:
     def settle(self, now: float) -> None:
         """Say what has collected: requests, boxes, receipts to the server; the rest to the application."""
         self._now = now
+        self._urgent_came = False
         self.snapshots.handle_timeout(now)
         self.keys.handle_timeout(now)
         received, self.media.beacons = self.media.beacons, []
         for member, beacon, first in received:
             if self.member_keys.get(member.id) is member:
                 self.presence.receive(member, beacon, first, now)
-        boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
-        for start in range(0, len(boxes), MAX_KEY_BOXES):
-            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
-        for start in range(0, len(receipts), MAX_KEY_BOXES):
-            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
+        self._send_keys()
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
         for number, spatial in self.publications.keyframes.take(now):
@@ -260,6 +263,17 @@ class Seat:
             if self._complete:
                 self.presence.path_changed(self.path.state, now)
             self._emit(self._path_told)
+
+    def _send_keys(self) -> None:
+        boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
+        for start in range(0, len(boxes), MAX_KEY_BOXES):
+            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
+        for start in range(0, len(receipts), MAX_KEY_BOXES):
+            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
+        for box in self.keys.take_urgent_boxes():
+            self._send_urgently(messages.KeyBoxes((box,)))
+        for receipt in self._inbox.take_urgent_receipts():
+            self._send_urgently(messages.KeyReceipts((receipt,)))
 
     @property
     def _path_has_changed(self) -> bool:
@@ -463,8 +477,26 @@ class Seat:
         if self.watchdog.speaking(message.started, message.stopped, now):
             self.path.expect(speech=True)
 
+    def _urgent(self, value: bytes, now: float) -> None:
+        """Act on an urgent message; raises ``ValueError`` for what is none."""
+        message = parse_urgent(value, URGENT_DOWN)
+        self._urgent_came = True
+        match message:
+            case messages.NewRoomKey():
+                self.opener.add_urgent_key(message.room_key)
+            case messages.KeyBoxes():
+                self._inbox.receive_urgent(message.boxes, now)
+                self.texts.retry(now)
+            case messages.KeyReceipts():
+                self.keys.receive(message, now)
+
+    def _send_urgently(self, message: messages.KeyBoxes | messages.KeyReceipts) -> None:
+        value = pack_urgent(message)
+        assert value is not None, "one box or receipt fits"
+        self._send_by_udp(Item(ItemType.URGENT, value))
+
     def _send_by_udp(self, item: Item) -> None:
-        if self.path.way is Way.UDP:
+        if self.path.way is Way.UDP and self.path.state is PathState.OK:
             self.path.send(item)
 
     def _subscription_changed(self, asked: messages.Subscribe) -> None:

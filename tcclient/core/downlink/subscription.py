@@ -11,6 +11,7 @@ from tcclient.core.control import Line as ControlLine
 from tcclient.core.downlink.arrivals import Arrivals, Layer
 from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
+from tcclient.core.downlink.urgent import UrgentSubscription
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item
@@ -83,6 +84,7 @@ class Subscription:
         self._changed = changed
         self._congested = congested
         self._send = send
+        self.urgent = UrgentSubscription(send)
         self._bitrates: dict[Layer, float] = {}
         """Of pictures, those that are given up included, bit/s."""
         self._offered = Offer((), 0, ())
@@ -145,7 +147,9 @@ class Subscription:
         wanted = Subscribe(self.asked.generation + 1, sources, choices, redundant, min(limits, default=0))
         self.asked = self._refine(wanted)
         self._changed(self.asked)
-        return self._control.request(self.asked)
+        request_id = self._control.request(self.asked)
+        self.urgent.ask(self.asked, request_id)
+        return request_id
 
     def _affordable(self) -> tuple[tuple[Source, ...], tuple[StreamChoice, ...]]:
         """Return sources and choices of the wishes, without the pictures that are given up.

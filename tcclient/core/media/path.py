@@ -64,6 +64,8 @@ class MediaPath:
         """Whether pictures are sent or wanted."""
         self.take_report: Callable[[bytes, float], None] = lambda value, now: None
         """Takes an arrival report, with ``now``; raises ``ValueError`` where it is malformed."""
+        self.take_urgent: Callable[[bytes, float], None] = lambda value, now: None
+        """Takes an urgent message in the same way."""
         self._drops = drops
         self._egress = egress
         self._down = {egress.epoch: _DownKey(down_key)}
@@ -187,6 +189,8 @@ class MediaPath:
         elif type_ == ItemType.ARRIVAL_REPORT:
             if way is Way.UDP and self.way is Way.UDP:
                 self.take_report(value, now)
+        elif type_ == ItemType.URGENT:
+            self.take_urgent(value, now)
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
                 raise ValueError("path challenge of a wrong length")

@@ -34,6 +34,7 @@ from tcserver.media.interface import (
     PathProven,
     RoomFailed,
     SeatLeft,
+    UrgentCame,
 )
 from tcserver.media.plane.directory import STANDSTILL, Directory
 from tcserver.media.plane.repair import Repair
@@ -96,7 +97,9 @@ class MediaPlane:
         self.rooms: dict[int, MediaRoom] = {}
         """By number."""
         self._relay = Relay(worker, peers, self.rooms, self.counters, self.faults, self._transmit, random_bytes)
-        self._directory = Directory(self.rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
+        self._directory = Directory(
+            self.rooms, self._relay, self._replays, self.counters, self.faults, ring_size, self._tell_urgent
+        )
         self._repair = Repair(self.rooms, self._relay, self._replays, self.counters, self._transmit)
         self.seats = self._directory.seats
         """By media id."""
@@ -304,6 +307,11 @@ class MediaPlane:
             if not seat.has_left:  # it says so several times
                 seat.has_left = True
                 self._events.append(SeatLeft(seat.media_id))
+        elif type_ == ItemType.URGENT:
+            if seat.may_be_urgent(Kind.UP, len(value), now):
+                self._events.append(UrgentCame(seat.media_id, value))
+            else:
+                self._drop(Drop.URGENT_RATE)
         elif self._repair.take(seat, type_, value, now):
             self._replay(now)
 
@@ -452,6 +460,16 @@ class MediaPlane:
             self._transmissions.append(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
         else:
             self._drop(Drop.BUDGET)
+
+    def _tell_urgent(self, seat: MediaSeat, message: bytes, now: float) -> None:
+        """Send a seat an urgent message. On a stream it would wait with all else."""
+        address = seat.path.address
+        if address is None or address.host == STREAM_HOST:
+            return
+        if seat.may_be_urgent(Kind.DOWN, len(message), now):
+            self._answer(seat, [Item(ItemType.URGENT, message)], address)
+        else:
+            self._drop(Drop.URGENT_RATE)
 
     def _replay(self, now: float) -> None:
         """Send what is due of the pictures that are sent again."""
