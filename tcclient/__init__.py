@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from tcclient.core.media.quality import (
         Advice as Advice,
     )
+    from tcclient.core.rate.allocation import (
+        SendingLimit as SendingLimit,
+    )
     from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
         NetworkStatistics as NetworkStatistics,
@@ -92,6 +95,7 @@ if TYPE_CHECKING:
         Reconnecting as Reconnecting,
         RecordingFailed as RecordingFailed,
         RoomUpdated as RoomUpdated,
+        SendingLimited as SendingLimited,
         SpeakersChanged as SpeakersChanged,
         TextMissing as TextMissing,
         TrackEvent as TrackEvent,
@@ -181,6 +185,7 @@ _PUBLIC = {
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
     "tcclient.core.media.proof": ("PathState", "Way"),
     "tcclient.core.media.quality": ("Advice",),
+    "tcclient.core.rate.allocation": ("SendingLimit",),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (
@@ -227,6 +232,7 @@ _PUBLIC = {
         "Reconnecting",
         "RecordingFailed",
         "RoomUpdated",
+        "SendingLimited",
         "SpeakersChanged",
         "TextMissing",
         "TrackEvent",

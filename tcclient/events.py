@@ -26,6 +26,7 @@ from tcclient.core.events import (
     ParticipantUpdated,
     PathChanged,
     RoomUpdated,
+    SendingLimited,
     TextMissing,
     TrackEvent,
     TrackPublished,
@@ -62,6 +63,7 @@ __all__ = (
     "Reconnecting",
     "RecordingFailed",
     "RoomUpdated",
+    "SendingLimited",
     "SpeakersChanged",
     "TextMissing",
     "TrackEvent",
@@ -160,6 +162,7 @@ Event = (
     | ParticipantLeft[Participant]
     | ConnectionQuality[Participant]
     | ConnectionAdvice
+    | SendingLimited
     | TrackPublished[Track]
     | TrackUpdated[Track]
     | TrackUnpublished[Track]

@@ -8,7 +8,7 @@ from typing import Any
 
 from tcclient import events
 from tcclient.cli.marks import FAULTY, described, in_words, mark_words, marks_of
-from tcclient.cli.quality import ADVICE, Figures, figures, full, path_in_words
+from tcclient.cli.quality import ADVICE, LIMITS, Figures, figures, full, path_in_words
 from tcclient.cli.terminal.columns import fold
 from tcclient.cli.terminal.console import Console
 from tcclient.cli.terminal.status_line import Status
@@ -182,8 +182,8 @@ class Output:
                 self._line(name, text.format(who.label), **self._described(who))
             case events.ConnectionQuality(who, quality):
                 self._connection(who, quality)
-            case events.ConnectionAdvice(advice):
-                self._line("advice", ADVICE[advice], text=ADVICE[advice], advice=advice)
+            case events.ConnectionAdvice() | events.SendingLimited():
+                self._own_connection(event)
             case events.MuteAsked(who, source, muted):
                 text = f"{who.label} asks you to {'mute' if muted else 'unmute'} your {_named(source)}"
                 self._line("mute_asked", text, who=who.label, source=str(source), muted=muted)
@@ -225,6 +225,12 @@ class Output:
                 )
             case _:
                 self._line("room_updated", "the room was changed")
+
+    def _own_connection(self, event: events.ConnectionAdvice | events.SendingLimited) -> None:
+        if isinstance(event, events.ConnectionAdvice):
+            self._line("advice", ADVICE[event.advice], text=ADVICE[event.advice], advice=event.advice)
+        else:
+            self._line("sending_limited", LIMITS[event.limit], text=LIMITS[event.limit], limit=event.limit)
 
     def _connection(self, who: Participant, quality: Quality) -> None:
         """Report a connection; to a user only one that is bad, or was."""

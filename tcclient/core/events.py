@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.membership.roster_entry import RosterEntry
-from tcclient.core.rate.allocation import Rate
+from tcclient.core.rate.allocation import Rate, SendingLimit
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Caps, ChatScope, Limits, PublicationInfo, Quality, Role, RoomInfo, Source
 
@@ -182,6 +182,13 @@ class ConnectionAdvice:
     """What could be done about our own connection, which is poor; None: nothing has to be done any more."""
 
     advice: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendingLimited:
+    """For some seconds we have sent less than we would, because of ``limit``; None: nothing limits us any more."""
+
+    limit: SendingLimit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +425,7 @@ Event = (
     | MuteAsked[int]
     | ConnectionQuality[int]
     | ConnectionAdvice
+    | SendingLimited
     | RoomUpdated
     | Speakers
     | ChatReceived[int]

@@ -94,6 +94,7 @@ class Seat:
             self.publications,
             self.egress,
             lambda number, rate: emit(events.RateChanged(number, rate)),
+            lambda limit: emit(events.SendingLimited(limit)),
         )
         self.path.take_report = self.sharing.receive
         self.path.take_urgent = self._urgent

@@ -8,8 +8,9 @@ import pytest
 
 from tcclient.core import events
 from tcclient.core.media.proof import Way
-from tcclient.core.rate.allocation import PictureDemand
+from tcclient.core.rate.allocation import PictureDemand, SendingLimit
 from tcclient.core.rate.estimator import LEAST
+from tcclient.core.rate.sharing import LIMIT_TOLD
 from tcclient.publication import MAX_BACKLOG
 from tcproto.messages import Kind, Source
 from tcserver.media.interface import WORKER_MASK
@@ -148,6 +149,31 @@ def test_a_good_way_carries_all_soon() -> None:
     world = World(6)
     film = Film(world, talking(world, Conditions(delay=0.02)))
     world.until(lambda: film.bitrate == 600_000, 2.0)
+
+
+def test_who_sends_less_than_he_would_for_a_while_is_told_why() -> None:
+    world = World(12)
+    ada = talking(world, Conditions(delay=0.02, rate=5e6, queue=1.0))
+    Film(world, ada)
+    world.run(2 * LIMIT_TOLD)
+    assert not ada.told(events.SendingLimited), "the few bits of the beginning are no limit"
+    ada.up.change(rate=256e3)
+    world.run(2 * LIMIT_TOLD)
+    ada.up.change(rate=5e6)
+    world.run(4 * LIMIT_TOLD)
+    assert [told.limit for told in ada.told(events.SendingLimited)] == [SendingLimit.UPLINK, None]
+
+
+def test_the_cap_of_the_server_is_told_until_nothing_is_sent_any_more() -> None:
+    world = World(13, media__video_kbit_s=300)
+    ada = talking(world, Conditions(delay=0.02))
+    film = Film(world, ada)
+    world.run(2 * LIMIT_TOLD)
+    assert film.bitrate < 300_000
+    ada.session.seat.unpublish(film.number)
+    ada.pump()
+    world.run(2 * LIMIT_TOLD)
+    assert [told.limit for told in ada.told(events.SendingLimited)] == [SendingLimit.SERVER, None]
 
 
 def test_a_way_that_falls_is_followed_within_four_seconds() -> None:
