@@ -37,6 +37,13 @@ if TYPE_CHECKING:
         PathState as PathState,
         Way as Way,
     )
+    from tcclient.core.downlink.cause import (
+        Cause as Cause,
+        Limit as Limit,
+    )
+    from tcclient.core.downlink.data_meter import (
+        DataUse as DataUse,
+    )
     from tcclient.core.media.quality import (
         Advice as Advice,
     )
@@ -77,6 +84,7 @@ if TYPE_CHECKING:
         CommitmentMismatch as CommitmentMismatch,
         ConnectionAdvice as ConnectionAdvice,
         ConnectionQuality as ConnectionQuality,
+        DataCapReached as DataCapReached,
         HandChanged as HandChanged,
         MemberHeard as MemberHeard,
         MembershipAgreed as MembershipAgreed,
@@ -99,6 +107,7 @@ if TYPE_CHECKING:
         SpeakersChanged as SpeakersChanged,
         TextMissing as TextMissing,
         TrackEvent as TrackEvent,
+        TrackLimited as TrackLimited,
         TrackPublished as TrackPublished,
         TrackUnpublished as TrackUnpublished,
         TrackUpdated as TrackUpdated,
@@ -184,6 +193,8 @@ _PUBLIC = {
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
     "tcclient.core.media.proof": ("PathState", "Way"),
+    "tcclient.core.downlink.cause": ("Cause", "Limit"),
+    "tcclient.core.downlink.data_meter": ("DataUse",),
     "tcclient.core.media.quality": ("Advice",),
     "tcclient.core.rate.allocation": ("SendingLimit",),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
@@ -214,6 +225,7 @@ _PUBLIC = {
         "CommitmentMismatch",
         "ConnectionAdvice",
         "ConnectionQuality",
+        "DataCapReached",
         "HandChanged",
         "MemberHeard",
         "MemberSilent",
@@ -236,6 +248,7 @@ _PUBLIC = {
         "SpeakersChanged",
         "TextMissing",
         "TrackEvent",
+        "TrackLimited",
         "TrackPublished",
         "TrackUnpublished",
         "TrackUpdated",

@@ -14,6 +14,7 @@ from tcclient.core.events import (
     CommitmentMismatch,
     ConnectionAdvice,
     ConnectionQuality,
+    DataCapReached,
     HandChanged,
     MemberHeard,
     MembershipAgreed,
@@ -29,6 +30,7 @@ from tcclient.core.events import (
     SendingLimited,
     TextMissing,
     TrackEvent,
+    TrackLimited,
     TrackPublished,
     TrackUnpublished,
     TrackUpdated,
@@ -44,6 +46,7 @@ __all__ = (
     "CommitmentMismatch",
     "ConnectionAdvice",
     "ConnectionQuality",
+    "DataCapReached",
     "Event",
     "HandChanged",
     "MemberHeard",
@@ -67,6 +70,7 @@ __all__ = (
     "SpeakersChanged",
     "TextMissing",
     "TrackEvent",
+    "TrackLimited",
     "TrackPublished",
     "TrackUnpublished",
     "TrackUpdated",
@@ -162,10 +166,12 @@ Event = (
     | ParticipantLeft[Participant]
     | ConnectionQuality[Participant]
     | ConnectionAdvice
+    | DataCapReached
     | SendingLimited
     | TrackPublished[Track]
     | TrackUpdated[Track]
     | TrackUnpublished[Track]
+    | TrackLimited[Track]
     | SpeakersChanged
     | ChatReceived[Participant | None]
     | TextMissing[Participant]

@@ -164,7 +164,7 @@ class _Ear:
         self.listen(due + TICK)
         client, heard, at = self._client, self._heard, due - self._begin
         heard.queue.append((at, client.down.queue))
-        ladder = client.session.seat.subscription.ladder
+        ladder = client.session.seat.downlink.subscription.ladder
         step = ladder.voices, len(ladder.given_up)
         if not heard.steps or heard.steps[-1][1:] != step:
             heard.steps.append((at, *step))

@@ -18,7 +18,7 @@ def accepted(seat: Seat | None, request: Any, reply: object, request_id: int, no
     match reply:
         case messages.Published():
             if seat is not None:
-                seat.grants.replied(request.number, reply, now)
+                seat.publishing.replied(request.number, reply, now)
             return None
         case messages.ChatAccepted():
             if seat is not None:
@@ -34,7 +34,7 @@ def refused(seat: Seat | None, request: object, error: messages.Error, request_i
     match request:
         case messages.Publish():
             if seat is not None:
-                seat.grants.replied(request.number, error, now)
+                seat.publishing.replied(request.number, error, now)
             return None
         case messages.GetSnapshot():
             if seat is not None:
@@ -52,4 +52,4 @@ def refused(seat: Seat | None, request: object, error: messages.Error, request_i
 def _settle(seat: Seat | None, request_id: int) -> None:
     """Send the request no more, if it is a subscription that went by datagrams as well."""
     if seat is not None:
-        seat.subscription.urgent.answered(request_id)
+        seat.downlink.subscription.urgent.answered(request_id)

@@ -170,7 +170,7 @@ def test_the_cap_of_the_server_is_told_until_nothing_is_sent_any_more() -> None:
     film = Film(world, ada)
     world.run(2 * LIMIT_TOLD)
     assert film.bitrate < 300_000
-    ada.session.seat.unpublish(film.number)
+    ada.session.seat.publishing.unpublish(film.number)
     ada.pump()
     world.run(2 * LIMIT_TOLD)
     assert [told.limit for told in ada.told(events.SendingLimited)] == [SendingLimit.SERVER, None]
@@ -197,7 +197,7 @@ def test_loss_of_the_way_up_is_none_of_those_who_receive() -> None:
     ada.up.conditions = replace(WAN, loss=0.2)
     world.run(10)
     assert ada.session.seat.uplink_rate.estimator.loss > 0.1
-    assert ben.session.seat.media.loss()[0] == 0.0
+    assert ben.session.seat.downlink.losses.share()[0] == 0.0
     assert film.sent
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tcclient.core import events
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.keys.own_key import URGENT_AFTER
 from tcproto.messages import Source
 from tests.support.simulation.network import Conditions
@@ -19,13 +20,13 @@ def test_a_subscription_takes_effect_within_a_round_trip_while_tcp_stalls(world)
     ada.talk()
     world.run(1)
     ben.outage(STALL)
-    ben.session.seat.subscribe(())
+    ben.session.seat.downlink.wish(Wishes(()))
     ben.pump()
     world.run(2 * DELAY + 0.03)
     heard = len(ben.heard)
     world.run(0.5)
     assert len(ben.heard) == heard, "nothing is wanted, and nothing comes"
-    ben.session.seat.subscribe((Source.MICROPHONE,))
+    ben.session.seat.downlink.wish(Wishes((Source.MICROPHONE,)))
     ben.pump()
     world.run(2 * DELAY + 0.03)
     assert len(ben.heard) > heard
@@ -42,7 +43,7 @@ def test_a_subscription_arrives_though_datagrams_are_lost(world):
     ada.talk()
     ben.outage(STALL)
     ben.up.change(blocked=True)
-    ben.session.seat.subscribe(())
+    ben.session.seat.downlink.wish(Wishes(()))
     ben.pump()
     world.run(0.1)
     ben.up.change(blocked=False)
@@ -50,7 +51,7 @@ def test_a_subscription_arrives_though_datagrams_are_lost(world):
     heard = len(ben.heard)
     world.run(0.5)
     assert len(ben.heard) == heard
-    sent = ben.session.seat.subscription.urgent
+    sent = ben.session.seat.downlink.subscription.urgent
     world.run(STALL)
     assert sent.next_deadline == float("inf"), "it was answered"
 

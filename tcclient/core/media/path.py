@@ -109,6 +109,11 @@ class MediaPath:
         """Send items in a datagram of their own."""
         self._egress.send(*items)
 
+    def send_by_udp(self, item: Item) -> None:
+        """Send an item by UDP, if that is the way in use and proved; else it has no use."""
+        if self.way is Way.UDP and self.state is PathState.OK:
+            self.send(item)
+
     def rekey(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Use new keys. The old down key is good for the overlap; an epoch that is still known changes nothing."""
         if epoch in self._down and now < self._down[epoch].until:
@@ -200,6 +205,11 @@ class MediaPath:
                 self._proof.prove(now)
             elif way is Way.UDP:
                 self._probation.challenged(value, now)
+
+    @property
+    def carries_large(self) -> bool:
+        """Whether datagrams of pictures get through, as far as is known."""
+        return self.way is not Way.UDP or not self._large.is_stopped
 
     def handle_timeout(self, now: float) -> None:
         """Send the pings that are due, and notice that a way is lost."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.publications import Publications
-from tcclient.core.rate.allocation import Allocation, Demand, Rate, SendingLimit, SoundRate
+from tcclient.core.rate.allocation import Allocation, Demand, Rate, SendingLimit, SoundDemand, SoundRate
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.timers import NEVER
 from tcproto.messages import Kind
@@ -46,6 +48,8 @@ class UplinkSharing:
     ) -> None:
         self.next_deadline = NEVER
         """When ``update`` is due."""
+        self.saving = Saving.NOTHING
+        """What is given up to save data, from the next ``update`` on."""
         self._uplink = uplink
         self._publications = publications
         self._egress = egress
@@ -101,14 +105,23 @@ class UplinkSharing:
         return Allocation().divide(self._usable(now), self._demands() | {0: demand}, now)[0]
 
     def _demands(self) -> dict[int, Demand]:
-        live = self._publications.live
-        return {number: p.demand for number, p in live.items() if p.demand is not None}
+        demands = {number: p.demand for number, p in self._publications.live.items() if p.demand is not None}
+        return {number: _unwanted(demand) for number, demand in demands.items()} if self.saving else demands
 
     def _usable(self, now: float) -> float | None:
         """Return the bits per second for what is sent once: what is lost is sent again."""
+        if self.saving is Saving.ALL:
+            return 0.0
         bitrate = self._uplink.allowed(now)
         if bitrate is None:
             return None
         live = self._publications.live.values()
         others = sum(p.demand is None and p.kind is Kind.AUDIO and not p.muted for p in live)
         return max(0.0, MEDIA_SHARE * bitrate * (1 - self._uplink.estimator.loss) - others * OTHER_SOUND)
+
+
+def _unwanted(demand: Demand) -> Demand:
+    """Return a demand that nothing is sent for, if it is one of pictures."""
+    if isinstance(demand, SoundDemand):
+        return demand
+    return replace(demand, wanted=(False,) * len(demand.bitrates))

@@ -100,7 +100,7 @@ def test_receipts_and_room_keys_come_by_datagrams_and_nothing_else(server):
     assert a.session.seat.publications.can_send(number)
     next_key = m.RoomKey(server.sealer, server.epoch + 1, bytes(32), 0)
     server.down(a, [Item(ItemType.URGENT, encode(m.NewRoomKey(next_key)))])
-    assert list(a.session.seat.opener.sealers[server.sealer].epochs) == [server.epoch, server.epoch + 1]
+    assert list(a.session.seat.downlink.opener.sealers[server.sealer].epochs) == [server.epoch, server.epoch + 1]
     for value in (encode(m.Evicted(ErrorCode.KICKED, "out")), b"", b"\xc1"):
         before = a.drops(Drop.MALFORMED)
         server.down(a, [Item(ItemType.URGENT, value)])
