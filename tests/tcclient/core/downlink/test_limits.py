@@ -152,6 +152,8 @@ def test_who_speaks_and_is_not_heard_beside_others_was_not_selected(voices, caus
     look.speakers = {2, 3}
     look.changes(1, **VOICES, **PICTURES)
     assert look.changes(4, s30=50_000, **PICTURES) == {20: Limit(cause)}
+    look.speakers = {3}
+    assert look.changes(4, s30=50_000, **PICTURES) == {}, "nothing of it came"
     assert look.changes(1, **VOICES, **PICTURES) == {20: UNLIMITED}
 
 
