@@ -1,8 +1,8 @@
 """What is given up where the line is too thin, and when more is tried again.
 
 There is one order. The voices come first, as many as the line can bear, and at least one. Then come the pictures, the
-most important first, each if the line can bear it too. So no voice is given up for a picture, and a small picture is
-shown where a large one does not fit.
+most important first, each if the line can bear it too. So no voice is given up for a picture, and a small picture, or a
+still one, is shown where a large one does not fit.
 
 Steps down are taken at once, as many as it takes. A step up is taken after a while without a queue, one at a time. If
 the queue comes back soon after, the step was too much, and the next one waits twice as long.
@@ -50,6 +50,8 @@ MAX_STABLE = 120.0
 """The same after steps up that failed again and again."""
 TRIAL = 10.0
 """Seconds in which a queue is taken for the fault of the last step up."""
+LITTLE = 15_000
+"""Bit/s of pictures that may stay though voices are given up: still ones, which take less than a voice needs."""
 STILL = 0.2
 """Part by which a queue changes at least when much less is sent, if it is that of this line."""
 
@@ -203,14 +205,16 @@ class Ladder:
             room -= drained
         voices = 0
         for bitrate in offer.voices:
-            room -= bitrate
-            if room < 0 and voices:
+            if room < bitrate and voices:
                 break
+            room -= bitrate
             voices += 1
-        given_up = frozenset(part.layer for part in offer.pictures) - _fitting(kept, room)
-        if kept and given_up == self.given_up:
+        is_cut = voices < len(offer.voices)
+        fitting = _fitting([part for part in kept if part.bitrate <= LITTLE] if is_cut else kept, room)
+        given_up = frozenset(part.layer for part in offer.pictures) - fitting
+        if kept and given_up == self.given_up and not is_cut:
             given_up |= {kept[-1].layer}
-        elif not kept and voices == len(offer.voices) and voices > 1:
+        elif not kept and not is_cut and voices > 1:
             voices -= 1
         limit = min(max(voices, 1), MAX_VOICES) if voices < len(offer.voices) else self.voices
         changed = (limit, given_up) != (self.voices, self.given_up)

@@ -31,6 +31,8 @@ COPIED_VOICE = 85_000
 """The same with a copy of each packet."""
 USUAL_PICTURES = 300_000, 700_000, 1_500_000
 """Bit/s of pictures of one layer, or of each, until they are measured."""
+STILLS = 12_000
+"""Bit/s of still pictures, until they are measured."""
 PER_PICTURE = 0.0002
 """Seconds for which an offer holds, for each layer of pictures in it: to work it out takes a tenth of that. A room of
 thousands of cameras does not take all of the processor."""
@@ -270,6 +272,8 @@ class Subscription:
             is_given_up = layer in self.ladder.given_up  # what still comes of it is the end of it
             if layer in bitrates and not is_given_up:
                 takes = bitrates[layer]
+            elif info.stills and layer[1] == 0:
+                takes = self._bitrates.get(layer) or STILLS
             elif layer < highest and not is_given_up:
                 takes = self._bitrates.get(layer) or bitrates[highest] * LOWER ** (highest[1] - layer[1])
             elif is_given_up:

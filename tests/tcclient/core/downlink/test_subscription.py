@@ -276,3 +276,15 @@ def test_an_offer_of_thousands_of_layers_is_not_worked_out_at_each_look(monkeypa
     bench.room.publications = dict(bench.room.publications)
     bench.come(LOOK_INTERVAL, 0.0, s2=50_000)
     assert len(worked) == count + 2
+
+
+def test_still_pictures_stay_where_nothing_that_moves_fits():
+    bench = Bench()
+    for participant in (2, 3, 4):
+        bench.publish(participant, 10 * participant, Source.MICROPHONE)
+        bench.publish(participant, 10 * participant + 1, Source.CAMERA, layers=2, stills=True)
+    bench.dominant = 2
+    bench.come(1, 0.0, s20=50_000, s21_1=300_000, s31_1=300_000, s41_1=300_000)
+    bench.come(1.5, 0.3, s20=50_000, s21_1=30_000, s31_1=20_000, s41_1=20_000)
+    lowest = {choice.stream: choice.max_spatial for choice in bench.asked.choices if choice.wanted}
+    assert lowest == {21: 0, 31: 0, 41: 0}
