@@ -59,7 +59,7 @@ class MediaReports:
                 self._rooms.sealer_told(event, now)
             case SeatRekeyDue():
                 if seat := self._context.seats.get(event.media_id):
-                    self._rooms.of(seat).rekey(seat, now)
+                    self._rooms.of(seat).media_seats.rekey(seat, now)
             case SealerRekeyDue():
                 if room := self._rooms.by_number(event.room):
                     sealer = event.sealer
@@ -114,5 +114,5 @@ class MediaReports:
         for room in self._rooms.worker_replaced(event.worker, now):
             # Participants who speak are announced again: the new worker has heard nobody so far.
             speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-            if speaking and room.home == event.worker:
+            if speaking and room.media_seats.home == event.worker:
                 room.speakers_changed((), speaking, room.dominant, now)

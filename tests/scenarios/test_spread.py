@@ -53,7 +53,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
         client.talk()
     world.run(1)
     (room,) = world.server.conference._rooms
-    home = room.home
+    home = room.media_seats.home
     worker = home if whose == "home" else (home + 1) % 3
     untouched = [client for client in clients if client.session.seat.path.media_id & 0xFF != worker]
     before = [len(client.heard) for client in untouched]

@@ -7,7 +7,7 @@ import { QualityMeter } from "../core/media/quality.js";
 import type { DevicePins } from "../core/membership/pins.js";
 import type { Session } from "../core/session.js";
 import type { SigningKey } from "../protocol/identity.js";
-import { DownlinkAdaptation } from "./adaptation.js";
+import { DownlinkAdaptation, type DownlinkSecond } from "./adaptation.js";
 import type { OwnMedia, PictureSize, PictureSource, Report, Request, SoundSource } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, PausedPicture, WantedPicture } from "./facts.js";
@@ -24,6 +24,7 @@ const TELL_DELAY = 50;
 const TEND_INTERVAL = 100;
 /** Of these, those in a second. */
 const TENDS_PER_SECOND = 10;
+const NO_PACKETS: DownlinkSecond = { packets: 0, lost: 0, late: 0 };
 
 /** One seat, with what carries it. */
 interface Place {
@@ -53,6 +54,8 @@ export class Stay {
   private mostLines = 720;
   private droppedPictures = 0;
   private bytes = { sent: 0, received: 0 };
+  /** Packets of the way down until the last second. */
+  private counted = NO_PACKETS;
   private meter = new QualityMeter();
 
   /** `keyMade` gets the account key of a password that the person changes to. */
@@ -97,6 +100,7 @@ export class Stay {
     this.downlink = new DownlinkAdaptation();
     this.droppedPictures = 0;
     this.bytes = { sent: 0, received: 0 };
+    this.counted = NO_PACKETS;
     this.meter = new QualityMeter();
     this.desk.entered(seat);
     this.subscribe();
@@ -279,8 +283,14 @@ export class Stay {
   }
 
   private second(connection: Connection, session: Session): void {
-    if (this.downlink.second(this.reception.second(), this.streams.length > 0, this.nextBudget)) this.subscribe();
     const { path, rtt, up, down } = session.networkStatistics();
+    const all = {
+      packets: down.packets - this.counted.packets,
+      lost: down.lost - this.counted.lost,
+      late: down.late - this.counted.late,
+    };
+    this.counted = down;
+    if (this.downlink.second(this.reception.second(), all, this.streams.length > 0, this.nextBudget)) this.subscribe();
     const statistics = {
       roundTripMs: Math.round((rtt ?? 0) * 1000),
       lossUp: up.recentLoss,

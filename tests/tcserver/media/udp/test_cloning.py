@@ -418,23 +418,58 @@ def test_addresses(host, packed):
     assert address_bytes(host) == packed
 
 
-def test_a_queue_that_drops_is_noticed_and_the_other_calls_wait_for_room(cable, clients, caplog):
-    """It holds five packets, and lets them go at 8 kbit/s."""
+def test_what_the_queue_of_a_device_refuses_waits_for_room_and_arrives(cable, clients, caplog):
+    """The queue holds ten packets. The buffer of the socket holds six, so that the other call fills no queue."""
 
     async def main() -> None:
+        loop = asyncio.get_running_loop()
         with cable.inside("clients"):
-            sockets = clients(CLIENTS, COUNT)
+            sockets = clients(CLIENTS, 40)
         with cable.inside("server"):
-            async with opened() as sender:
+            async with opened([("0.0.0.0", 0)]) as sender:
+                (lane,) = sender.lanes
                 await resolve(sender, sockets[0], 0)
-                sender.send([Transmission(bytes(140), set_of(sockets, 0))] * 3)
-                cloned = sender.counts.cloned
-                assert cloned == 3 * COUNT
-                await until(lambda: "queues have dropped" in caplog.text, "the drops")
-                assert not sender.cloning.active
+                sender.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 0)
+                cable.queue("add", "tbf", "rate", "2mbit", "burst", "1600", "limit", "2000")
+                await until(lambda: not sender.cloning.active, "the change of the queue, which is one of the device")
+                await sender.active()
+                before = sender.counts
                 sender.send([Transmission(bytes(140), set_of(sockets, 0))])
-                assert sender.counts.not_cloned[Refusal.SUSPENDED] == COUNT
-                assert sender.counts.cloned == cloned
+                assert not sender.cloning.active
+                assert "the kernel refused a clone: the queue of a device is full" in caplog.text
+                cloned = sender.counts.cloned - before.cloned
+                assert 0 < cloned < len(sockets)
+                assert sender.counts.not_cloned[Refusal.QUEUE] == len(sockets) - cloned
+                assert (lane.waiting, sender.full) == (1, []), "the queue has no room yet"
+                await until(lambda: sender.full == [lane], "the time when it may have some")
+                written = asyncio.Event()
+                loop.add_writer(lane.fileno(), lambda: lane.resume() and written.set())
+                await asyncio.wait_for(written.wait(), 5)
+                loop.remove_writer(lane.fileno())
+                for sock in sockets:
+                    await until(lambda sock=sock: received(sock) == [bytes(140)], "the datagram")
+                assert sender.counts.sent - before.sent == len(sockets)
+
+    try:
+        asyncio.run(main())
+    finally:
+        cable.queue("delete")
+
+
+def test_what_a_queue_drops_behind_the_back_of_a_clone_is_noticed_and_counted(cable, clients, caplog):
+    async def main() -> None:
+        with cable.inside("clients"):
+            (client,) = clients(CLIENTS, 1)
+        with cable.inside("server"):
+            async with opened([("0.0.0.0", 0)]) as sender:
+                await resolve(sender, client, 0)
+                assert sender.cloning.dropped == 0
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                    for _ in range(20):
+                        sock.sendto(bytes(140), client.getsockname())
+                await until(lambda: "devices have dropped" in caplog.text, "the drops")
+                assert not sender.cloning.active
+                assert 0 < sender.cloning.dropped < 20
 
     cable.queue("add", "tbf", "rate", "8kbit", "burst", "1600", "limit", "1000")
     try:
