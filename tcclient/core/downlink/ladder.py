@@ -42,6 +42,8 @@ USABLE_FOR_MORE = 0.9
 """The same for a step up, which is taken back if a queue comes of it."""
 STABLE = 8.0
 """Seconds without a queue until a step up."""
+FIRST_STABLE = 3.0
+"""The same after pictures were left out at the beginning, by what they were expected to take."""
 UNPROVEN = 30.0
 """The same where nothing tells that the line bears it: a step that fails is heard."""
 PROOF = 3.0
@@ -112,6 +114,23 @@ class Ladder:
     def wants_proof(self, now: float) -> bool:
         """Return whether a step up waits for nothing but a proof that the line bears it."""
         return self.is_limiting and now >= self._stable_since + self._stable - PROOF
+
+    @property
+    def has_stepped(self) -> bool:
+        """Whether a queue has ever made it give something up."""
+        return self._stepped_at > 0
+
+    def begin(self, pictures: frozenset[Layer], offer: Callable[[], Offer], bitrate: float, now: float) -> bool:
+        """Give up what a line of so many bit/s will not bear of pictures that have just begun, or are about to.
+
+        Return whether that is anything. ``offer`` is asked while all of them are given up.
+        """
+        self.given_up = pictures
+        offered = offer()
+        self.given_up = pictures - _fitting(offered.pictures, bitrate * USABLE - sum(offered.voices))
+        if self.given_up:
+            self.capacity, self._stable_since, self._stable = bitrate, now, FIRST_STABLE
+        return bool(self.given_up)
 
     def look(self, line: Line, offer: Callable[[], Offer], now: float) -> bool:
         """Take the line as it is; return whether something else is given up now. ``offer`` is asked where it matters.
