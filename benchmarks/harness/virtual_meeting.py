@@ -145,7 +145,7 @@ def _speak(client: Client, sound: Sound, seconds: float, begin: float) -> None:
     frame = FRAME_MS / 1000
     for n, coded in enumerate(encoded(sound.tobytes(), FRAME_MS, BITRATE)[: round(seconds / frame)]):
         spoken = Spoken(begin + (n + 1) * frame, n * FRAME_MS * AUDIO_CLOCK // 1000, coded)
-        client.clock.at(spoken.at, lambda spoken=spoken: say(client, spoken))  # type: ignore[misc]
+        client.clock.at(spoken.at, lambda spoken=spoken: say(client, spoken.frame, spoken.timestamp))  # type: ignore[misc]
 
 
 class _Ear:

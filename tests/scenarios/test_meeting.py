@@ -3,7 +3,6 @@
 import pytest
 
 from tcclient.audio.decoder import SpeakerDecoder
-from tcclient.audio.libopus import OpusUnavailable
 from tcclient.core import AUDIO_ONLY, events
 from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.media.copies import COPIES_FROM
@@ -111,10 +110,7 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_sound_is_played_steadily_over_each_network(world, name):
     """Real Opus from microphone to loudspeaker. The invented and lost sound is explained by the network."""
-    try:
-        decoder = SpeakerDecoder()
-    except OpusUnavailable as error:
-        pytest.skip(f"no libopus: {error}")
+    decoder = SpeakerDecoder()
     ada, ben = world.room("ada", "ben", conditions=PRESETS[name])
     payloads = opus_packets(250)
     world.run(2)  # the server may know that a lossy path is proved one ping later than the client

@@ -13,6 +13,7 @@ from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.downlink.cause import Cause
 from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
+from tcclient.core.downlink.urgent import UrgentSubscription
 from tcclient.core.membership.roster import MAX_PUBLICATIONS, RoomState
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item
@@ -104,6 +105,7 @@ class Subscription:
         self._changed = changed
         self._congested = congested
         self._send = send
+        self.urgent = UrgentSubscription(send)
         self._bitrates: dict[Layer, float] = {}
         """Of pictures, those that are given up included, bit/s."""
         self._offered = Offer((), 0, ())
@@ -240,7 +242,9 @@ class Subscription:
         wanted = Subscribe(self.asked.generation + 1, sources, choices, redundant, min(limits, default=0))
         self.asked = self._refine(wanted)
         self._changed(self.asked)
-        return self._control.request(self.asked)
+        request_id = self._control.request(self.asked)
+        self.urgent.ask(self.asked, request_id)
+        return request_id
 
     def _affordable(self) -> tuple[tuple[Source, ...], tuple[StreamChoice, ...]]:
         """Return sources and choices of the wishes, without the pictures that are given up.

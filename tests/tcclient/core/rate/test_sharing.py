@@ -95,8 +95,9 @@ def test_data_is_saved_also_where_there_is_no_bound(server: Server) -> None:
     assert rates(a, camera)[-1] == PictureRate((0, 0))
     assert rates(a, voice)[-1] == VOICE.rate
     a.session.data.cap = 1
-    server.advance(2)
+    server.advance(30)
     assert rates(a, voice)[-1] == SOUND_RATES[-1]
+    assert a.told(events.SendingLimited) == [], "why is told by the event of the cap"
     a.session.data.cap = 0
     server.advance(30)
     assert rates(a, camera)[-1].bitrates[0]
