@@ -74,7 +74,7 @@ export class Stay {
         return clock && { timestamp: clock.timestamp, time: clock.time / 1e6 };
       },
       askKeyframe: (stream, spatial) => {
-        this.place?.session.seat.requestKeyframe(stream, spatial, monotonic());
+        this.place?.session.seat.downlink.requestKeyframe(stream, spatial, monotonic());
         this.place?.connection.pump();
       },
       isWelcome: (stream, spatial) => this.layers.isWelcome(stream, spatial),
@@ -244,7 +244,7 @@ export class Stay {
     const text = JSON.stringify(choices);
     if (text === this.subscribed) return;
     this.subscribed = text;
-    seat.subscribe(SOUND, choices);
+    seat.downlink.subscribe(SOUND, choices);
     this.place.connection.pump();
   }
 
@@ -301,7 +301,7 @@ export class Stay {
     this.bytes = { sent: connection.sent, received: connection.received };
     const use = { sendsPictures: this.desk.sendsPictures, getsPictures: this.reception.pictureCount > 0 };
     if (this.meter.look({ path, rtt, up, down }, use, monotonic())) {
-      session.seat.tellQuality(this.meter.quality);
+      session.seat.connections.tell(this.meter.quality);
       this.place?.view.ownQuality(this.meter.quality);
       connection.pump();
     }
