@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from benchmarks.harness import scrape
 from benchmarks.harness.light_clients import SOURCES, Clients
-from benchmarks.harness.load import FLOOD_STREAMS, SETTLE, packet
+from benchmarks.harness.load import FLOOD_STREAMS, packet
 from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.network import LOOPBACK, Network, add_over, network
@@ -46,6 +46,8 @@ VISITORS = 3
 """Participants at a time that come and go."""
 STAY = 0.3
 """Seconds that each of them stays."""
+QUIET = 1.0
+"""Seconds in which nothing arrives any more, at the end."""
 PING_INTERVAL = 4.0
 """Seconds between pings of the receivers: a path lasts 15 s without."""
 ROOM_DATAGRAM = VERSION << 4 | Kind.ROOM
@@ -75,20 +77,21 @@ class Receiver:
     seat: MediaClient
     counts: bytearray = field(default_factory=bytearray)
 
-    def take(self, known: dict[bytes, int]) -> None:
-        """Take what waits at the socket."""
-        receive, counts = self.seat.socket.recv, self.counts
+    def take(self, known: dict[bytes, int]) -> bool:
+        """Take what waits at the socket; return whether that was anything of the room."""
+        receive, counts, found = self.seat.socket.recv, self.counts, False
         try:
             while True:
                 data = receive(2048)
                 if data[0] != ROOM_DATAGRAM:
                     continue
+                found = True
                 index = known.setdefault(data, len(known))
                 if index >= len(counts):
                     counts.extend(bytes(index - len(counts) + _ROOM_FOR_MORE))
                 counts[index] += counts[index] < 2
         except BlockingIOError:
-            return
+            return found
 
 
 class Verdict(NamedTuple):
@@ -197,15 +200,13 @@ class _Meeting:
     async def _receive(self, ended: mmap.mmap) -> None:
         visits = [asyncio.create_task(self._come_and_go()) for _ in range(VISITORS)]
         ping_at = time.monotonic() + PING_INTERVAL
-        end = float("inf")
-        while (now := time.monotonic()) < end:
-            for receiver in self._present:
-                receiver.take(self.known)
+        moved_at = time.monotonic()
+        while (now := time.monotonic()) < moved_at + QUIET:
+            if sum([receiver.take(self.known) for receiver in self._present]) or not ended[0]:
+                moved_at = now
             if now > ping_at:
                 self._clients.ping()
                 ping_at = now + PING_INTERVAL
-            if ended[0] and end == float("inf"):
-                end = now + SETTLE
             for visit in visits:
                 if visit.done():
                     visit.result()

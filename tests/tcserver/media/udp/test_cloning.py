@@ -20,6 +20,7 @@ from tcserver.media.bpf.watch import Watch
 from tcserver.media.interface import Address
 from tcserver.media.lanes.lane import LaneCounts, total
 from tcserver.media.lanes.sender import Sender
+from tcserver.media.lanes.train import MAX_SEGMENTS
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.cloning import Cloning, address_bytes
 from tcserver.media.udp.cloning_lane import MIN_RECEIVERS, CloningLane, make_cloning_lanes
@@ -325,6 +326,26 @@ def test_over_a_cable_all_get_each_datagram_once_while_others_join_and_leave(hos
                 sent = sum(map(len, expected.values()))
                 assert sender.counts.sent - before.sent == sent
                 assert sender.counts.cloned - before.cloned > 0.9 * sent
+
+    asyncio.run(main())
+
+
+def test_long_trains_to_many_do_not_fill_the_queue_of_the_kernel(cable, clients):
+    """A cable that computes no checksums cuts no trains apart: that is done before, and each datagram is a packet."""
+
+    async def main() -> None:
+        payloads = [bytes((number,)) * 140 for number in range(MAX_SEGMENTS)]
+        with cable.inside("clients"):
+            sockets = clients(CLIENTS, 40)
+        with cable.inside("server"), without_checksums(CABLE):
+            async with opened() as sender:
+                await resolve(sender, sockets[0], 0)
+                before = sender.counts.cloned
+                receivers = set_of(sockets, 0)
+                sender.send([Transmission(payload, receivers) for payload in payloads])
+                assert sender.counts.cloned - before == len(sockets) * len(payloads)
+                for sock in sockets:
+                    assert received(sock) == payloads
 
     asyncio.run(main())
 
