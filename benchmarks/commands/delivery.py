@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from benchmarks.harness import scrape
 from benchmarks.harness.light_clients import SOURCES, Clients
-from benchmarks.harness.load import FLOOD_STREAMS, packet
+from benchmarks.harness.load import FLOOD_STREAMS, POLL, packet
 from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.network import LOOPBACK, Network, add_over, network
@@ -36,10 +36,12 @@ from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE, VERSION, Item, ItemType,
 from tcproto.messages import Leave, Source, Subscribe
 
 ROOM = "hall"
-DATAGRAMS, QUICK_DATAGRAMS = 10_000_000, 20_000
+DATAGRAMS, QUICK_DATAGRAMS = 10_000_000, 60_000
 RECEIVERS, QUICK_RECEIVERS = 100, 20
 RATE = 1500
 """Datagrams per second of the talker: a busy server's, and what one process can look at before 100 receivers."""
+AHEAD = 500
+"""Datagrams that were sent and that no receiver has taken yet, at most: fewer than the buffer of a socket holds."""
 RUNS = (1, 1, 1, 2, 3, 6)
 """Datagrams that are sent at once, chosen by chance: several leave the server as a train."""
 VISITORS = 3
@@ -52,6 +54,8 @@ PING_INTERVAL = 4.0
 """Seconds between pings of the receivers: a path lasts 15 s without."""
 ROOM_DATAGRAM = VERSION << 4 | Kind.ROOM
 """First byte of what the server sends to the room."""
+_TAKEN, _ENDED = 0, 1
+"""What the talker and the receivers tell each other: the datagrams that were taken, whether all were sent."""
 _ROOM_FOR_MORE = 4096
 _SIOCETHTOOL, _SET_CHECKSUMS = 0x8946, 0x17
 """Of ``linux/sockios.h`` and ``linux/ethtool.h``."""
@@ -182,28 +186,31 @@ class _Meeting:
 
     def hold(self, batch: DatagramBatch) -> float:
         """Send all, and take what arrives; return the seconds that this took."""
-        with mmap.mmap(-1, 1) as ended:
+        with mmap.mmap(-1, 16) as memory, memoryview(memory) as view, view.cast("Q") as shared:
 
             def speak() -> None:
                 chance, at, start = random.Random(1), 0, time.monotonic()
                 while at < batch.size:
+                    while at > shared[_TAKEN] + AHEAD:
+                        time.sleep(POLL)
                     at = batch.fire(at, min(batch.size, at + chance.choice(RUNS)))
                     time.sleep(max(0.0, start + at / RATE - time.monotonic()))
-                ended[0] = 1
+                shared[_ENDED] = True
                 time.sleep(3600)  # the parent ends it
 
             began = time.monotonic()
             with child(speak):
-                self._clients.run(self._receive(ended))
+                self._clients.run(self._receive(shared))
             return time.monotonic() - began
 
-    async def _receive(self, ended: mmap.mmap) -> None:
+    async def _receive(self, shared: memoryview) -> None:
         visits = [asyncio.create_task(self._come_and_go()) for _ in range(VISITORS)]
         ping_at = time.monotonic() + PING_INTERVAL
         moved_at = time.monotonic()
         while (now := time.monotonic()) < moved_at + QUIET:
-            if sum([receiver.take(self.known) for receiver in self._present]) or not ended[0]:
+            if sum([receiver.take(self.known) for receiver in self._present]) or not shared[_ENDED]:
                 moved_at = now
+            shared[_TAKEN] = len(self.known)
             if now > ping_at:
                 self._clients.ping()
                 ping_at = now + PING_INTERVAL
