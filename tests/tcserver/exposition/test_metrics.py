@@ -17,7 +17,7 @@ from tcserver.exposition.metrics import MEDIA_COUNTERS, Metrics
 from tcserver.media.forwarding.drops import Counters, Drop, PacketKind
 from tcserver.media.forwarding.path import PathChange
 from tcserver.media.lanes.lane import Weight
-from tcserver.media.plane.plane import DELAY_BOUNDS, RTT_BOUNDS
+from tcserver.media.plane.paths import DELAY_BOUNDS, RTT_BOUNDS
 from tcserver.media.plane.stats import LATENCY_BOUNDS, Counts, MediaStats, SocketState
 from tcserver.monitoring.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.monitoring.histogram import Histogram
