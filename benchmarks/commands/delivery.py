@@ -50,6 +50,8 @@ STAY = 0.3
 """Seconds that each of them stays."""
 QUIET = 1.0
 """Seconds in which nothing arrives any more, at the end."""
+STALL = 10.0
+"""Seconds in which nothing arrives although something is sent."""
 PING_INTERVAL = 4.0
 """Seconds between pings of the receivers: a path lasts 15 s without."""
 ROOM_DATAGRAM = VERSION << 4 | Kind.ROOM
@@ -206,13 +208,16 @@ class _Meeting:
     async def _receive(self, shared: memoryview) -> None:
         visits = [asyncio.create_task(self._come_and_go()) for _ in range(VISITORS)]
         ping_at = time.monotonic() + PING_INTERVAL
-        moved_at = time.monotonic()
-        while (now := time.monotonic()) < moved_at + QUIET:
-            if sum([receiver.take(self.known) for receiver in self._present]) or not shared[_ENDED]:
+        now = moved_at = time.monotonic()
+        while now < moved_at + (QUIET if shared[_ENDED] else STALL):
+            now = time.monotonic()
+            if sum([receiver.take(self.known) for receiver in self._present]):
                 moved_at = now
             shared[_TAKEN] = len(self.known)
             if now > ping_at:
-                self._clients.ping()
+                # Not the talker, whose next datagrams are sealed already and would come too late after it.
+                for receiver in self.staying:
+                    receiver.seat.ping(self._server.address)
                 ping_at = now + PING_INTERVAL
             for visit in visits:
                 if visit.done():
@@ -221,6 +226,8 @@ class _Meeting:
         for visit in visits:
             visit.cancel()
         await asyncio.gather(*visits, return_exceptions=True)
+        if not shared[_ENDED]:
+            raise BenchmarkError("the server forwards nothing any more")
 
     async def _come_and_go(self) -> None:
         while True:
