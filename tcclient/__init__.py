@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from tcclient.core.media.quality import (
         Advice as Advice,
     )
+    from tcclient.core.rate.allocation import (
+        SendingLimit as SendingLimit,
+    )
     from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
         NetworkStatistics as NetworkStatistics,
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
         Reconnecting as Reconnecting,
         RecordingFailed as RecordingFailed,
         RoomUpdated as RoomUpdated,
+        SendingLimited as SendingLimited,
         SpeakersChanged as SpeakersChanged,
         TextMissing as TextMissing,
         TrackEvent as TrackEvent,
@@ -192,6 +196,7 @@ _PUBLIC = {
     "tcclient.core.downlink.cause": ("Cause", "Limit"),
     "tcclient.core.downlink.data_meter": ("DataUse",),
     "tcclient.core.media.quality": ("Advice",),
+    "tcclient.core.rate.allocation": ("SendingLimit",),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (
@@ -239,6 +244,7 @@ _PUBLIC = {
         "Reconnecting",
         "RecordingFailed",
         "RoomUpdated",
+        "SendingLimited",
         "SpeakersChanged",
         "TextMissing",
         "TrackEvent",

@@ -27,6 +27,7 @@ from tcclient.core.events import (
     ParticipantUpdated,
     PathChanged,
     RoomUpdated,
+    SendingLimited,
     TextMissing,
     TrackEvent,
     TrackLimited,
@@ -65,6 +66,7 @@ __all__ = (
     "Reconnecting",
     "RecordingFailed",
     "RoomUpdated",
+    "SendingLimited",
     "SpeakersChanged",
     "TextMissing",
     "TrackEvent",
@@ -165,6 +167,7 @@ Event = (
     | ConnectionQuality[Participant]
     | ConnectionAdvice
     | DataCapReached
+    | SendingLimited
     | TrackPublished[Track]
     | TrackUpdated[Track]
     | TrackUnpublished[Track]

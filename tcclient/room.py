@@ -304,6 +304,8 @@ class Room(RoomVerbs):
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(event)
+            case core.SendingLimited():
+                self._tell(event)
             case core.ConnectionAdvice(advice):
                 self.advice = advice
                 self._tell(event)

@@ -9,7 +9,7 @@ from typing import Any
 from tcclient import events
 from tcclient.cli import limits
 from tcclient.cli.marks import FAULTY, described, in_words, mark_words, marks_of
-from tcclient.cli.quality import ADVICE, Figures, figures, full, path_in_words
+from tcclient.cli.quality import ADVICE, LIMITS, Figures, figures, full, path_in_words
 from tcclient.cli.terminal.columns import fold
 from tcclient.cli.terminal.console import Console
 from tcclient.cli.terminal.status_line import Status
@@ -204,7 +204,7 @@ class Output:
                 self._line(name, text.format(who.label), **self._described(who))
             case events.ConnectionQuality(who, quality):
                 self._connection(who, quality)
-            case events.ConnectionAdvice() | events.DataCapReached():
+            case events.ConnectionAdvice() | events.DataCapReached() | events.SendingLimited():
                 self._advise(event)
             case events.MuteAsked(who, source, muted):
                 text = f"{who.label} asks you to {'mute' if muted else 'unmute'} your {_named(source)}"
@@ -248,12 +248,15 @@ class Output:
             case _:
                 self._line("room_updated", "the room was changed")
 
-    def _advise(self, event: events.ConnectionAdvice | events.DataCapReached) -> None:
-        if isinstance(event, events.ConnectionAdvice):
-            self._line("advice", ADVICE[event.advice], text=ADVICE[event.advice], advice=event.advice)
-            return
-        text = limits.reached(event.percent, event.cap)
-        self._line("data_cap", text, text=text, percent=event.percent, cap_bytes=event.cap)
+    def _advise(self, event: events.ConnectionAdvice | events.DataCapReached | events.SendingLimited) -> None:
+        match event:
+            case events.ConnectionAdvice(advice):
+                self._line("advice", ADVICE[advice], text=ADVICE[advice], advice=advice)
+            case events.SendingLimited(limit):
+                self._line("sending_limited", LIMITS[limit], text=LIMITS[limit], limit=limit)
+            case events.DataCapReached(percent, cap):
+                text = limits.reached(percent, cap)
+                self._line("data_cap", text, text=text, percent=percent, cap_bytes=cap)
 
     def _connection(self, who: Participant, quality: Quality) -> None:
         """Report a connection; to a user only one that is bad, or was."""

@@ -32,12 +32,14 @@ from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
+from tcproto.datagram import Item, ItemType
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Source
 from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader
 from tcproto.sender_key import Party
+from tcproto.urgent import URGENT_DOWN, pack_urgent, parse_urgent
 
 MEDIA_TIME = 1.0
 """Seconds after a frame for which the way up is measured: without media it tells little."""
@@ -84,8 +86,10 @@ class Seat:
             self.publications,
             self.egress,
             lambda number, rate: emit(events.RateChanged(number, rate)),
+            lambda limit: emit(events.SendingLimited(limit)),
         )
         self.path.take_report = self.sharing.receive
+        self.path.take_urgent = self._urgent
         self._own = Party(identity.device.public, identity.box.public)
         self.member_keys = MemberKeyTable(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
         own = identity.seat(joined.participant)
@@ -136,6 +140,8 @@ class Seat:
         self._now = 0.0
         """When something happened last: near enough for what needs no more."""
         self._complete = False
+        self._urgent_came = False
+        """Whether an urgent message came, of which something may follow."""
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
         self._data = data
         self._data_at = 0.0
@@ -195,11 +201,12 @@ class Seat:
     def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
         """Take a datagram, and the way by which it came."""
         self.downlink.media.receive(data, way, now)
-        if self.downlink.media.beacons or self._path_has_changed:
+        if self.downlink.media.beacons or self._urgent_came or self._path_has_changed:
             self.settle(now)
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return the datagrams for UDP, once; those for the stream go to ``uplink``."""
+        self.downlink.subscription.urgent.handle_timeout(now)
         datagrams = self.egress.take(now)
         if self.path.way is Way.UDP:
             self.uplink_rate.sent(datagrams, now - self.publications.sent_at < MEDIA_TIME, now)
@@ -210,17 +217,14 @@ class Seat:
     def settle(self, now: float) -> None:
         """Say what has collected: requests, boxes, receipts to the server; the rest to the application."""
         self._now = now
+        self._urgent_came = False
         self.snapshots.handle_timeout(now)
         self.keys.handle_timeout(now)
         received, self.downlink.media.beacons = self.downlink.media.beacons, []
         for member, beacon, first in received:
             if self.member_keys.get(member.id) is member:
                 self.presence.receive(member, beacon, first, now)
-        boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
-        for start in range(0, len(boxes), MAX_KEY_BOXES):
-            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
-        for start in range(0, len(receipts), MAX_KEY_BOXES):
-            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
+        self._send_keys()
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
         for number, spatial in self.publications.keyframes.take(now):
@@ -234,6 +238,17 @@ class Seat:
             if self._complete:
                 self.presence.path_changed(self.path.state, now)
             self._emit(self._path_told)
+
+    def _send_keys(self) -> None:
+        boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
+        for start in range(0, len(boxes), MAX_KEY_BOXES):
+            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
+        for start in range(0, len(receipts), MAX_KEY_BOXES):
+            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
+        for box in self.keys.take_urgent_boxes():
+            self._send_urgently(messages.KeyBoxes((box,)))
+        for receipt in self._inbox.take_urgent_receipts():
+            self._send_urgently(messages.KeyReceipts((receipt,)))
 
     @property
     def _path_has_changed(self) -> bool:
@@ -350,6 +365,24 @@ class Seat:
     def _way_changed(self, now: float) -> None:
         self.uplink_rate.restart(self.path.way is Way.UDP)
         self.sharing.update(now)
+
+    def _urgent(self, value: bytes, now: float) -> None:
+        """Act on an urgent message; raises ``ValueError`` for what is none."""
+        message = parse_urgent(value, URGENT_DOWN)
+        self._urgent_came = True
+        match message:
+            case messages.NewRoomKey():
+                self.downlink.opener.add_urgent_key(message.room_key)
+            case messages.KeyBoxes():
+                self._inbox.receive_urgent(message.boxes, now)
+                self.texts.retry(now)
+            case messages.KeyReceipts():
+                self.keys.receive(message, now)
+
+    def _send_urgently(self, message: messages.KeyBoxes | messages.KeyReceipts) -> None:
+        value = pack_urgent(message)
+        assert value is not None, "one box or receipt fits"
+        self.path.send_by_udp(Item(ItemType.URGENT, value))
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:

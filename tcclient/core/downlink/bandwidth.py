@@ -37,9 +37,9 @@ class BandwidthProbes:
         self._measured: deque[tuple[float, float]] = deque(maxlen=AGREEING)
         """When the probes were, and their rates; the present one is the last."""
 
-    def request(self, capacity: float, now: float) -> Item | None:
-        """Return what asks for a probe of a line of so many bit/s; None where it is too soon."""
-        if now < self._asked_at + INTERVAL:
+    def request(self, capacity: float, now: float, interval: float = INTERVAL) -> Item | None:
+        """Return what asks for a probe of a line of so many bit/s; None within ``interval`` of the last one."""
+        if now < self._asked_at + interval:
             return None
         self._asked_at = now
         self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
@@ -61,6 +61,10 @@ class BandwidthProbes:
             if self._count > ENOUGH:
                 self._measured.pop()
             self._measured.append((now, (total - before) * 8 / max(now - began, LEAST_TIME)))
+
+    def latest(self, now: float) -> float | None:
+        """Return the bit/s that the last probe has shown; None where there was none of late."""
+        return self._measured[-1][1] if self._measured and now < self._measured[-1][0] + LIFETIME else None
 
     def rate(self, now: float) -> float | None:
         """Return the bit/s that the line carries at least; None where too few probes came of late."""

@@ -20,13 +20,11 @@ from tcclient.core.media.layers import LayerChoices
 from tcclient.core.media.losses import Losses
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.path import MediaPath
-from tcclient.core.media.proof import Way
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.media.speaking import is_speech
 from tcclient.core.media.watchdog import SoundWatchdog
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.timers import Timers
-from tcproto.datagram import Item
 from tcproto.messages import KeyframeRequest, Speakers, Subscribe
 from tcproto.packet import AudioHeader, Header
 
@@ -67,7 +65,7 @@ class Downlink:
             lambda wanted: self.layers.refine(wanted, now()),
             self._subscription_changed,
             self.losses.forgive,
-            self._send_by_udp,
+            path.send_by_udp,
         )
         self.media = MediaReceiver(
             path,
@@ -99,6 +97,8 @@ class Downlink:
         timers.follow("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout)
         timers.follow("limits", lambda: self.limits.next_deadline, self._tell_limits)
         timers.follow("subscription", lambda: self.subscription.next_deadline, self.subscription.handle_timeout)
+        urgent = self.subscription.urgent
+        timers.follow("urgent", lambda: urgent.next_deadline, urgent.handle_timeout)
 
     def wish(self, wishes: Wishes) -> int:
         """Set what is wanted, whole each time; return the request id. While the line is too thin, less is asked for."""
@@ -137,7 +137,3 @@ class Downlink:
     def _subscription_changed(self, asked: Subscribe) -> None:
         self.media.wants_changed(self.watchdog.subscription, asked)
         self.watchdog.subscription = asked
-
-    def _send_by_udp(self, item: Item) -> None:
-        if self._path.way is Way.UDP:
-            self._path.send(item)

@@ -4,7 +4,13 @@ Events about participants and tracks are generic in what stands for these. A ses
 roster. A room gives the same event to programs, with its own object in that place: see ``tcclient.events``.
 """
 
-from tcclient.core.events.connection import ConnectionAdvice, ConnectionQuality, DataCapReached, PathChanged
+from tcclient.core.events.connection import (
+    ConnectionAdvice,
+    ConnectionQuality,
+    DataCapReached,
+    PathChanged,
+    SendingLimited,
+)
 from tcclient.core.events.publications import (
     HoldChanged,
     KeyframeRequested,
@@ -103,6 +109,7 @@ __all__ = [
     "ResumeFailed",
     "Resumed",
     "RoomUpdated",
+    "SendingLimited",
     "ServerKey",
     "Speakers",
     "TextMissing",
@@ -136,6 +143,7 @@ Event = (
     | ConnectionQuality[int]
     | ConnectionAdvice
     | DataCapReached
+    | SendingLimited
     | RoomUpdated
     | Speakers
     | ChatReceived[int]

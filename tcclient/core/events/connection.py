@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tcclient.core.events.roster import ParticipantEvent, Who
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
+from tcclient.core.rate.allocation import SendingLimit
 from tcproto.messages import Quality
 
 
@@ -30,6 +31,13 @@ class ConnectionAdvice:
     """What could be done about our own connection, which is poor; None: nothing has to be done any more."""
 
     advice: Advice | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendingLimited:
+    """For some seconds we have sent less than we would, because of ``limit``; None: nothing limits us any more."""
+
+    limit: SendingLimit | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from tcproto.datagram import Item, ItemType
+from tcproto.datagram import Item, ItemType, Kind
 from tcproto.path import MIN_PROBE_SIZE, ProbeItem, pack_positions, parse_ping, parse_probe_request
 from tcproto.transit import LATE
 from tcserver.media.forwarding.bundle import ITEM_HEAD
@@ -12,7 +12,7 @@ from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
-from tcserver.media.interface import STREAM_HOST, Address, PathProven
+from tcserver.media.interface import STREAM_HOST, Address, PathProven, UrgentCame
 from tcserver.monitoring.histogram import Histogram
 
 DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -24,9 +24,10 @@ RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 class Paths:
-    """Answers pings, probes and requests for arrival reports, and challenges addresses.
+    """Answers pings, probes and requests for arrival reports, challenges addresses, and passes urgent messages on.
 
-    ``rooms`` has all rooms by number. ``transmit`` sends a datagram, and ``emit`` tells of paths that were proved.
+    ``rooms`` has all rooms by number. ``transmit`` sends a datagram, and ``emit`` tells of paths that were proved and
+    of urgent messages.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Paths:
         counters: Counters,
         random_bytes: Callable[[int], bytes],
         transmit: Callable[[Transmission], None],
-        emit: Callable[[PathProven], None],
+        emit: Callable[[PathProven | UrgentCame], None],
     ) -> None:
         self.rtt = Histogram(RTT_BOUNDS)
         """Seconds from the challenge of a path to its answer."""
@@ -114,6 +115,23 @@ class Paths:
                 return
             item = Item(ItemType.BANDWIDTH_PROBE, ProbeItem(number, index).pack())
             self.answer(seat, [item, Item(ItemType.PADDING, bytes(size - MIN_PROBE_SIZE))], address)
+
+    def take_urgent(self, seat: MediaSeat, message: bytes, now: float) -> None:
+        """Pass an urgent message of a seat on, unread."""
+        if seat.may_be_urgent(Kind.UP, len(message), now):
+            self._emit(UrgentCame(seat.media_id, message))
+        else:
+            self._drop(Drop.URGENT_RATE)
+
+    def tell_urgent(self, seat: MediaSeat, message: bytes, now: float) -> None:
+        """Send a seat an urgent message. On a stream it would wait with all else."""
+        address = seat.path.address
+        if address is None or address.host == STREAM_HOST:
+            return
+        if seat.may_be_urgent(Kind.DOWN, len(message), now):
+            self.answer(seat, [Item(ItemType.URGENT, message)], address)
+        else:
+            self._drop(Drop.URGENT_RATE)
 
     def report_arrival(self, seat: MediaSeat, counter: int, now: float, *, is_suppressed: bool) -> None:
         """Note that a datagram has come, and tell the client of arrivals if it has asked and it is time.

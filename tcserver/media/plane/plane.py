@@ -74,8 +74,10 @@ class MediaPlane:
         self.rooms: dict[int, MediaRoom] = {}
         """By number."""
         self._relay = Relay(worker, peers, self.rooms, self.counters, self.faults, self._transmit, random_bytes)
-        self._directory = Directory(self.rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
         self.paths = Paths(self.rooms, self.counters, random_bytes, self._transmit, self._emit)
+        self._directory = Directory(
+            self.rooms, self._relay, self._replays, self.counters, self.faults, ring_size, self.paths.tell_urgent
+        )
         self._repair = Repair(self.rooms, self._relay, self._replays, self.counters, self._transmit)
         self.seats = self._directory.seats
         """By media id."""
@@ -286,6 +288,8 @@ class MediaPlane:
             if not seat.has_left:  # it says so several times
                 seat.has_left = True
                 self._events.append(SeatLeft(seat.media_id))
+        elif type_ == ItemType.URGENT:
+            self.paths.take_urgent(seat, value, now)
         elif self._repair.take(seat, type_, value, now):
             self._replay(now)
 

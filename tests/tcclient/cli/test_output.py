@@ -5,6 +5,7 @@ import pytest
 
 from tcclient import events
 from tcclient.cli.output import MAX_ROSTER, Output
+from tcclient.cli.quality import LIMITS
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcclient.cli.terminal.status_line import Status
 from tcclient.core.downlink.cause import NOTHING, Cause
@@ -13,6 +14,7 @@ from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import PathStatistics
 from tcclient.core.membership.roster_entry import RosterEntry
+from tcclient.core.rate.allocation import SendingLimit
 from tcclient.participant import Participant
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import ChatScope, Kind, Member, Quality, Role, Source
@@ -233,6 +235,16 @@ def test_advice_is_in_plain_words(advice: Advice | None) -> None:
     made, console = output(somebody(1, me=True))
     made.tell(events.ConnectionAdvice(advice))
     assert "your connection" in console.shown[-1]
+
+
+@pytest.mark.parametrize("limit", [*SendingLimit, None])
+def test_what_limits_us_is_in_plain_words(limit: SendingLimit | None) -> None:
+    made, console = output(somebody(1, me=True))
+    made.tell(events.SendingLimited(limit))
+    assert "sent" in console.shown[-1]
+    scripted, told_console = output_of(room(somebody(1, me=True)), as_json=True)
+    scripted.tell(events.SendingLimited(limit))
+    assert told(told_console)[-1] == {"event": "sending_limited", "text": LIMITS[limit], "limit": limit}
 
 
 def test_no_text_looks_like_another_line() -> None:

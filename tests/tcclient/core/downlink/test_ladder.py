@@ -80,6 +80,14 @@ def test_no_voice_is_given_up_for_a_picture():
     assert bench.ladder.voices == 1
 
 
+def test_still_pictures_stay_beside_the_voices_that_fit():
+    bench = Bench(135_000, 3, ((STAGE, 8_000), (SMALL, 8_000), (SCREEN, 20_000)))
+    bench.run(8)
+    assert bench.ladder.given_up == {SCREEN}
+    assert bench.ladder.voices == 2
+    assert bench.load <= bench.capacity
+
+
 def test_steps_down_are_soon_enough_for_the_jitter_buffer():
     bench = Bench(256_000, 3, ((STAGE, 300_000),))
     bench.run(6)

@@ -202,7 +202,7 @@ def test_key_boxes_out_of_order_and_twice(server):
     for entry in (new, old, new):
         server.pass_box(*entry)
     server.pump()
-    assert b.drops(Drop.KEY_BOX) == 2
+    assert b.drops(Drop.KEY_BOX) == 1, "the older one; one that comes twice is none too many"
     b.take_media()
     assert spoken(a) == (2, 0)
     assert payloads(b) == [b"voice"]

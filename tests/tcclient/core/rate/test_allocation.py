@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from tcclient.core.rate.allocation import (
     Allocation,
     PictureDemand,
     PictureRate,
+    SendingLimit,
     SoundDemand,
     SoundRate,
 )
@@ -75,6 +78,18 @@ def test_layers_that_nobody_wants_take_nothing() -> None:
     assert rate.bitrates[2] > 500_000
 
 
+@pytest.mark.parametrize(("bitrate", "on"), [(9_000, 0), (20_000, 1), (80_000, 2), (900_000, 3)])
+def test_still_pictures_come_before_all_that_moves(bitrate: float, on: int) -> None:
+    demand = PictureDemand((8_000, 100_000, 316_000), 25, stills=True)
+    rate = Allocation().divide(bitrate, {1: demand}, 0.0)[1]
+    assert isinstance(rate, PictureRate)
+    assert sum(map(bool, rate.bitrates)) == on
+    assert rate.bitrates[0] == (8_000 if on else 0)
+    rate = Allocation().divide(bitrate, {1: replace(demand, wanted=(False, True, True))}, 0.0)[1]
+    assert isinstance(rate, PictureRate)
+    assert rate.bitrates[0] == 0
+
+
 def test_the_cap_of_the_server_is_the_ceiling() -> None:
     caps = Caps(200_000, 1000)
     allocation = Allocation()
@@ -84,6 +99,8 @@ def test_the_cap_of_the_server_is_the_ceiling() -> None:
     assert isinstance(given[2], PictureRate)
     assert sum(given[2].bitrates) <= CAP_SHARE * caps.bitrate
     assert given[1][0] < VOICE.bitrate
+    assert allocation.limit is SendingLimit.SERVER
+    assert not allocation.is_short, "to try the way for more has no use"
     (least,) = Allocation().divide(None, {1: SoundDemand(VOICE, Caps(1000, 100))}, 0.0).values()
     assert least == (LEAST_OPUS, 20)
 
@@ -95,10 +112,12 @@ def test_what_was_given_up_comes_back_later_and_only_with_room_to_spare() -> Non
     assert not allocation.is_short
     assert allocation.divide(60e3, demands, 1.0) == {1: SOUND_RATES[1], 2: PictureRate((0, 0, 0))}
     assert allocation.is_short
+    assert allocation.limit is SendingLimit.UPLINK
     assert allocation.divide(2e6, demands, 1.0 + AGAIN / 2) == {}
     up = allocation.divide(2e6, demands, 1.0 + AGAIN)
     assert up == {1: VOICE, 2: PictureRate(LAYERS.bitrates)}
     assert not allocation.is_short
+    assert allocation.limit is None
     edge = VOICE.cost + 1
     allocation.divide(edge - 2, {1: SOUND}, 20.0)
     assert allocation.divide(edge, {1: SOUND}, 30.0) == {}, "it would be lowered again at once"
