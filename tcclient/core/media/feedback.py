@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from tcclient.core.media.copies import COPIES_FROM, COPIES_UNTIL, ENOUGH
 from tcclient.core.media.statistics import StreamStatistics
@@ -51,8 +52,10 @@ class Feedback:
         self._choose = choose
         self._barred = BARRED
         self._barred_until = float("-inf")
-        self._reported: dict[tuple[int, Series], int] = {}
-        """Packets of each series that had come when it was reported last."""
+        self._seen: dict[tuple[int, Series], _Counts] = {}
+        """Of each series when it was looked at last, while copies are wanted."""
+        self._told: dict[tuple[int, Series], tuple[int, int]] = {}
+        """Packets of each series that have come at first, and that were lost, since copies are wanted."""
 
     def missed(self, now: float) -> None:
         """Note that something was lost: copies may be worth their bytes from now on."""
@@ -74,30 +77,48 @@ class Feedback:
             self.redundant = wanted
             if not self._choose():
                 self.redundant = not wanted  # next time
+            elif wanted:
+                self._seen = {key: _counts(counts) for key, counts in self._series().items()}
         if self.redundant:
             self._report()
 
     def _report(self) -> None:
+        """Report the series that went on. What was lost before copies were wanted tells nothing of what is now."""
         receptions: list[Reception] = []
-        before, self._reported = self._reported, {}
-        for (sealer, series), counts in self._series().items():
-            if not series.redundant:
-                continue
-            self._reported[sealer, series] = counts.received
-            if before.get((sealer, series)) != counts.received and len(receptions) < MAX_REPORTED:
-                receptions.append(_reception(sealer, series, counts))
+        seen, self._seen = self._seen, {}
+        told, self._told = self._told, {}
+        for key, counts in self._series().items():
+            now, before = _counts(counts), seen.get(key, _NOTHING)
+            came, lost = told.get(key, (0, 0))
+            self._seen[key] = now
+            self._told[key] = came, lost = came + now.came - before.came, lost + now.lost - before.lost
+            if counts.redundant and now.received != before.received and len(receptions) < MAX_REPORTED:
+                receptions.append(_reception(*key, counts, came, lost))
         if receptions:
             self._send(Item(ItemType.RECEIVER_REPORT, pack_receiver_report(receptions)))
 
 
-def _reception(sealer: int, series: Series, counts: StreamStatistics) -> Reception:
-    """Return what is told of a series. What was repaired was lost all the same."""
+class _Counts(NamedTuple):
+    received: int
+    came: int
+    """At first: what was repaired was lost all the same."""
+    lost: int
+
+
+_NOTHING = _Counts(0, 0, 0)
+
+
+def _counts(counts: StreamStatistics) -> _Counts:
     came = counts.received - counts.repaired
+    return _Counts(counts.received, came, max(0, counts.expected - came))
+
+
+def _reception(sealer: int, series: Series, counts: StreamStatistics, came: int, lost: int) -> Reception:
     return Reception(
         sealer,
-        series,
+        series._replace(redundant=True),
         wrapped(came),
-        wrapped(max(0, counts.expected - came)),
+        wrapped(lost),
         wrapped(counts.highest, FORWARD_BITS),
         min(round(counts.jitter_ms * 10), MAX_JITTER),
         0,

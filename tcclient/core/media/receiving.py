@@ -157,7 +157,10 @@ class MediaReceiver:
         self._random_loss = LossMeter(self._expected, max(0, self._expected - self._received) + self._repaired)
 
     def wants_changed(self, before: Subscribe, after: Subscribe) -> None:
-        """Other things are wanted than before: what was forwarded of their series meanwhile was not for us."""
+        """Other things are wanted than before: what was forwarded of their series meanwhile was not for us.
+
+        Another variant changes nothing, since both have the same forward numbers.
+        """
         streams = _changed_streams(before, after, self._room.streams)
         self.repair.stop(streams)
         for (_, stream, _), counts in self._series.items():
@@ -341,9 +344,10 @@ class MediaReceiver:
             repaired = header.sequence < counts.sequence  # forwarded late: it was lost on its way to the server
             counts.sequence = max(header.sequence, counts.sequence)
             counts.relay_time = sealed.relay_time
+            counts.redundant = sealed.redundant
             if more > 1:
                 self._runs.lost(more - 1, sealed.received_at)
-                self._miss(slot, sealed, more - 1, counts.farthest_copy)
+                self._miss(slot, sealed, more - 1, counts.farthest_copy if sealed.redundant else 0)
         lost = max(0, self._expected - self._received) + self._repaired
         for meter in (self._loss, self._random_loss):
             meter.mark(sealed.received_at, self._expected, lost)
@@ -434,9 +438,11 @@ class MediaReceiver:
 
 def _changed_streams(before: Subscribe, after: Subscribe, streams: Iterable[int]) -> set[int]:
     """Return which of the streams are wanted otherwise than before: all, where not only choices differ."""
-    if replace(before, generation=0, choices=()) != replace(after, generation=0, choices=()):
+    rest = {"generation": 0, "choices": (), "redundant_sources": ()}
+    if replace(before, **rest) != replace(after, **rest):
         return set(streams)
-    return {choice.stream for choice in set(before.choices) ^ set(after.choices)}
+    old, new = ({replace(choice, redundant=False) for choice in each.choices} for each in (before, after))
+    return {choice.stream for choice in old ^ new}
 
 
 def _layer(header: Header) -> Layer:
@@ -446,4 +452,4 @@ def _layer(header: Header) -> Layer:
 def _slot(sealed: SealedPacket) -> Slot:
     header = sealed.header
     layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
-    return sealed.sealer, header.stream, sealed.redundant << 7 | layer
+    return sealed.sealer, header.stream, layer

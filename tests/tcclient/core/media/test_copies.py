@@ -55,7 +55,7 @@ def test_what_was_lost_comes_as_a_copy_once_and_is_not_asked_for(server, pair, s
     assert [packet.header.sequence for packet in packets] == [3, 1, 2]
     assert [packet.repaired for packet in packets] == [False, True, True]
     give(b, redundant(server, sound, 4, (1, 2)), redundant(server, sound, 5, (2, 4)))
-    counts = b.session.seat.media.statistics()[SEALER, Series(a.told(events.Published)[0].stream, redundant=True)]
+    counts = b.session.seat.media.statistics()[SEALER, Series(a.told(events.Published)[0].stream)]
     assert (counts.received, counts.lost, counts.repaired) == (6, 0, 2)
     assert counts.farthest_copy == 4
     down = b.session.network_statistics().down

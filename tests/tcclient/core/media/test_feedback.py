@@ -118,15 +118,16 @@ def test_a_choice_that_could_not_be_told_is_made_again():
 
 def test_reports_tell_what_was_lost_at_first_of_series_that_go_on():
     bench = Bench()
-    plain, redundant = StreamStatistics(), StreamStatistics()
+    plain, redundant = StreamStatistics(), StreamStatistics(redundant=True)
+    bench.series = {(77, Series(3)): plain, (77, Series(4)): redundant}
+    bench.tick(0.01)
+    bench.tick(0.2)
+    assert bench.reports == [], "copies are wanted from now on"
     for forward in (0, 1, 4):
         plain.count(forward, None, 0.0)
         redundant.count(forward, None, 0.0)
     redundant.received, redundant.repaired, redundant.jitter_ms = 4, 1, 12.34
-    bench.series = {(77, Series(3)): plain, (77, Series(4, redundant=True)): redundant}
-    bench.tick(0.01)
-    assert bench.reports == []
-    bench.tick(0.2)
+    bench.tick()
     ((told,),) = bench.reports
     assert (told.sealer, told.series, told.received, told.lost) == (77, Series(4, redundant=True), 3, 2)
     assert (told.highest, told.jitter, told.delay) == (4, 123, 0)
@@ -137,6 +138,25 @@ def test_reports_tell_what_was_lost_at_first_of_series_that_go_on():
     bench.tick()
     assert bench.reports[-1][0].jitter == 0xFFFF
     for stream in range(100):
-        bench.series[77, Series(stream + 10, redundant=True)] = StreamStatistics()
+        bench.series[77, Series(stream + 10)] = StreamStatistics(redundant=True, received=1)
     bench.tick()
     assert len(bench.reports[-1]) == MAX_REPORTED
+
+
+def test_what_was_lost_while_no_copies_were_wanted_is_not_reported():
+    bench = Bench()
+    counts = StreamStatistics(redundant=True)
+    bench.series = {(77, Series(4)): counts}
+
+    def pass_by(received: int, lost: int, loss: float) -> None:
+        counts.received += received
+        counts.expected += received + lost
+        bench.tick(loss)
+
+    pass_by(500, 5, 0.2)
+    pass_by(50, 10, 0.2)
+    pass_by(50, 10, COPIES_UNTIL - 0.01)
+    pass_by(500, 5, 0.2)
+    pass_by(50, 20, 0.2)
+    told = [(report.received, report.lost) for (report,) in bench.reports]
+    assert told == [(50, 10), (100, 30)]
