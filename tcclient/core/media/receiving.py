@@ -345,9 +345,11 @@ class MediaReceiver:
             counts.sequence = max(header.sequence, counts.sequence)
             counts.relay_time = sealed.relay_time
             counts.redundant = sealed.redundant
+            if not sealed.redundant:
+                counts.farthest_copy = 0
             if more > 1:
                 self._runs.lost(more - 1, sealed.received_at)
-                self._miss(slot, sealed, more - 1, counts.farthest_copy if sealed.redundant else 0)
+                self._miss(slot, sealed, more - 1, counts.farthest_copy)
         lost = max(0, self._expected - self._received) + self._repaired
         for meter in (self._loss, self._random_loss):
             meter.mark(sealed.received_at, self._expected, lost)

@@ -123,8 +123,9 @@ def test_a_lossy_way_down_chooses_the_variant_with_copies(server, pair, sound):
     for data in undelivered(server, a, 60)[::2]:
         give(b, data)
     server.advance(1)
-    *_, subscribed = [message for message in b.received if isinstance(message, m.Subscribe)]
+    *_, subscribed, again = [message for message in b.received if isinstance(message, m.Subscribe)]
     assert subscribed.redundant_sources == (m.Source.MICROPHONE, m.Source.SCREEN_AUDIO)
+    assert again.redundant_sources == (), "none come"
     assert subscribed.defaults == (m.Source.MICROPHONE,)
 
 
