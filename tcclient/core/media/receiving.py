@@ -440,8 +440,8 @@ class MediaReceiver:
 
 def _changed_streams(before: Subscribe, after: Subscribe, streams: Iterable[int]) -> set[int]:
     """Return which of the streams are wanted otherwise than before: all, where not only choices differ."""
-    rest = {"generation": 0, "choices": (), "redundant_sources": ()}
-    if replace(before, **rest) != replace(after, **rest):
+    rests = [replace(each, generation=0, choices=(), redundant_sources=()) for each in (before, after)]
+    if rests[0] != rests[1]:
         return set(streams)
     old, new = ({replace(choice, redundant=False) for choice in each.choices} for each in (before, after))
     return {choice.stream for choice in old ^ new}
