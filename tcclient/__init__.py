@@ -37,8 +37,18 @@ if TYPE_CHECKING:
         PathState as PathState,
         Way as Way,
     )
+    from tcclient.core.downlink.cause import (
+        Cause as Cause,
+        Limit as Limit,
+    )
+    from tcclient.core.downlink.data_meter import (
+        DataUse as DataUse,
+    )
     from tcclient.core.media.quality import (
         Advice as Advice,
+    )
+    from tcclient.core.rate.allocation import (
+        SendingLimit as SendingLimit,
     )
     from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
@@ -74,6 +84,7 @@ if TYPE_CHECKING:
         CommitmentMismatch as CommitmentMismatch,
         ConnectionAdvice as ConnectionAdvice,
         ConnectionQuality as ConnectionQuality,
+        DataCapReached as DataCapReached,
         HandChanged as HandChanged,
         MemberHeard as MemberHeard,
         MembershipAgreed as MembershipAgreed,
@@ -92,9 +103,11 @@ if TYPE_CHECKING:
         Reconnecting as Reconnecting,
         RecordingFailed as RecordingFailed,
         RoomUpdated as RoomUpdated,
+        SendingLimited as SendingLimited,
         SpeakersChanged as SpeakersChanged,
         TextMissing as TextMissing,
         TrackEvent as TrackEvent,
+        TrackLimited as TrackLimited,
         TrackPublished as TrackPublished,
         TrackUnpublished as TrackUnpublished,
         TrackUpdated as TrackUpdated,
@@ -180,7 +193,10 @@ _PUBLIC = {
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
     "tcclient.core.media.proof": ("PathState", "Way"),
+    "tcclient.core.downlink.cause": ("Cause", "Limit"),
+    "tcclient.core.downlink.data_meter": ("DataUse",),
     "tcclient.core.media.quality": ("Advice",),
+    "tcclient.core.rate.allocation": ("SendingLimit",),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (
@@ -209,6 +225,7 @@ _PUBLIC = {
         "CommitmentMismatch",
         "ConnectionAdvice",
         "ConnectionQuality",
+        "DataCapReached",
         "HandChanged",
         "MemberHeard",
         "MemberSilent",
@@ -227,9 +244,11 @@ _PUBLIC = {
         "Reconnecting",
         "RecordingFailed",
         "RoomUpdated",
+        "SendingLimited",
         "SpeakersChanged",
         "TextMissing",
         "TrackEvent",
+        "TrackLimited",
         "TrackPublished",
         "TrackUnpublished",
         "TrackUpdated",

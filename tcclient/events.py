@@ -14,6 +14,7 @@ from tcclient.core.events import (
     CommitmentMismatch,
     ConnectionAdvice,
     ConnectionQuality,
+    DataCapReached,
     HandChanged,
     MemberHeard,
     MembershipAgreed,
@@ -26,8 +27,10 @@ from tcclient.core.events import (
     ParticipantUpdated,
     PathChanged,
     RoomUpdated,
+    SendingLimited,
     TextMissing,
     TrackEvent,
+    TrackLimited,
     TrackPublished,
     TrackUnpublished,
     TrackUpdated,
@@ -43,6 +46,7 @@ __all__ = (
     "CommitmentMismatch",
     "ConnectionAdvice",
     "ConnectionQuality",
+    "DataCapReached",
     "Event",
     "HandChanged",
     "MemberHeard",
@@ -62,9 +66,11 @@ __all__ = (
     "Reconnecting",
     "RecordingFailed",
     "RoomUpdated",
+    "SendingLimited",
     "SpeakersChanged",
     "TextMissing",
     "TrackEvent",
+    "TrackLimited",
     "TrackPublished",
     "TrackUnpublished",
     "TrackUpdated",
@@ -160,9 +166,12 @@ Event = (
     | ParticipantLeft[Participant]
     | ConnectionQuality[Participant]
     | ConnectionAdvice
+    | DataCapReached
+    | SendingLimited
     | TrackPublished[Track]
     | TrackUpdated[Track]
     | TrackUnpublished[Track]
+    | TrackLimited[Track]
     | SpeakersChanged
     | ChatReceived[Participant | None]
     | TextMissing[Participant]

@@ -188,7 +188,7 @@ class Publication:
             self._shut(True)
         if self._announced or self._connection.given_up:
             try:
-                self._connection.session.seat.set_muted(self.number, muted)
+                self._connection.session.seat.publishing.set_muted(self.number, muted)
             except Refusal as refusal:
                 raise RequestRefused(refusal.text, refusal.code) from None
         self._shut(muted)
@@ -262,7 +262,7 @@ class Publication:
             await self.pause()
             if self._announced:  # else the seat is gone, and the publication with it
                 with contextlib.suppress(Refusal):
-                    self._connection.session.seat.unpublish(self.number)
+                    self._connection.session.seat.publishing.unpublish(self.number)
                 self._connection.pump()
         finally:
             self._ended(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from tcclient.attendance import Attendance, ComeBack
 from tcclient.core import events as core
+from tcclient.core.downlink.cause import Limit
+from tcclient.core.downlink.data_meter import MAX_CAP, DataUse
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.core.session import Session
-from tcclient.errors import ClientError, RoomClosed, SourceError
+from tcclient.errors import RoomClosed, SourceError, WrongValue
 from tcclient.events import (
     Closed,
     Event,
@@ -40,7 +43,7 @@ from tcclient.trust.known_devices import KnownDevices
 from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode
 from tcproto.membership import safety_code
-from tcproto.messages import PublicationInfo, RaiseHand, RoomInfo
+from tcproto.messages import PublicationInfo, RoomInfo
 from tcproto.packet import Header
 
 if TYPE_CHECKING:
@@ -87,9 +90,7 @@ class Room(RoomVerbs):
         self._everybody: dict[int, Participant] = {}
         """``participants`` and ``me``."""
         self._me: Participant | None = None
-        self._attendance = Attendance(self._connection, self._spawn, self._tell, self._end, self._go_on)
-        self._hand_was_up = False
-        """Whether our hand was up when a seat was lost."""
+        self._attendance = Attendance(self._connection, self._spawn, self._tell, self._end, self._ask_again)
 
     # Who and what
 
@@ -152,6 +153,25 @@ class Room(RoomVerbs):
     def network(self) -> NetworkStatistics:
         """How the network does, in both directions; raises as all verbs do when there is no seat."""
         return self._do(self._connection.session.network_statistics)
+
+    @property
+    def data_used(self) -> DataUse:
+        """The data that the meeting has taken of the line until now, in all seats."""
+        return self._connection.session.data.use(time.monotonic())
+
+    @property
+    def data_cap(self) -> int:
+        """Bytes that the meeting may take of the line, both directions together; 0: any.
+
+        At 80 % no pictures come or go any more, at 100 % sound takes as little as possible. Nothing is cut off.
+        """
+        return self._connection.session.data.cap
+
+    @data_cap.setter
+    def data_cap(self, size: int) -> None:
+        if not 0 <= size <= MAX_CAP:
+            raise WrongValue(f"a cap of data is from 0, for none, to {MAX_CAP} bytes, not {size}")
+        self._connection.session.data.cap = size
 
     def capture_time(self, track: Track, timestamp: int) -> float | None:
         """Return when the sample of a timestamp was captured, in seconds of the sender's monotonic clock, if known."""
@@ -247,7 +267,7 @@ class Room(RoomVerbs):
             case core.ParticipantLeft(entry):
                 self.participants.pop(entry.id, None)
                 self._tell(event.about(self._everybody.pop(entry.id)))
-            case core.TrackPublished() | core.TrackUpdated() | core.TrackUnpublished():
+            case core.TrackEvent():
                 self._track_event(event)
             case core.Speakers(_, _, dominant):
                 self._speakers(event, dominant)
@@ -284,8 +304,12 @@ class Room(RoomVerbs):
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(event)
+            case core.SendingLimited():
+                self._tell(event)
             case core.ConnectionAdvice(advice):
                 self.advice = advice
+                self._tell(event)
+            case core.DataCapReached():
                 self._tell(event)
             case core.Evicted(code, text):
                 self._end(Closed(code, text or CODES[code].text, CODES[code].action))
@@ -296,8 +320,7 @@ class Room(RoomVerbs):
 
     def _leave_behind(self, joined: core.Joined) -> None:
         """Let everybody leave, for we sit in another seat, perhaps in another life of the room."""
-        if joined.room.life != self.info.life and self._subscribed is not None:
-            self._subscribed = self._subscribed._replace(choices=(), stage=frozenset())  # the streams are others
+        self._leave_seat(self.me.hand > 0, is_same_room=joined.room.life == self.info.life)
         self._info, self.permissions = joined.room, joined.permissions
         self.path, self.way = PathState.UNKNOWN, Way.UDP
         for track in list(self._reception.tracks.values()):
@@ -306,25 +329,8 @@ class Room(RoomVerbs):
             self._tell(core.ParticipantLeft(participant))
         if any(participant.speaking for participant in self._everybody.values()):
             self._tell(SpeakersChanged((), None))
-        self._hand_was_up = self.me.hand > 0
         self.participants.clear()
         self._everybody.clear()
-
-    def _go_on(self) -> None:
-        """Do in the new seat what was done in the one that was lost."""
-        seat, before = self._connection.session.seat, list(self.publications.values())
-        self.publications.clear()
-        for publication in before:
-            if not publication.ended:
-                try:
-                    self._announce(publication, muted=publication.muted or publication.held)
-                except ClientError as error:
-                    self._publication_failed(publication, error)
-        if self._subscribed is not None:
-            seat.wish(self._subscribed)
-        if self._hand_was_up:
-            seat.request(RaiseHand())
-        self._connection.pump()
 
     def _participant_joined(self, entry: RosterEntry) -> None:
         participant = Participant(entry, self.request, is_me=entry.id == self._own_id)
@@ -352,6 +358,9 @@ class Room(RoomVerbs):
                 track = self._reception.published(info, self._everybody[info.participant])
             case core.TrackUnpublished():
                 track = self._reception.unpublished(info)
+            case core.TrackLimited(_, cause, layer):
+                track = self._reception.tracks[info.participant, info.number]
+                track.limit = Limit(cause, layer)
             case _:
                 track = self._reception.updated(info)
         if self._entered or not isinstance(event, core.TrackPublished):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from tcclient.core.downlink.cause import UNLIMITED
 from tcclient.core.media.packet import AudioPacket, MediaPacket, VideoPacket
 from tcclient.errors import WrongValue
 from tcclient.participant import Participant
@@ -110,6 +111,8 @@ class Track:
     ) -> None:
         self.participant = participant
         self.statistics = TrackStatistics()
+        self.limit = UNLIMITED
+        """Why less of it comes than there is, if that is so: as ``TrackLimited`` told last."""
         self.on_audio: list[Callable[[AudioPacket], None]] = []
         """Called with each frame of sound, on the event loop."""
         self.on_video: list[Callable[[VideoPacket], None]] = []

@@ -19,7 +19,7 @@ from tcclient.core.events import (
     RequestDone,
     RequestFailed,
 )
-from tcclient.errors import NoReply, RequestRefused, WrongValue, closed_error
+from tcclient.errors import ClientError, NoReply, RequestRefused, WrongValue, closed_error
 from tcclient.participant import Participant, known_source
 from tcclient.sources import AnySource, codec_of, demand_of
 from tcclient.transport.connection import Connection
@@ -68,6 +68,8 @@ class RoomVerbs:
         self._closed: Closed | None = None
         self._subscribed: Wishes | None = None
         """What was asked for last; None: what is by default."""
+        self._hand_was_up = False
+        """Whether our hand was up when a seat was lost."""
 
     @property
     def closed(self) -> Closed | None:
@@ -135,15 +137,15 @@ class RoomVerbs:
         self._subscribed = wishes = Wishes(
             tuple(sources), tuple(choices), voices, on_stage, max_height, audio_only=audio_only
         )
-        await self._ask(lambda: self._connection.session.seat.wish(wishes))
+        await self._ask(lambda: self._connection.session.seat.downlink.wish(wishes))
 
     async def audio_only(self, on: bool = True) -> None:
         """Get no pictures from now on, whatever is subscribed, or get them again. Others still get ours."""
 
         def wish() -> int:
             seat = self._connection.session.seat
-            self._subscribed = (self._subscribed or seat.subscription.wishes)._replace(audio_only=on)
-            return seat.wish(self._subscribed)
+            self._subscribed = (self._subscribed or seat.downlink.subscription.wishes)._replace(audio_only=on)
+            return seat.downlink.wish(self._subscribed)
 
         await self._ask(wish)
 
@@ -192,7 +194,7 @@ class RoomVerbs:
         if len(new) < MIN_PASSWORD_CHARACTERS:
             raise WrongValue(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
         connection = self._connection
-        salt, present_key, new_key = self._do(connection.session.password_keys)
+        salt, present_key, new_key = self._do(lambda: connection.session.login.password_keys())
         try:
             keys = [
                 await connection.derive_key(password, way.salt, way.memory_bytes, way.passes)
@@ -200,7 +202,7 @@ class RoomVerbs:
             ]
         except ValueError as error:
             raise WrongValue(str(error)) from None
-        await self._ask(lambda: connection.session.change_password(keys[0], keys[1], salt))
+        await self._ask(lambda: connection.session.login.change_password(keys[0], keys[1], salt))
 
     async def update(self, *, title: str | None = None, max_participants: int | None = None) -> None:
         """Change the title, or how many may be here; nobody has to leave. None: it stays as it is. For a chair."""
@@ -221,13 +223,35 @@ class RoomVerbs:
             raise WrongValue(f"{type(message).__name__} is none of {names}")
         await self._ask(lambda: self._connection.session.seat.request(message))
 
+    def _leave_seat(self, hand_is_up: bool, *, is_same_room: bool) -> None:
+        """Keep for the next seat what is asked for in this one."""
+        self._hand_was_up = hand_is_up
+        if self._subscribed is not None and not is_same_room:  # the streams are others
+            self._subscribed = self._subscribed._replace(choices=(), stage=frozenset())
+
+    def _ask_again(self) -> None:
+        """Ask in the new seat for what was asked for in the one that was lost."""
+        seat, before = self._connection.session.seat, list(self.publications.values())
+        self.publications.clear()
+        for publication in before:
+            if not publication.ended:
+                try:
+                    self._announce(publication, muted=publication.muted or publication.held)
+                except ClientError as error:
+                    self._failed(publication, error)
+        if self._subscribed is not None:
+            seat.downlink.wish(self._subscribed)
+        if self._hand_was_up:
+            seat.request(RaiseHand())
+        self._connection.pump()
+
     async def _announce_all(self, publications: Sequence[Publication]) -> None:
         await self._replied(*(self._announce(publication) for publication in publications))
 
     def _announce(self, publication: Publication, *, muted: bool = False) -> asyncio.Future[Event]:
         kind, source, codec, width, height, layers = codec_of(publication.source)
         number = self._do(
-            lambda: self._connection.session.seat.publish(
+            lambda: self._connection.session.seat.publishing.publish(
                 kind,
                 source,
                 codec,

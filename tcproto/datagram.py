@@ -118,9 +118,7 @@ class ItemType(IntEnum):
     BANDWIDTH_PROBE = 28
     """up: asks for datagrams that measure the way down; down: one of them"""
     URGENT = 29
-    """up, down: number 2, control message. Reserved."""
-    URGENT_RECEIPT = 30
-    """up, down: number 2 each. Reserved."""
+    """up, down: a control message that also comes through the channel"""
     LEAVING = 31
     """up: empty. The client has left."""
     ARRIVAL_REQUEST = 32

@@ -68,8 +68,5 @@ RESERVED = (
         ("datagram.ItemType.NOT_SENT", "feedback.NotSent", "feedback.parse_not_sent"),
         _SKIPPED,
     ),
-    Reserved(
-        "items URGENT and URGENT_RECEIPT", ("datagram.ItemType.URGENT", "datagram.ItemType.URGENT_RECEIPT"), _SKIPPED
-    ),
 )
 """All that is reserved, in the order of PROTOCOL.md."""

@@ -143,6 +143,12 @@ LAYERS = {
 FLAT = {"tcserver": 5, "tcclient": 12, "tcserver/media": 3}
 """How many modules a folder may have itself. If there are more, they need a folder with a name."""
 
+LONGEST = 450
+"""Lines that a file may have. If there are more, it holds more than one noun."""
+LONGER = {
+    "tests/tcproto/second_reader.py": 600,  # the protocol, written down a second time: it reads nothing of ours
+}
+
 
 @cache
 def modules() -> dict[str, Path]:
@@ -262,6 +268,14 @@ def test_circles_are_found() -> None:
 @pytest.mark.parametrize(("place", "most"), FLAT.items())
 def test_a_folder_is_no_heap(place: str, most: int) -> None:
     assert len(list((ROOT / place).glob("*.py"))) <= most
+
+
+def test_no_file_is_too_long() -> None:
+    page = [path for folder in ("tcclient/web/src", "tests/tcclient/web") for path in (ROOT / folder).rglob("*.ts")]
+    lengths = {name(path): path.read_bytes().count(b"\n") for path in (*modules().values(), *page)}
+    assert {"tests/test_layering.py", "tcclient/web/src/core/session.ts", *LONGER} <= lengths.keys()
+    assert {file: lines for file, lines in lengths.items() if lines > LONGER.get(file, LONGEST)} == {}
+    assert [file for file in LONGER if lengths[file] <= LONGEST] == [], "it needs no exception any more"
 
 
 def test_the_packages_are_found() -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import random
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import MappingProxyType
@@ -37,11 +36,13 @@ from benchmarks.harness.load import (
 from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
-from benchmarks.harness.report import Bar, BarChart, BenchmarkError, Cell, Cost, Report, Table
+from benchmarks.harness.report import Bar, BarChart, BenchmarkError, Cell, Cost, Report, Table, progress
 from benchmarks.harness.server import Server, add_sender, sending_by
 from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, remark
 from benchmarks.parts import instrumentation, sealing, workers
 from tcproto.messages import Source
+
+_say = progress("ablation")
 
 RECEIVERS, QUICK_RECEIVERS = 100, 34
 QUICK_ROOMS = 2
@@ -296,7 +297,3 @@ def _open_microphones(variant: Variant, seconds: float, repeats: int) -> list[Ou
 
 def _middle(outcomes: Sequence[Outcome]) -> Outcome:
     return sorted(outcomes, key=lambda outcome: outcome.cpu)[len(outcomes) // 2]
-
-
-def _say(text: str) -> None:
-    print(f"ablation: {text}", file=sys.stderr, flush=True)

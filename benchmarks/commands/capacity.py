@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -20,10 +19,12 @@ from benchmarks.harness.load import AUDIO_RATE, SETTLE, doubt, packet
 from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import memory, need_linux
-from benchmarks.harness.report import Bar, BenchmarkError, Cell, Plot, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Cell, Plot, Report, Table, progress
 from benchmarks.harness.server import MAX_SEATS, Server, add_sender, sending_by, setting
 from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
+
+_say = progress("capacity")
 
 PARTICIPANTS = (35, 100, 250, 500)
 QUICK_PARTICIPANTS = (35,)
@@ -352,7 +353,3 @@ def bars(meetings: Sequence[Meeting]) -> list[Bar]:
                 ),
             ]
     return found
-
-
-def _say(text: str) -> None:
-    print(f"capacity: {text}", file=sys.stderr, flush=True)

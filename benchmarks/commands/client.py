@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,8 +14,10 @@ from typing import Any, NamedTuple
 
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.participant_process import HEIGHT, RATE, WIDTH, Participant, Task
-from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table, progress
 from tcclient.demo.processes import DemoError, make_accounts, run_server
+
+_say = progress("client")
 
 MEETINGS = ((1, 0), (3, 0), (5, 0), (0, 1), (0, 4), (0, 9), (3, 4))
 QUICK_MEETINGS = ((1, 0), (5, 0), (0, 4))
@@ -145,7 +146,3 @@ def remark(meeting: Meeting, seconds: float) -> str:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else 1000 * seconds
-
-
-def _say(text: str) -> None:
-    print(f"client: {text}", file=sys.stderr, flush=True)

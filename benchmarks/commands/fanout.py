@@ -9,7 +9,6 @@ each on its own or as trains (UDP_GRO, UDP_SEGMENT). It opens and seals nothing,
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import NamedTuple
 
 from benchmarks.harness.light_clients import Clients
@@ -38,11 +37,13 @@ from benchmarks.harness.load import (
 from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
-from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table, progress
 from benchmarks.harness.server import MAX_SEATS, Server, add_sender, sending_by
 from benchmarks.parts import delivery_cliff
 from benchmarks.parts.arrival import measure
 from tcserver.media.opening import FAN_OUT
+
+_say = progress("fanout")
 
 RECEIVERS = (1, 10, 34, 100, 200, 500, MAX_SEATS - 1)
 QUICK_RECEIVERS = (delivery_cliff.RECEIVERS,)
@@ -254,7 +255,3 @@ def bars_of(figures: Figures, sender: str = "auto") -> list[Bar]:
         # What arrived is the figure itself, whatever else a flood loses.
         bars.append(bar.unless(doubt(("server", server._replace(delivered=1.0)))))
     return bars
-
-
-def _say(text: str) -> None:
-    print(f"fanout: {text}", file=sys.stderr, flush=True)

@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.commands.speech import QUICK_SECONDS, Result, Row, add_sound_options, doubt, rated, sounds
-from benchmarks.harness.report import Bar, Cell, Missing, Report, Table
+from benchmarks.harness.report import Bar, Cell, Report, Table
 from benchmarks.harness.virtual_call import TICK, Line
-from benchmarks.quality.speech import Pesq, load_pesq
+from benchmarks.quality.speech import Pesq, required_pesq
 from tcclient.audio.frame import FrameKind
 from tcclient.audio.jitter import JitterBuffer
 from tcclient.core.media.packet import AudioPacket, MediaPacket
@@ -85,11 +85,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
-    pesq = load_pesq()
-    if pesq is None:
-        raise Missing(
-            "jitter needs pesq, which is not installed: pip install 'teleconference[bench]' (and a C compiler)"
-        )
+    pesq = required_pesq("jitter")
     seeds, seconds = (1, QUICK_SECONDS) if options.quick else (options.seeds, options.seconds)
     said = sounds(options.audio, seconds)[: 1 if options.quick else None]
     speech = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import mmap
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,11 +21,13 @@ from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.options import positive_whole
 from benchmarks.harness.processes import child, cpu_of, need_linux, pin
-from benchmarks.harness.report import Bar, Cell, Plot, Report, Table
+from benchmarks.harness.report import Bar, Cell, Plot, Report, Table, progress
 from benchmarks.harness.server import Server
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, VideoHeader, parse_header
+
+_say = progress("join")
 
 ROOM = 35
 """Participants of a room."""
@@ -241,7 +242,3 @@ def _report(rushes: list[Rush], meetings: list[list[Arrival]]) -> Report:
 def all_hear(meeting: list[Arrival]) -> float:
     """Return the seconds from the first client that dialled to the last that hears."""
     return max((a.dialled + a.heard for a in meeting if a.heard is not None), default=0.0)
-
-
-def _say(text: str) -> None:
-    print(f"join: {text}", file=sys.stderr, flush=True)

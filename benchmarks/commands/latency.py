@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import sys
 from typing import NamedTuple
 
 from benchmarks.harness import scrape
@@ -14,10 +13,12 @@ from benchmarks.harness.load import FLOOD_STREAMS, SETTLE, doubt, packet
 from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
-from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table, progress
 from benchmarks.harness.server import MAX_SEATS, Server, add_sender, sending_by
 from benchmarks.harness.timed_load import Outcome, Part, by_chance, carry_out, order, quantile, remark
 from tcproto.messages import Source
+
+_say = progress("latency")
 
 LOADS = (0.1, 0.3, 0.5, 0.7, 0.9)
 QUICK_LOADS = (0.1, 0.5)
@@ -201,7 +202,3 @@ def _figures(point: Point) -> dict[str, object]:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else 1000 * seconds
-
-
-def _say(text: str) -> None:
-    print(f"latency: {text}", file=sys.stderr, flush=True)

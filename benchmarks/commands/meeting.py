@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from collections.abc import Sequence
 
 from benchmarks.harness import scrape
@@ -17,11 +16,13 @@ from benchmarks.harness.load import AUDIO_RATE, KEYFRAMES, SETTLE, packet
 from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole, whole
 from benchmarks.harness.processes import memory, need_linux
-from benchmarks.harness.report import Bar, BenchmarkError, Cell, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Cell, Report, Table, progress
 from benchmarks.harness.server import MAX_SEATS, Server, setting
 from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 from tcproto.packet import VideoHeader
+
+_say = progress("meeting")
 
 PICTURE_RATE = 25
 """Pictures per second of each camera."""
@@ -164,7 +165,3 @@ def _report(outcome: Outcome, seated: Sequence[float], lag: float | None, size: 
     bars = [Bar("delivered", 100 * outcome.delivered, "%", 100.0, True, remark(outcome))]
     figures = {"outcome": outcome._asdict(), "seated_ms": list(seated)}
     return Report([Table("The meeting", ("what", "measured"), rows)], bars, figures=figures)
-
-
-def _say(text: str) -> None:
-    print(f"meeting: {text}", file=sys.stderr, flush=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,9 +11,11 @@ from benchmarks.harness import scrape
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.options import positive_whole
 from benchmarks.harness.procfs import resident
-from benchmarks.harness.report import Bar, Cell, Plot, Report, Table
+from benchmarks.harness.report import Bar, Cell, Plot, Report, Table, progress
 from benchmarks.harness.server import Server
 from tcproto.messages import Source
+
+_say = progress("memory")
 
 ROOM = 35
 """Participants of a full room."""
@@ -154,7 +155,3 @@ def _report(
         [Plot("Come and go", "joins and leaves", "MiB more than after the first", {"server": grown_by})],
         {"growth_bytes": grown, "sizes_bytes": [each._asdict() for each in sizes], "course": course, "left": left},
     )
-
-
-def _say(text: str) -> None:
-    print(f"memory: {text}", file=sys.stderr, flush=True)

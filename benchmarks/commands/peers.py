@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,7 +41,7 @@ from benchmarks.harness.mmsg import DatagramBatch, Sink
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.procfs import resident
-from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table, progress
 from benchmarks.harness.server import MAX_SEATS, Server, add_sender, sending_by
 from benchmarks.mumble.clients import Guest, Guests
 from benchmarks.mumble.ocb2 import KEY_SIZE, Ocb2
@@ -50,6 +49,8 @@ from benchmarks.mumble.server import MumbleServer, version
 from tcproto.datagram import Item, ItemType
 from tcproto.secretbox import TAG_SIZE
 from tcserver.media.opening import FAN_OUT
+
+_say = progress("peers")
 
 RECEIVERS = (34, 100)
 QUICK_RECEIVERS = RECEIVERS[:1]
@@ -281,7 +282,3 @@ def _lines(seen: Mapping[Key, Comparison], pace: str) -> dict[str, list[tuple[fl
     return {
         name: [(count, one.figures[name].median().cpu) for count, one in chosen] for name in (SERVER, MUMBLE, FLOOR)
     }
-
-
-def _say(text: str) -> None:
-    print(f"peers: {text}", file=sys.stderr, flush=True)

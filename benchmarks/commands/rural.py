@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.commands.speech import add_sound_options, doubt, sounds
-from benchmarks.harness.report import Bar, Cell, Missing, Report, Table
+from benchmarks.harness.report import Bar, Cell, Report, Table
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.virtual_meeting import Change, Heard, Listener, Talker, hold
-from benchmarks.quality.speech import Pesq, load_pesq, score
+from benchmarks.quality.speech import Pesq, required_pesq, score
 from tcproto.packet import AUDIO_CLOCK
 from tests.support.simulation.film import FRAME
 from tests.support.simulation.network import Conditions
@@ -104,11 +104,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Hold the meetings; raises ``BenchmarkError``."""
-    pesq = load_pesq()
-    if pesq is None:
-        raise Missing(
-            "rural needs pesq, which is not installed: pip install 'teleconference[bench]' (and a C compiler)"
-        )
+    pesq = required_pesq("rural")
     seeds, seconds = (1, QUICK_SECONDS) if options.quick else (options.seeds, options.seconds)
     names = [name for name in options.rows if name in QUICK_ROWS or not options.quick]
     said = sounds(options.audio, seconds)

@@ -18,11 +18,11 @@ import numpy as np
 
 from benchmarks.harness.conversation import RECORDINGS
 from benchmarks.harness.options import positive, positive_whole
-from benchmarks.harness.report import Bar, BenchmarkError, Cell, Missing, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Cell, Report, Table
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.virtual_call import Call, Line, call, speech
 from benchmarks.parts import bystander
-from benchmarks.quality.speech import Pesq, direct_sound, load_pesq, score
+from benchmarks.quality.speech import Pesq, direct_sound, required_pesq, score
 from tcclient.capture import SPEECH
 from tcclient.errors import MediaError
 from tests.support.simulation.network import LAN, Conditions
@@ -113,11 +113,7 @@ def add_sound_options(parser: argparse.ArgumentParser, seconds: float = SECONDS)
 
 def run(options: argparse.Namespace) -> Report:
     """Hold the calls; raises ``BenchmarkError``."""
-    pesq = load_pesq()
-    if pesq is None:
-        raise Missing(
-            "speech needs pesq, which is not installed: pip install 'teleconference[bench]' (and a C compiler)"
-        )
+    pesq = required_pesq("speech")
     seeds, seconds = (1, QUICK_SECONDS) if options.quick else (options.seeds, options.seconds)
     said = sounds(options.audio, seconds)[: 1 if options.quick else None]
     results = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -20,7 +19,7 @@ from benchmarks.harness.load import COMPLETE, LATE, SETTLE, draining, packet
 from benchmarks.harness.media_client import PING, Seat
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import child, memory, need_files, need_linux, pin, pin_server, usage
-from benchmarks.harness.report import Bar, BenchmarkError, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Report, Table, progress
 from benchmarks.harness.server import OTHER_FILES, Server
 from benchmarks.harness.slow_line import slow_line
 from benchmarks.harness.stream_client import StreamClients, StreamSeat, drain
@@ -28,6 +27,8 @@ from tcproto.datagram import Item, ItemType
 from tcproto.datagram import Kind as DatagramKind
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, parse_header
+
+_say = progress("stream")
 
 PARTICIPANTS, TALKERS, CAMERAS = 100, 3, 4
 AUDIO_INTERVAL, PICTURE_INTERVAL = 0.02, 0.04
@@ -320,7 +321,3 @@ def _report(costs: dict[str, list[Cost]], slow: Received, fast: Received) -> Rep
             "fast": fast._asdict(),
         },
     )
-
-
-def _say(text: str) -> None:
-    print(f"stream: {text}", file=sys.stderr, flush=True)

@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.commands.speech import NOTHING, add_sound_options, doubt, sounds
-from benchmarks.harness.report import Bar, Cell, Missing, Report, Table
+from benchmarks.harness.report import Bar, Cell, Report, Table
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.virtual_publisher import Meeting, Phase, hold
-from benchmarks.quality.speech import load_pesq, score
+from benchmarks.quality.speech import required_pesq, score
 from tests.support.simulation.network import Conditions
 
 DELAY = 0.04
@@ -75,11 +75,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Hold the meetings; raises ``BenchmarkError``."""
-    pesq = load_pesq()
-    if pesq is None:
-        raise Missing(
-            "uplink needs pesq, which is not installed: pip install 'teleconference[bench]' (and a C compiler)"
-        )
+    pesq = required_pesq("uplink")
     seconds, seeds = (2 * QUICK_FALL_AT, 1) if options.quick else (options.seconds, options.seeds)
     said = sounds(options.audio, seconds)[: 1 if options.quick else None]
     fall_at = QUICK_FALL_AT if options.quick else FALL_AT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,11 @@ class BenchmarkError(Exception):
 
 class Missing(BenchmarkError):
     """This machine lacks something that the benchmark needs."""
+
+
+def progress(benchmark: str) -> Callable[[str], None]:
+    """Return what tells on standard error how far a benchmark is."""
+    return lambda text: print(f"{benchmark}: {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

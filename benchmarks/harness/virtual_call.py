@@ -117,7 +117,7 @@ def call(sound: Sound, frame_ms: int, bitrate: int, talker: Line, listener: Line
         ear.listen(begin)
         for n, frame in enumerate(frames):
             spoken = Spoken(begin + (n + 1) * frame_ms / 1000, n * frame_ms * TICKS_PER_MS, frame)
-            world.clock.at(spoken.at, lambda spoken=spoken: say(ada, spoken))  # type: ignore[misc]
+            world.clock.at(spoken.at, lambda spoken=spoken: say(ada, spoken.frame, spoken.timestamp))  # type: ignore[misc]
         world.run(len(frames) * frame_ms / 1000)
         up, down = ada.up.bytes - bytes_before[0], ben.down.bytes - bytes_before[1]
         world.run(AFTER)
@@ -138,12 +138,11 @@ def encoded(sound: bytes, frame_ms: int, bitrate: int) -> Sequence[EncodedAudio]
     return encoding.encode(np.frombuffer(sound, np.int16))
 
 
-def say(client: Client, spoken: Spoken) -> None:
+def say(client: Client, frame: EncodedAudio, timestamp: int) -> None:
     """Let a client send a frame that was just captured."""
-    frame = spoken.frame
     client.say(
         frame.payload,
-        timestamp=spoken.timestamp,
+        timestamp=timestamp,
         duration_ms=frame.duration_ms,
         level=frame.level,
         voice=frame.voice,

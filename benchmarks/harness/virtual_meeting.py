@@ -145,7 +145,7 @@ def _speak(client: Client, sound: Sound, seconds: float, begin: float) -> None:
     frame = FRAME_MS / 1000
     for n, coded in enumerate(encoded(sound.tobytes(), FRAME_MS, BITRATE)[: round(seconds / frame)]):
         spoken = Spoken(begin + (n + 1) * frame, n * FRAME_MS * AUDIO_CLOCK // 1000, coded)
-        client.clock.at(spoken.at, lambda spoken=spoken: say(client, spoken))  # type: ignore[misc]
+        client.clock.at(spoken.at, lambda spoken=spoken: say(client, spoken.frame, spoken.timestamp))  # type: ignore[misc]
 
 
 class _Ear:
@@ -164,7 +164,7 @@ class _Ear:
         self.listen(due + TICK)
         client, heard, at = self._client, self._heard, due - self._begin
         heard.queue.append((at, client.down.queue))
-        ladder = client.session.seat.subscription.ladder
+        ladder = client.session.seat.downlink.subscription.ladder
         step = ladder.voices, len(ladder.given_up)
         if not heard.steps or heard.steps[-1][1:] != step:
             heard.steps.append((at, *step))

@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from benchmarks.harness.signal_comparison import Sound
-from benchmarks.harness.virtual_call import AFTER, TICK, Ear
+from benchmarks.harness.virtual_call import AFTER, TICK, Ear, say
 from tcclient.capture.publisher import TICKS_PER_MS, AudioEncoding
 from tcclient.capture.simulcast import ALL_TEMPORAL, LayeredEncoder
 from tcclient.core import events
@@ -173,15 +173,7 @@ class _Publisher:
         if not len(piece):
             return
         for frame in self._voice.encode(piece):
-            self._client.say(
-                frame.payload,
-                timestamp=self._timestamp,
-                duration_ms=frame.duration_ms,
-                level=frame.level,
-                voice=frame.voice,
-                comfort=frame.comfort,
-                captured_at=self._world.now - frame.duration_ms / 1000,
-            )
+            say(self._client, frame, self._timestamp)
             self._timestamp += frame.duration_ms * TICKS_PER_MS
         self._world.clock.at(self._begin + (tick + 1) * TICK, lambda: self._speak(tick + 1))
 

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
-from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.report import BenchmarkError, Missing
 from benchmarks.harness.signal_comparison import SPEECH_RATE, Sound, aligned, resampled, windows
 from tcclient.capture.reader import open_audio
 from tcproto.packet import AUDIO_CLOCK
@@ -45,6 +45,16 @@ def load_pesq() -> Pesq | None:
         return None
     measure: Pesq = pesq
     return measure
+
+
+def required_pesq(benchmark: str) -> Pesq:
+    """Return PESQ for a benchmark that is nothing without it; raises ``Missing``."""
+    pesq = load_pesq()
+    if pesq is None:
+        raise Missing(
+            f"{benchmark} needs pesq, which is not installed: pip install 'teleconference[bench]' (and a C compiler)"
+        )
+    return pesq
 
 
 def source_sound(path: Path, seconds: float | None) -> Sound:

@@ -59,6 +59,8 @@ class Wishes:
     """The most voices at a time; 0: all."""
     max_height: int = 0
     """Lines of pictures in several sizes, at most; 0: any."""
+    data_cap: int = 0
+    """Bytes that the meeting may take; 0: any."""
     listen: bool = False
     """Whether lines report who speaks, if there is no status line."""
 
@@ -148,6 +150,7 @@ class Attending:
         wishes = self._wishes
         if wishes.voices or wishes.max_height:
             await room.subscribe(wishes.sources, voices=wishes.voices, max_height=wishes.max_height)
+        room.data_cap = wishes.data_cap
         self._sending = sending = Sending(room, self._output, self._wishes.gate, self._makers)
         if self._wishes.record is not None:
             room.record(self._wishes.record)

@@ -110,6 +110,13 @@ COMMANDS = (
         "Shows path, round trip time and loss since you joined. The line at the bottom shows the last ten seconds.",
     ),
     Command(
+        "/data",
+        "",
+        "the data that the meeting has taken",
+        "Shows megabytes in both directions since you joined, and what an hour takes if it goes on so. --data-cap sets "
+        "a limit.",
+    ),
+    Command(
         "/msg",
         "WHO TEXT",
         "a private text to one participant",

@@ -110,6 +110,11 @@ def add_command(commands: Any) -> None:
         "--max-height", metavar="LINES", type=int, default=0,
         help="of pictures that are sent in several sizes, get the largest with at most LINES (default: any)",
     )  # fmt: skip
+    get.add_argument(
+        "--data-cap", metavar="SIZE",
+        help="such as 100M: at 80 %% of it no pictures come or go any more, at 100 %% one voice comes at a time and "
+        "sound is sent at its lowest rate (default: no limit)",
+    )  # fmt: skip
     get.add_argument("--speaker", action="store_true", help="play on the loudspeaker")
     parser.add_argument(
         "--path",
@@ -158,6 +163,7 @@ def _described(error: Exception) -> dict[str, Any]:
 def _attend(arguments: argparse.Namespace) -> int:
     from tcclient.audio.gate import GateMode
     from tcclient.cli.attend import Attending, Wishes
+    from tcclient.cli.limits import parse_size
     from tcclient.core.settings import AUDIO_ONLY, DEFAULT_SOURCES
     from tcclient.errors import JoinRefused
     from tcclient.recording.folder import prepare_folder
@@ -208,6 +214,7 @@ def _attend(arguments: argparse.Namespace) -> int:
         path=arguments.path,
         voices=arguments.voices,
         max_height=arguments.max_height,
+        data_cap=parse_size(arguments.data_cap, "--data-cap") if arguments.data_cap is not None else 0,
         listen=arguments.listen,
     )
     return run(Attending(wishes, sources, makers).attend())

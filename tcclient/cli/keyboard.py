@@ -55,6 +55,7 @@ class Keyboard:
             "/priority": self._priority,
             "/code": lambda _: output.say("safety_code", room.safety_code),
             "/quality": lambda _: output.network(room),
+            "/data": lambda _: output.data(room),
             "/msg": self._message,
             "/kick": lambda rest: self._find(rest).kick(),
             "/role": self._role,

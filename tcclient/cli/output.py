@@ -7,11 +7,13 @@ import time
 from typing import Any
 
 from tcclient import events
+from tcclient.cli import limits
 from tcclient.cli.marks import FAULTY, described, in_words, mark_words, marks_of
-from tcclient.cli.quality import ADVICE, Figures, figures, full, path_in_words
+from tcclient.cli.quality import ADVICE, LIMITS, Figures, figures, full, path_in_words
 from tcclient.cli.terminal.columns import fold
 from tcclient.cli.terminal.console import Console
 from tcclient.cli.terminal.status_line import Status
+from tcclient.core.downlink.cause import Cause
 from tcclient.participant import Participant
 from tcclient.playout.listener import Listener
 from tcclient.publication import Publication
@@ -53,6 +55,8 @@ class Output:
         self._listening = listening
         self._room: Room | None = None
         self._found: Figures = {}
+        self._told_limited: set[Track] = set()
+        """Tracks of which a user was told that less of them comes."""
         self._bad: set[int] = set()
         """Participants whose connection was reported as bad."""
 
@@ -112,6 +116,8 @@ class Output:
                 self._line("hand", f"{who.label} {text}", who=who.label, raised=bool(who.hand))
             case events.TrackPublished(track) | events.TrackUnpublished(track) | events.TrackUpdated(track):
                 self._track(event, track)
+            case events.TrackLimited(track, cause, layer):
+                self._limited(track, cause, layer)
             case events.SpeakersChanged():
                 self._speakers(event)
             case events.ChatReceived():
@@ -145,6 +151,8 @@ class Output:
         name = {"TrackPublished": "published", "TrackUnpublished": "unpublished"}.get(type(event).__name__, "muted")
         words = {"published": "sends", "unpublished": "no longer sends"}
         what = words.get(name) or ("muted" if track.muted else "unmuted")
+        if name == "unpublished":
+            self._told_limited.discard(track)
         self._line(
             f"track_{name}",
             f"{track.participant.label} {what} {track.source}",
@@ -153,6 +161,20 @@ class Output:
             codec=track.codec,
             muted=track.muted,
         )
+
+    def _limited(self, track: Track, cause: Cause | None, layer: int) -> None:
+        """Report why less of a track comes; to a user only what no other line tells, and that it is over."""
+        what = f"{_named(track.source)} of {track.participant.label}"
+        was_told = track in self._told_limited
+        self._told_limited.discard(track)
+        if cause in limits.CAUSES:
+            self._told_limited.add(track)
+            what = f"{what} {limits.in_words(track.kind, cause, layer)}"
+        elif cause is None:
+            what = f"{what} comes again"
+        if self._json or was_told or cause in limits.CAUSES:
+            who, source = track.participant.label, str(track.source)
+            self._line("track_limited", what, who=who, source=source, cause=cause, layer=layer)
 
     def _speakers(self, event: events.SpeakersChanged) -> None:
         """Report who speaks; to a user only if no status line shows it."""
@@ -182,8 +204,8 @@ class Output:
                 self._line(name, text.format(who.label), **self._described(who))
             case events.ConnectionQuality(who, quality):
                 self._connection(who, quality)
-            case events.ConnectionAdvice(advice):
-                self._line("advice", ADVICE[advice], text=ADVICE[advice], advice=advice)
+            case events.ConnectionAdvice() | events.DataCapReached() | events.SendingLimited():
+                self._advise(event)
             case events.MuteAsked(who, source, muted):
                 text = f"{who.label} asks you to {'mute' if muted else 'unmute'} your {_named(source)}"
                 self._line("mute_asked", text, who=who.label, source=str(source), muted=muted)
@@ -226,6 +248,16 @@ class Output:
             case _:
                 self._line("room_updated", "the room was changed")
 
+    def _advise(self, event: events.ConnectionAdvice | events.DataCapReached | events.SendingLimited) -> None:
+        match event:
+            case events.ConnectionAdvice(advice):
+                self._line("advice", ADVICE[advice], text=ADVICE[advice], advice=advice)
+            case events.SendingLimited(limit):
+                self._line("sending_limited", LIMITS[limit], text=LIMITS[limit], limit=limit)
+            case events.DataCapReached(percent, cap):
+                text = limits.reached(percent, cap)
+                self._line("data_cap", text, text=text, percent=percent, cap_bytes=cap)
+
     def _connection(self, who: Participant, quality: Quality) -> None:
         """Report a connection; to a user only one that is bad, or was."""
         was_bad = who.id in self._bad
@@ -264,6 +296,10 @@ class Output:
         found = self._figures(room, None)
         if found is not None:
             self._line("quality", full(found), **found)
+
+    def data(self, room: Room) -> None:
+        """Report the data that the meeting has taken, in a line."""
+        self._line("data", limits.used(room.data_used, room.data_cap), **limits.figures(room.data_used, room.data_cap))
 
     def problem(self, text: str, code: ErrorCode | None = None, line: str | None = None) -> None:
         """Report a mistake on standard error, and to a script also on standard output.

@@ -9,6 +9,7 @@ from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.core.media.proof import Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
+from tcclient.core.rate.allocation import SendingLimit
 
 Figures = dict[str, Any]
 """Values that JSON has; those that end in ``_ms`` are milliseconds, None until measured."""
@@ -46,6 +47,12 @@ ADVICE = {
     None: "your connection is not poor any more",
 }
 """Advice in words for a user."""
+LIMITS = {
+    SendingLimit.UPLINK: "your way to the server is thin: your sound or pictures are sent with fewer bits",
+    SendingLimit.SERVER: "the server accepts no more: your sound or pictures are sent with fewer bits",
+    None: "your sound and pictures are sent as they should be again",
+}
+"""What limits us, in words for a user."""
 
 
 def full(found: Figures) -> str:

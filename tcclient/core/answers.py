@@ -18,13 +18,14 @@ def accepted(seat: Seat | None, request: Any, reply: object, request_id: int, no
     match reply:
         case messages.Published():
             if seat is not None:
-                seat.grants.replied(request.number, reply, now)
+                seat.publishing.replied(request.number, reply, now)
             return None
         case messages.ChatAccepted():
             if seat is not None:
                 seat.texts.answered(request.message_id, accepted=True)
             return events.ChatSent(request.message_id, reply.sent_at)
         case _:
+            _settle(seat, request_id)
             return events.RequestDone(request_id)
 
 
@@ -33,7 +34,7 @@ def refused(seat: Seat | None, request: object, error: messages.Error, request_i
     match request:
         case messages.Publish():
             if seat is not None:
-                seat.grants.replied(request.number, error, now)
+                seat.publishing.replied(request.number, error, now)
             return None
         case messages.GetSnapshot():
             if seat is not None:
@@ -44,4 +45,11 @@ def refused(seat: Seat | None, request: object, error: messages.Error, request_i
                 seat.texts.answered(request.message_id, accepted=False)
             return events.ChatFailed(request.message_id, error.code, error.text)
         case _:
+            _settle(seat, request_id)
             return events.RequestFailed(request_id, error.code, error.text, error.retry_after_ms)
+
+
+def _settle(seat: Seat | None, request_id: int) -> None:
+    """Send the request no more, if it is a subscription that went by datagrams as well."""
+    if seat is not None:
+        seat.downlink.subscription.urgent.answered(request_id)

@@ -11,6 +11,7 @@ from tcproto import messages
 from tcproto.account import (
     DEFAULT_MEMORY,
     DEFAULT_PASSES,
+    SALT_SIZE,
     Challenge,
     check_costs,
     effective_salt,
@@ -37,6 +38,7 @@ class Login:
         device: SigningKey,
         control: ControlConnection,
         emit: Callable[[Event], None],
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self.fingerprint = b""
         """Fingerprint of the server, once it has proved its key."""
@@ -45,6 +47,7 @@ class Login:
         self._device = device
         self._control = control
         self._emit = emit
+        self._random_bytes = random_bytes
         self._hash = b""
         self._login_hash = b""
         """The one of the connection that the session began on."""
@@ -105,14 +108,18 @@ class Login:
             )
         )
 
-    def password_keys(self, salt: bytes) -> tuple[events.DeriveKey, events.DeriveKey]:
-        """Return how the keys of the present and of a new password are derived; ``salt`` is random, 16 bytes."""
+    def password_keys(self) -> tuple[bytes, events.DeriveKey, events.DeriveKey]:
+        """Return a random salt, and how the keys of the present and of a new password are derived."""
         assert self._challenge is not None
+        salt = self._random_bytes(SALT_SIZE)
         present = Challenge(self._challenge.salt, self._challenge.memory_kib * KIB, self._challenge.passes)
-        return self._derivation(present), self._derivation(Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES))
+        return salt, self._derivation(present), self._derivation(Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES))
 
     def change_password(self, present: SigningKey, new: SigningKey, salt: bytes) -> int:
-        """Give the account another password, by the keys that ``password_keys`` told; return the request id."""
+        """Give the account another password, by the keys that ``password_keys`` told; return the request id.
+
+        ``RequestDone`` or ``RequestFailed`` follows. All other sessions of the account end.
+        """
         challenge = Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES)
         signature = sign_account_change(present, self._login_hash, self._account, new.public, challenge)
         memory_kib = challenge.memory_bytes // KIB

@@ -8,48 +8,43 @@ from typing import Any
 
 from tcclient.core import events
 from tcclient.core.control import Line
-from tcclient.core.downlink.subscription import Subscription, Wishes
+from tcclient.core.downlink.data_meter import DataMeter
+from tcclient.core.downlink.downlink import Downlink
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Place
 from tcclient.core.keys.key_inbox import KeyInbox
 from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
-from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
-from tcclient.core.media.connections import PICTURES, Connections
+from tcclient.core.media.connections import Connections
 from tcclient.core.media.egress import Egress
-from tcclient.core.media.feedback import Feedback
-from tcclient.core.media.grants import Grants
-from tcclient.core.media.keyframes import KeyframeSpacing
-from tcclient.core.media.layers import LayerChoices
-from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
 from tcclient.core.media.publications import Publications
-from tcclient.core.media.receiving import MediaReceiver
-from tcclient.core.media.speaking import is_speech
+from tcclient.core.media.publishing import Publishing
 from tcclient.core.media.stream_uplink import StreamUplink
-from tcclient.core.media.watchdog import SoundWatchdog
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.snapshots import SnapshotRequests
-from tcclient.core.rate.allocation import Demand
 from tcclient.core.rate.sharing import UplinkSharing
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
-from tcproto.datagram import Item
+from tcproto.datagram import Item, ItemType
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
-from tcproto.messages import ChatScope, Kind, Source, StreamChoice
+from tcproto.messages import ChatScope, Source
 from tcproto.messages.types import MAX_KEY_BOXES
-from tcproto.packet import AudioHeader, Header
+from tcproto.packet import AudioHeader
 from tcproto.sender_key import Party
+from tcproto.urgent import URGENT_DOWN, pack_urgent, parse_urgent
 
 MEDIA_TIME = 1.0
 """Seconds after a frame for which the way up is measured: without media it tells little."""
+DATA_INTERVAL = 1.0
+"""Seconds between looks at the data that was used."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
 
@@ -73,6 +68,7 @@ class Seat:
         limits: messages.Limits,
         timers: Timers,
         ways: Sequence[Way],
+        data: DataMeter,
     ) -> None:
         room, box_keys, identity = place
         self.joined = joined
@@ -82,9 +78,6 @@ class Seat:
         self.path = MediaPath(self.egress, joined.down_key, drops, ways)
         self.uplink = StreamUplink(drops)
         self.uplink_rate = UplinkRate(self.path.send, lambda: self.path.statistics.rtt, self.path.way is Way.UDP)
-        self.opener = RoomDatagramOpener(drops, self.path.ask_position)
-        for room_key in joined.room_keys:
-            self.opener.add_key(room_key)
         self.publications = Publications(
             self._sealing_key, self.egress, self._clock_changed, self._spoke, lambda: self.path.up_loss(), drops
         )
@@ -93,48 +86,35 @@ class Seat:
             self.publications,
             self.egress,
             lambda number, rate: emit(events.RateChanged(number, rate)),
+            lambda limit: emit(events.SendingLimited(limit)),
         )
         self.path.take_report = self.sharing.receive
+        self.path.take_urgent = self._urgent
         self._own = Party(identity.device.public, identity.box.public)
         self.member_keys = MemberKeyTable(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.layers = LayerChoices(self.room, lambda: self.path.statistics.rtt, lambda: self.subscription.again())
-        self.feedback = Feedback(
-            lambda: self.media.loss(),
-            lambda before: self.media.repairs_by_requests(before),
-            lambda: self.media.statistics(),
-            self.path.send,
-            lambda: self.subscription.again(),
+        self.downlink = Downlink(
+            self.path, self.room, self.member_keys, self._audible, control, emit, drops, lambda: self._now
         )
-        self.subscription = Subscription(
-            self.room,
-            control,
-            lambda: self._audible.dominant,
-            lambda: self.feedback.redundant,
-            lambda wanted: self.layers.refine(wanted, self._now),
-            self._subscription_changed,
-            lambda: self.media.forgive_losses(),
-            self._send_by_udp,
-        )
-        self.media = MediaReceiver(
-            self.path,
-            self.opener,
-            self.room,
-            self.member_keys,
-            self._opened,
-            drops,
-            self.feedback.missed,
-            self.subscription.arrivals,
-            self.subscription.probes,
-        )
+        for room_key in joined.room_keys:
+            self.downlink.opener.add_key(room_key)
         recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
         )
         """Our own sender keys."""
-        self.grants = Grants(self.publications, self.keys, self.room, control, emit)
+        self.publishing = Publishing(
+            self.publications,
+            self.keys,
+            self.room,
+            self.sharing,
+            control,
+            emit,
+            self.settle,
+            lambda: self._now,
+        )
         self.presence = Presence(
             joined.beacon_stream,
             identity.box.public,
@@ -151,9 +131,8 @@ class Seat:
         self.texts = Texts(
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
-        self.connections = Connections(self.path, self.media, self.publications, self.room, control, emit)
-        self.watchdog = SoundWatchdog(
-            self.path, self.media, self.room, self.feedback.give_up_copies, self.subscription.again
+        self.connections = Connections(
+            self.path, self.downlink.losses, self.publications, self.room, self.downlink.subscription, control, emit
         )
         self._control = control
         self._emit = emit
@@ -161,9 +140,12 @@ class Seat:
         self._now = 0.0
         """When something happened last: near enough for what needs no more."""
         self._complete = False
+        self._urgent_came = False
+        """Whether an urgent message came, of which something may follow."""
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
+        self._data = data
+        self._data_at = 0.0
         self._purge_at = NEVER
-        self._keyframe_spacing = KeyframeSpacing()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
             messages.RoomChanges: self._changes,
@@ -171,12 +153,13 @@ class Seat:
             messages.KeyReceipts: self.keys.receive,
             messages.SessionKeys: self._session_keys,
             messages.MediaMove: self._media_move,
-            messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
-            messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
+            messages.NewRoomKey: lambda message, now: self.downlink.opener.add_key(message.room_key),
+            messages.SealerClosed: lambda message, now: self.downlink.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
-            messages.Interest: self._interest,
-            messages.Speakers: self._speakers,
+            messages.Interest: self.publishing.interest,
+            messages.Speakers: self.downlink.speakers,
             messages.MemberQualities: self.connections.receive,
+            messages.StreamStates: self.downlink.subscription.receive,
             messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
@@ -189,24 +172,21 @@ class Seat:
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
             ("uplink", lambda: self.uplink_rate.next_deadline, self.uplink_rate.handle_timeout),
             ("sharing", lambda: self.sharing.next_deadline, self.sharing.update),
-            ("feedback", lambda: self.feedback.next_deadline, self.feedback.handle_timeout),
-            ("repair", lambda: self.media.repair.next_deadline, self.media.repair.handle_timeout),
             ("stream", lambda: self.uplink.next_deadline, lambda _: None),  # as far as the stream takes it
             ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
-            ("layers", lambda: self.layers.next_deadline, self.layers.handle_timeout),
-            ("sound", lambda: self.watchdog.next_deadline, self.watchdog.handle_timeout),
-            ("subscription", lambda: self.subscription.next_deadline, self.subscription.handle_timeout),
             ("connections", lambda: self.connections.next_deadline, self.connections.handle_timeout),
+            ("data", lambda: self._data_at, self._look_at_data),
             ("purge", lambda: self._purge_at, self._purge),
         ):
             self.timers.follow(name, deadline, action)
+        self.downlink.follow_deadlines(self.timers)
 
     def resumed(self, resumed: messages.Resumed, now: float) -> None:
         """Go on under the keys of a resumed session. Who stopped speaking meanwhile will not be told."""
-        self.watchdog.forget_speakers()
+        self.downlink.watchdog.forget_speakers()
         if resumed.media_id == self.path.media_id:
             self.path.rekey(resumed.media_id, resumed.epoch, resumed.up_key, resumed.down_key, now)
         else:
@@ -220,12 +200,13 @@ class Seat:
 
     def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
         """Take a datagram, and the way by which it came."""
-        self.media.receive(data, way, now)
-        if self.media.beacons or self._path_has_changed:
+        self.downlink.media.receive(data, way, now)
+        if self.downlink.media.beacons or self._urgent_came or self._path_has_changed:
             self.settle(now)
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return the datagrams for UDP, once; those for the stream go to ``uplink``."""
+        self.downlink.subscription.urgent.handle_timeout(now)
         datagrams = self.egress.take(now)
         if self.path.way is Way.UDP:
             self.uplink_rate.sent(datagrams, now - self.publications.sent_at < MEDIA_TIME, now)
@@ -236,17 +217,14 @@ class Seat:
     def settle(self, now: float) -> None:
         """Say what has collected: requests, boxes, receipts to the server; the rest to the application."""
         self._now = now
+        self._urgent_came = False
         self.snapshots.handle_timeout(now)
         self.keys.handle_timeout(now)
-        received, self.media.beacons = self.media.beacons, []
+        received, self.downlink.media.beacons = self.downlink.media.beacons, []
         for member, beacon, first in received:
             if self.member_keys.get(member.id) is member:
                 self.presence.receive(member, beacon, first, now)
-        boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
-        for start in range(0, len(boxes), MAX_KEY_BOXES):
-            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
-        for start in range(0, len(receipts), MAX_KEY_BOXES):
-            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
+        self._send_keys()
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
         for number, spatial in self.publications.keyframes.take(now):
@@ -261,6 +239,17 @@ class Seat:
                 self.presence.path_changed(self.path.state, now)
             self._emit(self._path_told)
 
+    def _send_keys(self) -> None:
+        boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
+        for start in range(0, len(boxes), MAX_KEY_BOXES):
+            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
+        for start in range(0, len(receipts), MAX_KEY_BOXES):
+            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
+        for box in self.keys.take_urgent_boxes():
+            self._send_urgently(messages.KeyBoxes((box,)))
+        for receipt in self._inbox.take_urgent_receipts():
+            self._send_urgently(messages.KeyReceipts((receipt,)))
+
     @property
     def _path_has_changed(self) -> bool:
         return self.path.state is not self._path_told.state or self.path.way is not self._path_told.way
@@ -273,81 +262,6 @@ class Seat:
         ``RequestDone`` or ``RequestFailed`` follows. Raises ``ValueError``; ``Refusal`` while too many are unanswered.
         """
         return self._control.request(message)
-
-    def subscribe(
-        self,
-        sources: tuple[Source, ...],
-        choices: tuple[StreamChoice, ...] = (),
-        *,
-        voices: int = 0,
-        stage: frozenset[int] = frozenset(),
-        max_height: int = 0,
-    ) -> int:
-        """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id.
-
-        ``voices`` are the most at a time (0: all), ``stage`` the participants whose pictures matter most, and
-        ``max_height`` bounds the lines of pictures in several layers (0: no bound). While the line is too thin, less is
-        asked for.
-        """
-        return self.wish(Wishes(sources, choices, voices, stage, max_height))
-
-    def wish(self, wishes: Wishes) -> int:
-        """Set what is wanted; as ``subscribe``."""
-        self.layers.max_height = wishes.max_height
-        return self.subscription.wish(wishes)
-
-    def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
-        """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""
-        due = self._keyframe_spacing.due(stream, spatial, now)
-        if due:
-            self._control.send(messages.KeyframeRequest(stream, spatial))
-        return due
-
-    def publish(
-        self,
-        kind: Kind,
-        source: Source,
-        codec: str,
-        now: float,
-        *,
-        muted: bool = False,
-        layers: int = 1,
-        width: int = 0,
-        height: int = 0,
-        demand: Demand | None = None,
-    ) -> int:
-        """Announce a publication, the first of which makes us a sender of keys; return its number.
-
-        With a ``demand`` it adapts to the way up, by ``RateChanged``; the caps of the server bound it too.
-
-        ``Published`` or ``PublishFailed`` follows. Raises ``ValueError`` for a value out of range.
-        """
-        announced = self.publications.announce(kind, source, codec, muted, layers, width, height)
-        self._control.request(announced)
-        self.publications.add(announced, demand)
-        if self.room.room.e2ee:
-            self.keys.start(now)
-            self.keys.announced(layers, now)
-        self.sharing.update(now)
-        self.settle(now)
-        return announced.number
-
-    def unpublish(self, number: int) -> int:
-        """End a publication at once; return the request id, 0 where it has ended already."""
-        return self.grants.withdraw(number, self._now)
-
-    def set_muted(self, number: int, muted: bool) -> int:
-        """Mute or unmute, here at once; return the request id.
-
-        Raises ``Refusal`` where it is not live, and to unmute what another participant holds muted.
-        """
-        publication = self.publications.live.get(number)
-        if publication is None:
-            raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
-        if publication.held and not muted:
-            raise Refusal(ErrorCode.NOT_PERMITTED, "a chair holds it muted")
-        publication.muted = muted
-        return self._control.request(messages.Mute(number, muted))
 
     def send_chat(
         self, text: str, unix_ms: int, now: float, scope: ChatScope = ChatScope.ROOM, participant: int = 0
@@ -379,11 +293,6 @@ class Seat:
     def _spoke(self, header: AudioHeader, now: float) -> None:
         self._audible.heard(self.room.own, header, now)
 
-    def _opened(self, packet: MediaPacket[Header], now: float) -> None:
-        self._audible.received(packet, now)
-        if isinstance(packet.header, AudioHeader):
-            self.path.expect(is_speech(packet.header) and not packet.header.end_of_talk)
-
     def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
         return self.keys.sealing_key(publication) if self.room.room.e2ee else BARE
 
@@ -399,7 +308,7 @@ class Seat:
             joined = self.joined
             self._emit(events.Joined(joined.participant, self.room.room, joined.role, joined.permissions))
         self._roster_changed(changed, now)
-        self.grants.compare(now)
+        self.publishing.compare(now)
         if first:
             self.presence.path_changed(self.path.state, now)
             self._purge_at = now + PURGE_INTERVAL
@@ -410,14 +319,14 @@ class Seat:
             self._roster_changed(changed, now)
         else:
             self._retry(now)
-        self.grants.changed(message.changes, now)
+        self.publishing.changed(message.changes, now)
         if self._complete and self.room.needs_snapshot:
             self.snapshots.gap(now)
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
             self._emit(event)
-            self.grants.roster_changed(event, now)
+            self.publishing.roster_changed(event, now)
         self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id
@@ -430,8 +339,7 @@ class Seat:
         self.presence.schedule.resize(len(self.room.members))
         for member in come:
             self.presence.came(member, now)
-        self.media.streams_changed(now)
-        self.layers.publications_changed(now)
+        self.downlink.roster_changed(changed, now)
         self._retry(now)
 
     def _retry(self, now: float) -> None:
@@ -445,7 +353,7 @@ class Seat:
 
     def _key_came(self, member: MemberKeys, now: float) -> None:
         self.presence.compare(member, now)
-        self.media.release(member, now)
+        self.downlink.media.release(member, now)
 
     def _session_keys(self, message: messages.SessionKeys, now: float) -> None:
         self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
@@ -458,42 +366,48 @@ class Seat:
         self.uplink_rate.restart(self.path.way is Way.UDP)
         self.sharing.update(now)
 
-    def _speakers(self, message: messages.Speakers, now: float) -> None:
-        """Expect to hear those who begin to speak. Who speaks is not taken from the server, see ``Audible``."""
-        if self.watchdog.speaking(message.started, message.stopped, now):
-            self.path.expect(speech=True)
+    def _urgent(self, value: bytes, now: float) -> None:
+        """Act on an urgent message; raises ``ValueError`` for what is none."""
+        message = parse_urgent(value, URGENT_DOWN)
+        self._urgent_came = True
+        match message:
+            case messages.NewRoomKey():
+                self.downlink.opener.add_urgent_key(message.room_key)
+            case messages.KeyBoxes():
+                self._inbox.receive_urgent(message.boxes, now)
+                self.texts.retry(now)
+            case messages.KeyReceipts():
+                self.keys.receive(message, now)
 
-    def _send_by_udp(self, item: Item) -> None:
-        if self.path.way is Way.UDP:
-            self.path.send(item)
-
-    def _subscription_changed(self, asked: messages.Subscribe) -> None:
-        self.media.wants_changed(self.watchdog.subscription, asked)
-        self.media.limits_voices = asked.voices > 0
-        self.watchdog.subscription = asked
-        chosen = any(choice.wanted for choice in asked.choices)
-        self.connections.gets_pictures = bool(PICTURES.intersection(asked.defaults) or chosen)
-
-    def _interest(self, message: messages.Interest, now: float) -> None:
-        for number, layers in self.publications.layers_wanted(message):
-            self._emit(events.LayersWanted(number, layers))
-        self.sharing.update(now)
+    def _send_urgently(self, message: messages.KeyBoxes | messages.KeyReceipts) -> None:
+        value = pack_urgent(message)
+        assert value is not None, "one box or receipt fits"
+        self.path.send_by_udp(Item(ItemType.URGENT, value))
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:
             self._emit(events.MuteAsked(message.participant, message.source, message.muted))
 
     def _path_due(self, now: float) -> None:
-        wanted = self.subscription.asked
-        subscribed = bool(wanted.defaults) or any(choice.wanted for choice in wanted.choices)
-        self.path.on_call = bool(self.publications.live) or subscribed
+        self.path.on_call = bool(self.publications.live) or self.downlink.subscription.asks_for_media
         self.path.needs_large = self.connections.are_pictures_used
         self.path.handle_timeout(now)
+
+    def _look_at_data(self, now: float) -> None:
+        """Tell how much of the cap is used, and save data."""
+        self._data_at = now + DATA_INTERVAL
+        self._data.use(now)
+        if (percent := self._data.news()) is not None:
+            self._emit(events.DataCapReached(percent, self._data.cap))
+        if self._data.saving is not self.sharing.saving:
+            self.sharing.saving = self._data.saving
+            self.sharing.update(now)
+            self.downlink.subscription.save(self._data.saving)
 
     def _purge(self, now: float) -> None:
         """Forget keys that have expired, whether or not anything comes under them."""
         self._purge_at = now + PURGE_INTERVAL
         self.path.forget(now)
-        self.opener.forget(now)
+        self.downlink.opener.forget(now)
         for member in self.member_keys.values():
             member.forget(now)

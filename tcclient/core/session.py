@@ -16,6 +16,8 @@ from typing import Any
 
 from tcclient.core import answers, events
 from tcclient.core.control import Liveness
+from tcclient.core.downlink.data_meter import DataMeter
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Joining
@@ -33,7 +35,6 @@ from tcclient.core.settings import Settings
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
-from tcproto.account import SALT_SIZE
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
@@ -62,6 +63,8 @@ class Session:
     ) -> None:
         self.drops: Counter[Drop] = Counter()
         """Datagrams and packets that were dropped, by reason."""
+        self.data = DataMeter()
+        """The data that the session takes, in all its seats."""
         self._settings = settings
         self._device = device
         self._random_bytes = random_bytes
@@ -82,7 +85,7 @@ class Session:
         """The ways of datagrams on this connection. The owner sets them before the room is entered."""
         self._control = control
         self._liveness = Liveness(control, self._timers, self._lost)
-        self._login = Login(fingerprint, self._device, control, self._events.append)
+        self._login = Login(fingerprint, self._device, control, self._events.append, self._random_bytes)
         self._joining: Joining | None = None
         self._liveness.watch(now, pings=False)
 
@@ -95,6 +98,13 @@ class Session:
     def closed(self) -> bool:
         """Whether the session is over."""
         return self.phase is Phase.CLOSED
+
+    @property
+    def login(self) -> Login:
+        """The login, with what can be done with the account; raises ``Refusal`` before it."""
+        if not Phase.LOBBY <= self.phase <= Phase.ROOM:
+            raise Refusal(ErrorCode.BAD_REQUEST, "not possible before the login")
+        return self._login
 
     @property
     def seated(self) -> bool:
@@ -115,7 +125,7 @@ class Session:
 
     def network_statistics(self) -> NetworkStatistics:
         """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
-        path, down = self.seat.path, self.seat.media.direction()
+        path, down = self.seat.path, self.seat.downlink.losses.direction()
         measured = path.statistics
         return NetworkStatistics(
             path.way, path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down
@@ -128,6 +138,7 @@ class Session:
         if self.phase >= Phase.DETACHED:
             return
         self._liveness.heard(now)
+        self.data.read(len(data))
         self._control.receive_data(data)
         try:
             while (event := self._control.next_event()) is not None and self.phase < Phase.DETACHED:
@@ -146,23 +157,32 @@ class Session:
 
     def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
         """Take a datagram, and the way by which it came; then ask ``media_received`` and what is to be sent."""
+        (self.data.received if way is Way.UDP else self.data.read)(len(data))
         if self._seat is not None:
             self._seat.receive_datagram(data, now, way)
 
     def control_to_send(self) -> bytes:
         """Return the bytes for the control connection, once. After ``Closed`` there may be a last message."""
-        return self._control.data_to_send()
+        data = self._control.data_to_send()
+        self.data.wrote(len(data))
+        return data
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return the datagrams for UDP, once, with a ping if one is due. Then ask ``stream_datagrams_to_send``."""
         if now >= self._timers.when("path"):
             self.handle_timeout(now)
         farewell, self._farewell = self._farewell, []
-        return farewell if self._seat is None else self._seat.datagrams_to_send(now)
+        datagrams = farewell if self._seat is None else self._seat.datagrams_to_send(now)
+        for datagram in datagrams:
+            self.data.sent(len(datagram))
+        return datagrams
 
     def stream_datagrams_to_send(self, unsent: int, now: float) -> list[bytes]:
         """Return the datagrams for the stream, once, where ``unsent`` bytes of it have not left this machine."""
-        return [] if self._seat is None else self._seat.uplink.take(unsent, now)
+        datagrams = [] if self._seat is None else self._seat.uplink.take(unsent, now)
+        for datagram in datagrams:
+            self.data.wrote(len(datagram))
+        return datagrams
 
     def next_event(self) -> Event | None:
         """Return the next event, None when there is none."""
@@ -170,7 +190,7 @@ class Session:
 
     def media_received(self) -> list[MediaPacket[Header]]:
         """Return the packets of others that came, in order, once. Called after each ``receive_*``."""
-        return self._seat.media.take() if self._seat is not None else []
+        return self._seat.downlink.media.take() if self._seat is not None else []
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` is due, None when never."""
@@ -220,7 +240,7 @@ class Session:
         """Ask for lost sound for as long as a recording can wait for it, in this seat and all that follow."""
         self._sound_patience = RECORDING_PATIENCE
         if self._seat is not None:
-            self._seat.media.sound_patience = RECORDING_PATIENCE
+            self._seat.downlink.losses.sound_patience = RECORDING_PATIENCE
 
     def trust_server(self, now: float) -> None:
         """Accept the key of ``ServerKey``."""
@@ -262,24 +282,6 @@ class Session:
         private = self._random_bytes(KEY_SIZE)
         self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
-
-    def password_keys(self) -> tuple[bytes, events.DeriveKey, events.DeriveKey]:
-        """Return a random salt, and how the keys of the present and of a new password are derived.
-
-        Raises ``Refusal`` before the login.
-        """
-        self._require_login()
-        salt = self._random_bytes(SALT_SIZE)
-        return salt, *self._login.password_keys(salt)
-
-    def change_password(self, present: SigningKey, new: SigningKey, salt: bytes) -> int:
-        """Give the account another password, by the keys that ``password_keys`` told; return the request id.
-
-        ``RequestDone`` or ``RequestFailed`` follows. All other sessions of the account end. Raises ``Refusal`` before
-        the login.
-        """
-        self._require_login()
-        return self._login.change_password(present, new, salt)
 
     def leave(self) -> None:
         """Give the seat up; ``Left`` follows at once."""
@@ -402,10 +404,11 @@ class Session:
             self._login.welcome.limits,
             self._timers,
             self.ways,
+            self.data,
         )
         self.phase = Phase.ROOM
-        self._seat.media.sound_patience = self._sound_patience
-        self._seat.subscribe(self._settings.sources, voices=self._settings.voices)
+        self._seat.downlink.losses.sound_patience = self._sound_patience
+        self._seat.downlink.wish(Wishes(self._settings.sources, voices=self._settings.voices))
 
     def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:
         self.phase, self._joining = Phase.LOBBY, None
@@ -444,7 +447,3 @@ class Session:
         self._resumption.forget()
         self._timers.cancel_all()
         self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
-
-    def _require_login(self) -> None:
-        if not Phase.LOBBY <= self.phase <= Phase.ROOM:
-            raise Refusal(ErrorCode.BAD_REQUEST, "not possible before the login")

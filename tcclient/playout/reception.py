@@ -143,17 +143,17 @@ class TrackReception:
     def is_welcome(self, stream: int, layer: int) -> bool:
         """Return whether a layer of a stream is shown, or may be from its next keyframe on."""
         session = self._connection.session
-        return not session.seated or session.seat.layers.is_welcome(stream, layer)
+        return not session.seated or session.seat.downlink.layers.is_welcome(stream, layer)
 
     def shown(self, stream: int, layer: int, now: float) -> None:
         """Take that a picture of a layer is shown: the other layers are not needed any more."""
         session = self._connection.session
-        if session.seated and session.seat.layers.shown(stream, layer, now):
+        if session.seated and session.seat.downlink.layers.shown(stream, layer, now):
             self._connection.pump()
 
     def _ask_keyframe(self, stream: int, layer: int) -> bool:
         try:
-            asked = self._connection.session.seat.request_keyframe(stream, layer, time.monotonic())
+            asked = self._connection.session.seat.downlink.request_keyframe(stream, layer, time.monotonic())
         except Refusal:  # the seat has ended, and its last events are being delivered
             return False
         self._connection.pump()

@@ -35,6 +35,7 @@ from tcproto.messages.media import (
     SealerClosed,
     SessionKeys,
     Speakers,
+    StreamStates,
     Subscribe,
     Unpublish,
 )
@@ -81,6 +82,8 @@ from tcproto.messages.types import (
     RoomKey,
     Source,
     StreamChoice,
+    StreamLimit,
+    StreamState,
 )
 
 __all__ = [
@@ -158,6 +161,9 @@ __all__ = [
     "Speakers",
     "State",
     "StreamChoice",
+    "StreamLimit",
+    "StreamState",
+    "StreamStates",
     "Subscribe",
     "Unknown",
     "Unpublish",

@@ -10,6 +10,7 @@ from tcproto.messages.registry import Sender, State, message
 from tcproto.messages.types import (
     MAX_CHOICES,
     MAX_KEY_BOXES,
+    MAX_STREAM_STATES,
     MAX_VOICES,
     U8,
     U16,
@@ -26,6 +27,7 @@ from tcproto.messages.types import (
     RoomKey,
     Source,
     StreamChoice,
+    StreamState,
     Word,
 )
 
@@ -140,6 +142,13 @@ class MemberQualities:
     """The connections of participants that have become better or worse. A participant not named yet is unknown."""
 
     members: Annotated[tuple[MemberQuality, ...], Items(1024)]
+
+
+@message("stream_state", Sender.SERVER, states=State.ROOM)
+class StreamStates:
+    """The streams that the server forwards otherwise than before. A stream not named yet has no limit."""
+
+    streams: Annotated[tuple[StreamState, ...], Items(MAX_STREAM_STATES)]
 
 
 @message("key_boxes", Sender.BOTH, states=State.ROOM)

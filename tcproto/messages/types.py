@@ -19,6 +19,8 @@ MAX_VOICES = 16
 """The most voices that can be asked for; more are all. Nobody could tell more apart."""
 MAX_CHOICES = 700
 """The most choices of one ``Subscribe``: as many as always fit."""
+MAX_STREAM_STATES = 256
+"""The most streams of one ``StreamStates``."""
 MAX_CHANGES = 64
 """The most changes of one message."""
 MEMBERS_PER_PAGE = 48
@@ -104,6 +106,16 @@ class Quality(StrEnum):
     GOOD = "good"
     """Speech has faults."""
     EXCELLENT = "excellent"
+    UNKNOWN = "unknown"
+
+
+class StreamLimit(StrEnum):
+    """Why a stream does not go to all who want its source."""
+
+    NONE = "none"
+    """It does."""
+    NOT_SELECTED = "not_selected"
+    """Cameras of others are shown, since they spoke later. A choice for the stream overrides it."""
     UNKNOWN = "unknown"
 
 
@@ -276,6 +288,14 @@ class MemberQuality:
 
     participant: U32
     quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """A stream, and why it does not go to all who want its source."""
+
+    stream: U16
+    limit: StreamLimit
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,8 @@ COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
         m.Subscribe: RoomCommand(publishing.subscribe, MessageClass.MEDIA, _need(Permission.SUBSCRIBE)),
         m.KeyframeRequest: RoomCommand(publishing.request_keyframe, MessageClass.MEDIA),
         m.OwnQuality: RoomCommand(_own_quality, MessageClass.OTHER),
-        m.KeyBoxes: RoomCommand(key_exchange.pass_boxes, None),
-        m.KeyReceipts: RoomCommand(key_exchange.pass_receipts, None),
+        m.KeyBoxes: RoomCommand(key_exchange.pass_keys, None),
+        m.KeyReceipts: RoomCommand(key_exchange.pass_keys, None),
         m.Chat: RoomCommand(
             chat.pass_text,
             MessageClass.CHAT,

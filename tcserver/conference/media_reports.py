@@ -8,7 +8,7 @@ from typing import assert_never
 from tcserver.conference.context import Context
 from tcserver.conference.effects import Where
 from tcserver.conference.login.session import Session
-from tcserver.conference.requests import publishing
+from tcserver.conference.requests import publishing, urgent
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
 from tcserver.conference.room.seat import Seat
@@ -26,6 +26,7 @@ from tcserver.media.interface import (
     SeatRekeyDue,
     SeatSilent,
     SpeakersChanged,
+    UrgentCame,
     WorkerLoad,
     WorkerReplaced,
 )
@@ -59,7 +60,7 @@ class MediaReports:
                 self._rooms.sealer_told(event, now)
             case SeatRekeyDue():
                 if seat := self._context.seats.get(event.media_id):
-                    self._rooms.of(seat).rekey(seat, now)
+                    self._rooms.of(seat).media_seats.rekey(seat, now)
             case SealerRekeyDue():
                 if room := self._rooms.by_number(event.room):
                     sealer = event.sealer
@@ -67,7 +68,7 @@ class MediaReports:
             case SpeakersChanged():
                 if room := self._rooms.by_number(event.room):
                     room.speakers_changed(event.started, event.stopped, event.dominant, now)
-            case KeyframeAsked() | SeatSilent() | SeatLeft():
+            case KeyframeAsked() | SeatSilent() | SeatLeft() | UrgentCame():
                 if seat := self._context.seats.get(event.media_id):
                     self._take_of_seat(seat, event, now)
             case RoomFailed():
@@ -76,14 +77,17 @@ class MediaReports:
             case _:
                 self._take_of_no_room(event, now)
 
-    def _take_of_seat(self, seat: Seat, event: KeyframeAsked | SeatSilent | SeatLeft, now: float) -> None:
+    def _take_of_seat(self, seat: Seat, event: KeyframeAsked | SeatSilent | SeatLeft | UrgentCame, now: float) -> None:
         room = self._rooms.of(seat)
-        if isinstance(event, SeatSilent):
-            room.qualities.silent(seat, event.silent, now)
-        elif isinstance(event, SeatLeft):
-            self._left(seat.session, now)
-        else:
-            publishing.keyframe_asked(self._context, room, event, now)
+        match event:
+            case SeatSilent():
+                room.qualities.silent(seat, event.silent, now)
+            case SeatLeft():
+                self._left(seat.session, now)
+            case UrgentCame():
+                urgent.take(self._context, room, seat, event.message, now)
+            case KeyframeAsked():
+                publishing.keyframe_asked(self._context, room, event, now)
 
     def _take_of_no_room(
         self, event: WorkerLoad | WorkerReplaced | Overloaded | PathProven | PathLost, now: float
@@ -105,7 +109,15 @@ class MediaReports:
         match event:
             case SealerRekeyDue() | SpeakersChanged() | RoomFailed():
                 return self._rooms.by_number(event.room)
-            case SeatOpened() | SealerTold() | SeatRekeyDue() | SeatSilent() | SeatLeft() | KeyframeAsked():
+            case (
+                SeatOpened()
+                | SealerTold()
+                | SeatRekeyDue()
+                | SeatSilent()
+                | SeatLeft()
+                | UrgentCame()
+                | KeyframeAsked()
+            ):
                 seat = self._context.seats.get(event.media_id)
                 return None if seat is None else self._rooms.of(seat)
         return None
@@ -114,5 +126,5 @@ class MediaReports:
         for room in self._rooms.worker_replaced(event.worker, now):
             # Participants who speak are announced again: the new worker has heard nobody so far.
             speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-            if speaking and room.home == event.worker:
+            if speaking and room.media_seats.home == event.worker:
                 room.speakers_changed((), speaking, room.dominant, now)

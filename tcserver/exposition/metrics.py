@@ -202,6 +202,11 @@ def _sending(media: Sequence[MediaStats]) -> Iterator[Metric]:
         "Datagrams that were given to the kernel one by one although media.sender is bpf, by reason.",
         labels=["worker", "reason"],
     )
+    device_drops = CounterMetricFamily(
+        "tcserver_media_device_drops",
+        "Packets that devices of the machine had no room for, whoever sent them, while media.sender is bpf.",
+        labels=["worker"],
+    )
     errors = CounterMetricFamily(
         "tcserver_media_send_errors",
         "Datagrams that could not be sent, by error.",
@@ -229,6 +234,7 @@ def _sending(media: Sequence[MediaStats]) -> Iterator[Metric]:
         taken.add_metric([str(worker)], stats.kernel_sent)
         trains.add_metric([str(worker)], stats.refused_trains)
         cloned.add_metric([str(worker)], stats.cloned)
+        device_drops.add_metric([str(worker)], stats.device_drops)
         waiting.add_metric([str(worker)], stats.waiting)
         for reason, number in stats.not_cloned.items():
             not_cloned.add_metric([str(worker), reason], number)
@@ -240,7 +246,7 @@ def _sending(media: Sequence[MediaStats]) -> Iterator[Metric]:
             queues.add_metric([str(worker), str(local), "receive"], state.receive_queue)
             queues.add_metric([str(worker), str(local), "send"], state.send_queue)
             overflow.add_metric([str(worker), str(local)], state.drops)
-    yield from (taken, trains, cloned, not_cloned, errors, gave_way, waiting, queues, overflow)
+    yield from (taken, trains, cloned, not_cloned, device_drops, errors, gave_way, waiting, queues, overflow)
 
 
 def _holdings(media: Sequence[MediaStats]) -> Iterator[Metric]:

@@ -203,6 +203,14 @@ class SetSpeakers:
     """Media ids of seats that are forwarded at any level, and take nobody's place."""
 
 
+@dataclass(frozen=True, slots=True)
+class SendUrgent:
+    """Sends seats a control message by a datagram, too: those that have a proven path by UDP."""
+
+    media_ids: tuple[int, ...]
+    message: bytes
+
+
 Command = (
     OpenSealer
     | ShareRoom
@@ -219,6 +227,7 @@ Command = (
     | SendKeyframe
     | ChangeForwarding
     | SetSpeakers
+    | SendUrgent
 )
 
 
@@ -276,6 +285,14 @@ class SeatLeft:
     """The client of the seat has said by a datagram that it has left."""
 
     media_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class UrgentCame:
+    """The client of the seat has sent a control message by a datagram, too. It is not read here."""
+
+    media_id: int
+    message: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +369,7 @@ Event = (
     | PathLost
     | SeatSilent
     | SeatLeft
+    | UrgentCame
     | SeatRekeyDue
     | SealerRekeyDue
     | SpeakersChanged

@@ -34,6 +34,7 @@ from tcproto import (
     sender_key,
     stream_path,
     text,
+    urgent,
 )
 from tcproto.document import DOCUMENT, replaced
 from tcproto.messages import row_of, types
@@ -168,6 +169,7 @@ def _media() -> list[_Row]:
         ("arrivals are reported at least every", _seconds(feedback.MOST_ARRIVAL_INTERVAL)),
         ("a request for arrival reports is good for", _seconds(arrivals.ASKED_FOR)),
         ("a receiver reports every", _seconds(feedback.REPORT_INTERVAL)),
+        ("an urgent message, at most", f"{_number(urgent.MAX_URGENT)} bytes"),
     ]
 
 
@@ -259,7 +261,7 @@ def _server() -> list[_Row]:
     default = _DEFAULT
     challenge, failed = default.challenge_delay, default.failed_login_delay
     seat_caps, pings, probes = media_seat.SEAT_CAPS, media_seat.ANSWERED_PINGS, media_seat.BANDWIDTH_PROBES
-    asked = repeats.ASKED.packets_per_second
+    asked, urgently = repeats.ASKED.packets_per_second, media_seat.URGENT
     return [
         (
             "handshake; login after it",
@@ -304,6 +306,10 @@ def _server() -> list[_Row]:
             f"{_caps(probes.bitrate, probes.packets_per_second)}; those of a second",
         ),
         ("pings of a seat that are answered; at once", f"{pings.packets_per_second} per second; as many more"),
+        (
+            "urgent messages of a seat, and as many that it is sent; at once",
+            f"{_caps(urgently.bitrate, urgently.packets_per_second)}; those of a second",
+        ),
         ("talkers that are forwarded in a room of more than eight", _number(default.rooms.loudest)),
     ]
 

@@ -17,8 +17,8 @@ from tcclient.capture import SPEECH
 from tcclient.cli.sending import Sending
 from tcclient.errors import DeviceError
 from tcproto.messages import Source
-from tests.integration.test_rooms import track_of, two
 from tests.support.processes.client_process import COMMAND
+from tests.support.processes.two_rooms import track_of, two
 from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World, until
 
 pytestmark = pytest.mark.usefixtures("measured")

@@ -13,8 +13,8 @@ import pytest
 
 from tcclient import events, tone
 from tcproto.messages import Source
-from tests.integration.test_rooms import track_of
 from tests.support.processes.network import Network
+from tests.support.processes.two_rooms import track_of
 from tests.support.processes.world import PASSWORD, PATIENCE, Run, World, until, watching
 
 pytestmark = pytest.mark.usefixtures("measured")

@@ -21,7 +21,8 @@ from tcclient.errors import SourceError
 from tcclient.trust.account_secret import AccountSecret
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Source
-from tests.integration.test_rooms import stored, track_of, two
+from tests.integration.test_encoded_frames import stored
+from tests.support.processes.two_rooms import track_of, two
 from tests.support.processes.world import PASSWORD, Run, World, until
 
 pytestmark = pytest.mark.usefixtures("measured")

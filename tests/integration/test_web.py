@@ -329,7 +329,7 @@ def test_a_reverse_proxy(run: Run, world: World, tmp_path: Path, make: object) -
     assert callable(make)
     name = make.__name__.partition("_")[0]
     if shutil.which(name) is None:
-        pytest.skip(f"{name} is not installed")
+        pytest.skip(f"{name} is not installed: apt install {name}")
     put(tmp_path, "conference.example")
     port = free_port()
     settings = {

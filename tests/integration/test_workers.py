@@ -36,7 +36,7 @@ def pool_of(server: Running) -> WorkerPool:
 
 def homes(server: Running) -> dict[str, int]:
     """Return the worker of each room, by the name of the room."""
-    return {room.info.name: room.home for room in server.daemon.conference._rooms}
+    return {room.info.name: room.media_seats.home for room in server.daemon.conference._rooms}
 
 
 async def hears(track: Track, more: int = 10) -> None:

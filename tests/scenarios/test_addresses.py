@@ -250,7 +250,7 @@ def test_a_newcomer_needs_no_ping_for_the_next_room_key(world, monkeypatch):
     world.until(lambda: cleo.in_room)
     ben.leave()
     world.run(0.1)
-    ((_, sealer),) = cleo.session.seat.opener.sealers.items()
+    ((_, sealer),) = cleo.session.seat.downlink.opener.sealers.items()
     assert len(sealer.epochs) == 2
     ceilings = {held.window.ceiling for held in sealer.epochs.values()}
     assert len(ceilings) == 1

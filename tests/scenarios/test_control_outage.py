@@ -3,6 +3,7 @@
 import pytest
 
 from tcclient.core import PathState, events
+from tcclient.core.downlink.subscription import Wishes
 from tcproto.errors import ErrorCode
 from tcproto.messages import StreamChoice
 from tests.support.simulation.network import LAN
@@ -169,13 +170,13 @@ def test_who_chose_a_single_stream_pings_as_in_a_call(world):
     (ada,) = world.room("ada")
     (ben,) = world.room("ben", microphone=False, sources=())
     stream = ada.session.seat.publications.live[ada.microphone].stream
-    ben.session.seat.subscribe((), (StreamChoice(stream),))
+    ben.session.seat.downlink.wish(Wishes((), (StreamChoice(stream),)))
     ben.pump()
     world.run(10)
     before = ben.up.sent
     world.run(60)
     assert ben.up.sent - before == 60 + 6, "pings and beacons"
-    ben.session.seat.subscribe((), (StreamChoice(stream, wanted=False),))
+    ben.session.seat.downlink.wish(Wishes((), (StreamChoice(stream, wanted=False),)))
     ben.pump()
     world.run(10)
     before = ben.up.sent

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from tcclient.core.downlink.subscription import Wishes
 from tcproto.messages import Source
 from tests.support.simulation.network import Conditions
 
@@ -67,10 +68,10 @@ def test_what_was_not_wanted_for_a_while_is_no_loss(world):
     world.run(0.5)
     ada.talk()
     world.run(2)
-    ben.session.seat.subscribe((Source.CAMERA,))
+    ben.session.seat.downlink.wish(Wishes((Source.CAMERA,)))
     ben.pump()
     world.run(5)
-    ben.session.seat.subscribe((Source.MICROPHONE,))
+    ben.session.seat.downlink.wish(Wishes((Source.MICROPHONE,)))
     ben.pump()
     world.run(2)
     ada.hush()
@@ -103,7 +104,7 @@ def test_what_the_network_loses_is_counted_also_between_silences(world, silent):
 
 def beacons(client):
     """Room datagrams that brought no sound."""
-    counts = client.session.seat.media.statistics()
+    counts = client.session.seat.downlink.losses.statistics()
     sound = {heard.packet.header.stream for heard in client.heard}
     return [None for (_, series), count in counts.items() if series.stream not in sound for _ in range(count.received)]
 

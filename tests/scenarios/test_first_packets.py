@@ -3,6 +3,7 @@
 import pytest
 
 from tcclient.core import events
+from tcclient.core.downlink.subscription import Wishes
 from tcproto.messages import Kind, Source
 from tests.support.simulation.network import LAN
 
@@ -28,7 +29,7 @@ def test_first_frame_after_subscribing_is_heard(world, tcp_delay):
     (ada,) = world.room("ada")
     (ben,) = world.room("ben", microphone=False, sources=(), tcp_delay=tcp_delay)
     world.run(0.5)
-    number = ben.session.seat.subscribe((Source.MICROPHONE,))
+    number = ben.session.seat.downlink.wish(Wishes((Source.MICROPHONE,)))
     ben.pump()
     world.until(lambda: events.RequestDone(number) in ben.events)
     ada.say()
@@ -99,7 +100,7 @@ def test_changes_that_come_together_lose_nothing(world):
 def test_publishing_again_and_again_loses_no_first_frame(world):
     ada, ben = world.room("ada", "ben", tcp_delay=0.03)
     for _ in range(5):
-        ada.session.seat.unpublish(ada.microphone)
+        ada.session.seat.publishing.unpublish(ada.microphone)
         ada.microphone = ada.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
         world.until(lambda: ada.session.seat.publications.can_send(ada.microphone))
         ada.say()

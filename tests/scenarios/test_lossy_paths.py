@@ -108,15 +108,15 @@ def test_a_change_of_the_variant_loses_nothing(world, others):
     world.run(1)
     for client in rest[1:]:
         lose_bursts(world, client, 3)
-    lose_bursts(world, ben, 6, until=lambda: ben.session.seat.feedback.redundant)
-    assert ben.session.seat.subscription.asked.redundant_sources
+    lose_bursts(world, ben, 6, until=lambda: ben.session.seat.downlink.feedback.redundant)
+    assert ben.session.seat.downlink.subscription.asked.redundant_sources
     outage(world, ben, after=0.01)
     world.run(2)
-    ben.session.seat.feedback.give_up_copies(world.now)
-    ben.session.seat.subscription.again()
+    ben.session.seat.downlink.feedback.give_up_copies(world.now)
+    ben.session.seat.downlink.subscription.again()
     ben.pump()
     outage(world, ben, after=0.01)
-    assert not ben.session.seat.subscription.asked.redundant_sources
+    assert not ben.session.seat.downlink.subscription.asked.redundant_sources
     world.run(1)
     ada.hush()
     world.run(1)

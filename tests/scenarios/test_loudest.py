@@ -180,6 +180,6 @@ def test_members_of_a_full_room_hear_who_wins_a_place_from_the_beginning_and_cou
     assert waits == sorted(waits, reverse=True)
     assert 60 <= waits[0] <= 200
     assert waits[-20:] == [0] * 20
-    assert all(counts.lost == 0 for counts in listener.session.seat.media.statistics().values())
+    assert all(counts.lost == 0 for counts in listener.session.seat.downlink.losses.statistics().values())
     for talker in talkers[1:]:
         assert listener.heard_from(talker)[:100] == talker.spoken[:100]

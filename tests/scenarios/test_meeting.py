@@ -3,8 +3,8 @@
 import pytest
 
 from tcclient.audio.decoder import SpeakerDecoder
-from tcclient.audio.libopus import OpusUnavailable
 from tcclient.core import AUDIO_ONLY, events
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.media.copies import COPIES_FROM
 from tcproto.messages import ChatScope
 from tests.support.simulation.network import CELLULAR, LAN, RURAL, SATELLITE, WIFI, Conditions
@@ -62,7 +62,7 @@ def test_who_subscribes_to_pictures_only_gets_no_sound(world):
     ada.talk()
     world.run(1)
     assert not ben.heard
-    ben.session.seat.subscribe(AUDIO_ONLY)
+    ben.session.seat.downlink.wish(Wishes(AUDIO_ONLY))
     ben.pump()
     world.run(0.1)
     begun = len(ben.heard)
@@ -91,7 +91,7 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
     ada.hush()
     world.run(3)
     lost = len(set(ada.spoken)) - len(ben.heard)
-    counted = sum(counts.lost + counts.repaired for counts in ben.session.seat.media.statistics().values())
+    counted = sum(counts.lost + counts.repaired for counts in ben.session.seat.downlink.losses.statistics().values())
     statistics = ada.session.seat.path.statistics
     # A packet that came to the server as a copy shares a datagram with the one that brought it.
     shared = statistics.up_lost if conditions.loss >= COPIES_FROM else 0
@@ -100,19 +100,16 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
     assert lost <= counted + statistics.up_lost
     assert lost == 0 or conditions.loss > 0
     assert statistics.least_rtt == pytest.approx(2 * conditions.delay, abs=0.005)
-    reordered = sum(counts.reordered for counts in ben.session.seat.media.statistics().values())
+    reordered = sum(counts.reordered for counts in ben.session.seat.downlink.losses.statistics().values())
     # What the server got late as a copy, it forwards out of order: the number of a copy of that is a guess.
     assert reordered > 0 if conditions.reorder else reordered <= shared
-    assert all(counts.received <= counts.expected for counts in ben.session.seat.media.statistics().values())
+    assert all(counts.received <= counts.expected for counts in ben.session.seat.downlink.losses.statistics().values())
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_sound_is_played_steadily_over_each_network(world, name):
     """Real Opus from microphone to loudspeaker. The invented and lost sound is explained by the network."""
-    try:
-        decoder = SpeakerDecoder()
-    except OpusUnavailable as error:
-        pytest.skip(f"no libopus: {error}")
+    decoder = SpeakerDecoder()
     ada, ben = world.room("ada", "ben", conditions=PRESETS[name])
     payloads = opus_packets(250)
     world.run(2)  # the server may know that a lossy path is proved one ping later than the client

@@ -27,7 +27,7 @@ def test_a_poor_uplink_is_seen_by_all_and_its_end_too(world: World) -> None:
     dora = world.client("dora")
     world.until(lambda: world.ready(dora))
     assert seen(dora, ben) == [Quality.POOR], "who comes later is told at once"
-    ben.session.seat.unpublish(camera)
+    ben.session.seat.publishing.unpublish(camera)
     ben.pump()
     world.run(2)
     ben.up.change(loss=0.0)

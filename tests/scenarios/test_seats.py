@@ -78,7 +78,7 @@ def test_a_muted_microphone_is_silent_at_the_server_at_once(world):
     world.run(0.2)
     ada.talk()
     world.run(1)
-    ada.session.seat.set_muted(ada.microphone, True)
+    ada.session.seat.publishing.set_muted(ada.microphone, True)
     ada.pump()
     ada.session.seat.publications.live[ada.microphone].muted = False  # a client that lies
     world.run(0.01)

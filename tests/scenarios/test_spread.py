@@ -41,7 +41,7 @@ def test_all_that_is_said_arrives_everywhere_under_three_sealers(trio):
         for speaker in clients:
             if speaker is not listener:
                 assert listener.heard_from(speaker) == speaker.spoken
-        talked = {sealer for sealer, _ in listener.session.seat.media.statistics()}
+        talked = {sealer for sealer, _ in listener.session.seat.downlink.losses.statistics()}
         assert len(talked) >= 2, "those of the others' planes"
     assert not world.client_drops()
 
@@ -53,7 +53,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
         client.talk()
     world.run(1)
     (room,) = world.server.conference._rooms
-    home = room.home
+    home = room.media_seats.home
     worker = home if whose == "home" else (home + 1) % 3
     untouched = [client for client in clients if client.session.seat.path.media_id & 0xFF != worker]
     before = [len(client.heard) for client in untouched]
@@ -109,7 +109,7 @@ def test_who_leaves_opens_nothing_that_comes_later_from_any_plane(trio):
     world.run(1)
     keys = {
         (ident, epoch, held.key)
-        for ident, sealer in cleo.session.seat.opener.sealers.items()
+        for ident, sealer in cleo.session.seat.downlink.opener.sealers.items()
         for epoch, held in sealer.epochs.items()
     }
     cleo.leave()

@@ -8,10 +8,12 @@ import pytest
 
 from tcclient.core import events
 from tcclient.core.media.proof import Way
-from tcclient.core.rate.allocation import PictureDemand
+from tcclient.core.rate.allocation import PictureDemand, SendingLimit
 from tcclient.core.rate.estimator import LEAST
+from tcclient.core.rate.sharing import LIMIT_TOLD
 from tcclient.publication import MAX_BACKLOG
 from tcproto.messages import Kind, Source
+from tcserver.media.interface import WORKER_MASK
 from tests.support.simulation.client import Client
 from tests.support.simulation.network import Conditions
 from tests.support.simulation.world import World
@@ -41,10 +43,34 @@ def test_who_sends_learns_what_the_way_carries_and_who_does_not_asks_nothing() -
     assert ben.session.seat.uplink_rate.bitrate is None
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_the_worker_of_a_seat_reports_its_arrivals(lost: bool) -> None:
+    """A worker that is replaced knows of no request, and counters begin anew: the client asks again."""
+    world = World(11, server__workers=2, server__room_spread=1)
+    ada = world.client("Ada", WAN)
+    ben = world.client("Ben", WAN)
+    world.until(lambda: world.ready(ada, ben))
+    assert len({client.session.seat.path.media_id & WORKER_MASK for client in (ada, ben)}) == 2
+    ada.talk()
+    ben.talk()
+    world.run(3)
+    if lost:
+        for worker in (0, 1):
+            world.server.replace_worker(worker)
+        world.run(3)
+    for client in (ada, ben):
+        client.up.conditions = Conditions(delay=0.04, rate=VOICE / 2, queue=1.0)
+    world.run(2)
+    for client in (ada, ben):
+        rate = client.session.seat.uplink_rate
+        assert rate.bitrate == LEAST
+        assert rate.estimator.is_congested
+
+
 def test_a_way_that_becomes_narrow_is_noticed_within_two_seconds() -> None:
     world = World(2)
     ada = talking(world)
-    world.run(5)
+    world.run(3)
     ada.up.conditions = Conditions(delay=0.04, rate=VOICE / 2, queue=1.0)
     world.run(2)
     rate = ada.session.seat.uplink_rate
@@ -125,6 +151,31 @@ def test_a_good_way_carries_all_soon() -> None:
     world.until(lambda: film.bitrate == 600_000, 2.0)
 
 
+def test_who_sends_less_than_he_would_for_a_while_is_told_why() -> None:
+    world = World(12)
+    ada = talking(world, Conditions(delay=0.02, rate=5e6, queue=1.0))
+    Film(world, ada)
+    world.run(2 * LIMIT_TOLD)
+    assert not ada.told(events.SendingLimited), "the few bits of the beginning are no limit"
+    ada.up.change(rate=256e3)
+    world.run(2 * LIMIT_TOLD)
+    ada.up.change(rate=5e6)
+    world.run(4 * LIMIT_TOLD)
+    assert [told.limit for told in ada.told(events.SendingLimited)] == [SendingLimit.UPLINK, None]
+
+
+def test_the_cap_of_the_server_is_told_until_nothing_is_sent_any_more() -> None:
+    world = World(13, media__video_kbit_s=300)
+    ada = talking(world, Conditions(delay=0.02))
+    film = Film(world, ada)
+    world.run(2 * LIMIT_TOLD)
+    assert film.bitrate < 300_000
+    ada.session.seat.publishing.unpublish(film.number)
+    ada.pump()
+    world.run(2 * LIMIT_TOLD)
+    assert [told.limit for told in ada.told(events.SendingLimited)] == [SendingLimit.SERVER, None]
+
+
 def test_a_way_that_falls_is_followed_within_four_seconds() -> None:
     world = World(7)
     ada = talking(world, Conditions(delay=0.04, rate=2.5e6, queue=1.0))
@@ -146,7 +197,7 @@ def test_loss_of_the_way_up_is_none_of_those_who_receive() -> None:
     ada.up.conditions = replace(WAN, loss=0.2)
     world.run(10)
     assert ada.session.seat.uplink_rate.estimator.loss > 0.1
-    assert ben.session.seat.media.loss()[0] == 0.0
+    assert ben.session.seat.downlink.losses.share()[0] == 0.0
     assert film.sent
 
 

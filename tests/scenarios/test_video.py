@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 
+from tcclient.core.downlink.subscription import Wishes
 from tcproto.messages import KeyframeRequest, Kind, Source
 from tcproto.packet import KEYFRAME_INTERVAL, VideoHeader
 from tcserver.media.forwarding.drops import Drop
@@ -124,11 +125,11 @@ def test_nobody_who_does_not_watch_can_make_a_camera_work(world):
     before = len(camera.keyframes)
     stream = ada.session.seat.publications.live[camera.number].stream
     for _ in range(20):
-        eve.session.seat.request_keyframe(stream, 0, eve.clock.now)
+        eve.session.seat.downlink.request_keyframe(stream, 0, eve.clock.now)
         eve.pump()
         world.run(0.2)
     assert len(camera.keyframes) == before
-    ben.session.seat.request_keyframe(stream, 0, ben.clock.now)
+    ben.session.seat.downlink.request_keyframe(stream, 0, ben.clock.now)
     ben.pump()
     world.run(0.2)
     assert len(camera.keyframes) == before + 1
@@ -155,19 +156,19 @@ def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):
     Only a viewer that came after the keyframe needs a new one.
     """
     ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
-    cleo.session.seat.subscribe((Source.MICROPHONE,))
+    cleo.session.seat.downlink.wish(Wishes((Source.MICROPHONE,)))
     cleo.pump()
     camera = Camera(world, ada)
     stream = Viewer(world, ben, camera).track.stream
     world.run(6)
     made = len(camera.keyframes)
-    ben.session.seat.request_keyframe(stream, 0, ben.clock.now)
+    ben.session.seat.downlink.request_keyframe(stream, 0, ben.clock.now)
     ben.pump()
     world.until(lambda: len(camera.keyframes) > made)
     keyframe = camera.filmed - 1
     world.run(8 * FRAME)
     viewer = Viewer(world, cleo, camera)
-    cleo.session.seat.subscribe((Source.MICROPHONE, Source.CAMERA))
+    cleo.session.seat.downlink.wish(Wishes((Source.MICROPHONE, Source.CAMERA)))
     cleo.pump()
     began = world.now
     world.until(lambda: bool(viewer.shown), 1)
@@ -223,7 +224,7 @@ def layers_shown(viewer, since):
 
 
 def limit(client, height):
-    client.session.seat.subscribe((Source.MICROPHONE, Source.CAMERA), max_height=height)
+    client.session.seat.downlink.wish(Wishes((Source.MICROPHONE, Source.CAMERA), max_height=height))
     client.pump()
 
 
@@ -251,7 +252,7 @@ def test_a_layer_that_nobody_wants_is_not_sent_nor_are_pictures_without_receiver
     world.run(2)
     assert camera.sent[0] == before[0]
     assert camera.sent[1] - before[1] >= 45
-    ben.session.seat.subscribe((Source.MICROPHONE,))
+    ben.session.seat.downlink.wish(Wishes((Source.MICROPHONE,)))
     ben.pump()
     world.run(3)
     before = dict(camera.sent)
@@ -287,9 +288,9 @@ def test_a_layer_that_never_comes_is_given_up_and_what_is_shown_goes_on(world):
     since = world.now
     limit(ben, 360)
     world.run(1)
-    assert ben.session.seat.layers.is_welcome(viewer.track.stream, 1)
+    assert ben.session.seat.downlink.layers.is_welcome(viewer.track.stream, 1)
     world.run(0.5)
-    assert not ben.session.seat.layers.is_welcome(viewer.track.stream, 1)
+    assert not ben.session.seat.downlink.layers.is_welcome(viewer.track.stream, 1)
     world.run(2)
     runs, pause = layers_shown(viewer, since)
     assert (runs, pause < 3 * FRAME) == ([0], True)

@@ -3,6 +3,7 @@
 import pytest
 
 from tcclient.core import PathState, Way
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.media.probation import DOUBTED_STEADY
 from tcclient.core.media.watchdog import MAX_REPAIRS, SOUND_PATIENCE
 from tcproto.messages import Source, Subscribe
@@ -58,11 +59,11 @@ def test_without_a_stream_it_asks_again_for_what_it_wants_but_not_for_ever(world
 
 def test_nothing_is_missed_that_is_not_wanted_or_not_said(world: World) -> None:
     ada, ben, tap = talking(world)
-    ben.session.seat.subscribe((Source.CAMERA,))
+    ben.session.seat.downlink.wish(Wishes((Source.CAMERA,)))
     ben.pump()
     world.run(10)
     assert subscriptions(tap) == 1, "our own"
-    ben.session.seat.subscribe((Source.MICROPHONE,))
+    ben.session.seat.downlink.wish(Wishes((Source.MICROPHONE,)))
     ben.pump()
     world.run(1)
     ada.hush()

@@ -78,7 +78,7 @@ class Meeting(RuleBasedStateMachine):
     def publish_or_not(self, index):
         client = self.one(index)
         if self.speaks(client):
-            client.session.seat.unpublish(client.microphone)
+            client.session.seat.publishing.unpublish(client.microphone)
             client.pump()
         elif client.in_room:
             client.microphone = client.publish(Kind.AUDIO, Source.MICROPHONE, "opus")

@@ -68,7 +68,7 @@ class Client:
         return self
 
     def publish(self, kind=m.Kind.AUDIO, source=m.Source.MICROPHONE, codec="opus", **more):
-        number = self.session.seat.publish(kind, source, codec, self.server.now, **more)
+        number = self.session.seat.publishing.publish(kind, source, codec, self.server.now, **more)
         self.server.pump()
         return number
 

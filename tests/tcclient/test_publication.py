@@ -25,9 +25,10 @@ from tcproto.messages import Caps, Kind
 
 
 class Seat:
-    """Takes the requests of a publication to a seat. With ``gone`` it refuses them, as after the end."""
+    """Takes the requests of a publication, as a seat and its ``publishing`` do. With ``gone`` it refuses them."""
 
     def __init__(self) -> None:
+        self.publishing = self
         self.gone = False
         self.connection: Any = None
         self.muted: list[tuple[int, bool]] = []

@@ -10,7 +10,9 @@ import pytest
 
 from tcclient import events
 from tcclient.core import events as core
-from tcclient.errors import RoomClosed
+from tcclient.core.downlink.cause import Cause, Limit
+from tcclient.core.downlink.data_meter import MAX_CAP
+from tcclient.errors import RoomClosed, WrongValue
 from tcclient.room import QUEUED_EVENTS
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
@@ -155,5 +157,28 @@ def test_marks_are_told_and_stand_in_the_roster():
             ):
                 room._event(getattr(core, kind)(other.participant))
                 assert getattr(participant, mark) is value
+
+    run(test)
+
+
+def test_the_limits_of_tracks_and_of_the_data_are_told():
+    async def test(folder):
+        server = Server()
+        (other,) = server.seated(1)
+        other.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8")
+        async with seated(server, folder) as room:
+            (track,) = room.tracks
+            room._event(core.TrackLimited(track.info, Cause.BANDWIDTH, 0))
+            assert track.limit == Limit(Cause.BANDWIDTH, 0)
+            room._event(core.DataCapReached(80, 10))
+            limited, reached = (await waiting(room))[-2:]
+            assert limited == core.TrackLimited(track, Cause.BANDWIDTH, 0)
+            assert reached == events.DataCapReached(80, 10)
+            assert room.data_used.total > 0
+            room.data_cap = 5
+            assert room.data_cap == 5
+            for wrong in (-1, MAX_CAP + 1):
+                with pytest.raises(WrongValue, match="a cap of data is from 0"):
+                    room.data_cap = wrong
 
     run(test)

@@ -410,6 +410,12 @@ def read_arrival_request(value: bytes) -> dict[str, Any]:
     return {"ms": ms}
 
 
+def read_urgent(value: bytes) -> dict[str, Any]:
+    message = read_message(value)
+    need(message["t"] in ("subscribe", "key_boxes", "key_receipts", "room_key"), "urgent")
+    return message
+
+
 ITEM_READERS = {
     5: read_copies,
     16: read_ping,
@@ -422,6 +428,7 @@ ITEM_READERS = {
     26: read_retransmission_request,
     27: read_resend_request,
     28: read_bandwidth_probe_request,
+    29: read_urgent,
     32: read_arrival_request,
 }
 

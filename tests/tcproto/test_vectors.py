@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nacl.signing import SigningKey
 
-from tcproto import account, copies, datagram, feedback, identity, membership, messages, packet, path, text
+from tcproto import account, codec, copies, datagram, feedback, identity, membership, messages, packet, path, text
 from tcproto.beacon import Beacon, BeaconContext, ClockMapping, open_beacon
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.document import DOCUMENT, replaced
@@ -173,6 +173,9 @@ class TestTcprotoReads:
             parsed = dict(zip(("sealer", "heads"), parsed, strict=True))
         if vector["name"] == "arrival_request":
             parsed = {"ms": round(1000 * parsed)}
+        if vector["name"] == "urgent":
+            message, request_id = parsed
+            parsed = {"t": messages.row_of(type(message)).name, "id": request_id, **codec.encode_fields(message)}
         assert plain(parsed) == vector["fields"]
 
     @named(FILES["datagrams"]["datagrams"])
@@ -200,6 +203,7 @@ ITEM_PARSERS: dict[int, Any] = {
     datagram.ItemType.RETRANSMISSION_REQUEST: feedback.parse_retransmission_request,
     datagram.ItemType.BANDWIDTH_PROBE: path.parse_probe_request,
     datagram.ItemType.RESEND_REQUEST: feedback.parse_resend_request,
+    datagram.ItemType.URGENT: messages.decode,
 }
 
 

@@ -137,6 +137,7 @@ def control_messages() -> list[tuple[object, int]]:
         (messages.KeyReceipts((messages.KeyReceipt(7, 3),)), 0),
         (messages.OwnQuality(messages.Quality.GOOD), 0),
         (messages.MemberQualities((messages.MemberQuality(7, messages.Quality.POOR),)), 0),
+        (messages.StreamStates((messages.StreamState(0x0102, messages.StreamLimit.NOT_SELECTED),)), 0),
     ]  # fmt: skip
 
 

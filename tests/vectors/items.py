@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tcproto import copies, feedback, path
+from tcproto import codec, copies, feedback, path
 from tcproto.datagram import ItemType
+from tcproto.messages import Source, Subscribe, row_of
+from tcproto.urgent import pack_urgent
 from tests.vectors.inputs import COPIES, HEADS, SEALER, SERIES
 
 
@@ -20,6 +22,8 @@ def cases() -> list[tuple[ItemType, Any, bytes]]:
     again = feedback.RetransmissionRequest(SEALER, SERIES, 1000, 0x8001)
     counters = [2**40, 17]
     probe = path.ProbeRequest(7, 4, 300)
+    wanted = Subscribe(3, (Source.MICROPHONE,), voices=2)
+    message = {"t": row_of(Subscribe).name, "id": 9, **codec.encode_fields(wanted)}
     return [
         (ItemType.PING, ping, ping.pack()),
         (ItemType.PONG, pong, pong.pack()),
@@ -33,4 +37,5 @@ def cases() -> list[tuple[ItemType, Any, bytes]]:
         (ItemType.RETRANSMISSION_REQUEST, again, again.pack()),
         (ItemType.BANDWIDTH_PROBE, probe, probe.pack()),
         (ItemType.RESEND_REQUEST, counters, feedback.pack_resend_request(counters)),
+        (ItemType.URGENT, message, pack_urgent(wanted, 9) or b""),
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from operator import itemgetter
 from typing import NamedTuple
@@ -10,16 +10,20 @@ from typing import NamedTuple
 from tcclient.core.control import Line as ControlLine
 from tcclient.core.downlink.arrivals import Arrivals, Layer
 from tcclient.core.downlink.bandwidth import BandwidthProbes
+from tcclient.core.downlink.cause import Cause
+from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
-from tcclient.core.membership.roster import RoomState
+from tcclient.core.downlink.urgent import UrgentSubscription
+from tcclient.core.membership.roster import MAX_PUBLICATIONS, RoomState
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item
 from tcproto.errors import Refusal
-from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, Subscribe
+from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, StreamLimit, StreamStates, Subscribe
 from tcproto.messages.types import MAX_CHOICES
 
 SOUND = (Source.MICROPHONE, Source.SCREEN_AUDIO)
 """Sources whose packets have copies in the redundant variant."""
+PICTURES = frozenset((Source.CAMERA, Source.SCREEN))
 TALKING = 1.0
 """Seconds since the last packet of somebody who talks."""
 USUAL_VOICE = 54_000
@@ -28,6 +32,9 @@ COPIED_VOICE = 85_000
 """The same with a copy of each packet."""
 USUAL_PICTURES = 300_000, 700_000, 1_500_000
 """Bit/s of pictures of one layer, or of each, until they are measured."""
+PER_PICTURE = 0.0002
+"""Seconds for which an offer holds, for each layer of pictures in it: to work it out takes a tenth of that. A room of
+thousands of cameras does not take all of the processor."""
 LOWER = 0.3
 """What a layer takes of the next higher one, which is measured: it has half the width and height."""
 
@@ -75,6 +82,10 @@ class Subscription:
         self.arrivals = Arrivals()
         self.probes = BandwidthProbes()
         self.ladder = Ladder()
+        self.saving = Saving.NOTHING
+        """What is given up to save data, whatever is wished."""
+        self.not_selected: dict[int, None] = {}
+        """Streams that the server does not forward to all who want their source, the oldest first."""
         self._room = room
         self._control = control
         self._dominant = dominant
@@ -83,9 +94,13 @@ class Subscription:
         self._changed = changed
         self._congested = congested
         self._send = send
+        self.urgent = UrgentSubscription(send)
         self._bitrates: dict[Layer, float] = {}
         """Of pictures, those that are given up included, bit/s."""
         self._offered = Offer((), 0, ())
+        self._offered_at = 0.0
+        self._offered_for: tuple[frozenset[int], Wishes, Saving] | None = None
+        self._offered_of: Mapping[tuple[int, int], PublicationInfo] = {}
         self._looked_at = 0.0
         self._owes = False
         """Whether something else is to be asked for than was."""
@@ -96,11 +111,39 @@ class Subscription:
         busy = self._owes or self.ladder.is_limiting or self.arrivals.latest > self._looked_at
         return self._looked_at + LOOK_INTERVAL if busy else NEVER
 
+    @property
+    def asks_for_media(self) -> bool:
+        """Whether anything at all was asked for last."""
+        return bool(self.asked.defaults) or any(choice.wanted for choice in self.asked.choices)
+
+    @property
+    def asks_for_pictures(self) -> bool:
+        """Whether pictures were asked for last, or single streams, which may be pictures."""
+        return bool(PICTURES.intersection(self.asked.defaults)) or any(choice.wanted for choice in self.asked.choices)
+
     def wish(self, wishes: Wishes) -> int:
         """Ask for other things; return the request id."""
         self.wishes = wishes
         self._chosen = {choice.stream: choice for choice in wishes.choices}
         return self._ask()
+
+    def save(self, saving: Saving) -> None:
+        """Give up so much to save data, from the next look on."""
+        self._owes |= saving is not self.saving
+        self.saving = saving
+
+    def receive(self, message: StreamStates, now: float) -> None:
+        """Take what the server says of streams. A state may come before its stream."""
+        for state in message.streams:
+            self.ended(state.stream)
+            if state.limit is StreamLimit.NOT_SELECTED:
+                self.not_selected[state.stream] = None
+                if len(self.not_selected) > MAX_PUBLICATIONS:
+                    del self.not_selected[next(iter(self.not_selected))]
+
+    def ended(self, stream: int) -> None:
+        """Forget what the server said of a stream: its id may be used again."""
+        self.not_selected.pop(stream, None)
 
     def again(self) -> bool:
         """Ask for the same, in the variant that is wanted now; return False where too much is unanswered."""
@@ -128,31 +171,51 @@ class Subscription:
         """Return the lowest layer of a publication that is given up; None: none of them."""
         return next((layer for layer in range(info.layers) if (info.stream, layer) in self.ladder.given_up), None)
 
+    @property
+    def voices_cause(self) -> Cause | None:
+        """Why not all voices are asked for; None: they are, or the program does not want more."""
+        if self.saving is Saving.ALL:
+            return Cause.DATA_CAP
+        limit = self.ladder.voices
+        return Cause.BANDWIDTH if limit and limit < (self.wishes.voices or limit + 1) else None
+
+    def is_left_out(self, info: PublicationInfo) -> bool:
+        """Return whether the server forwards others in the place of a publication that is wanted."""
+        choice = self._chosen.get(info.stream)
+        return info.stream in self.not_selected and (choice is None or choice.by_default)
+
     def wanted(self, info: PublicationInfo) -> StreamChoice | None:
+        """Return how a publication of somebody else is wanted, but for the line; None: not at all."""
+        return None if self.saving and info.kind is Kind.VIDEO else self.wished(info)
+
+    def wished(self, info: PublicationInfo) -> StreamChoice | None:
         """Return how the program wants a publication of somebody else; None: not at all."""
         if self.wishes.audio_only and info.kind is Kind.VIDEO:
             return None
         choice = self._chosen.get(info.stream)
         if choice is not None:
             return choice if choice.wanted else None
-        return StreamChoice(info.stream) if info.source in self.wishes.sources else None
+        return StreamChoice(info.stream, by_default=True) if info.source in self.wishes.sources else None
 
     def _ask(self) -> int:
         sources, choices = self._affordable()
+        saves_all = self.saving is Saving.ALL
         copies_fit = not self.ladder.is_limiting or self.ladder.capacity >= COPIED_VOICE
-        redundant = SOUND if self._is_redundant() and copies_fit else ()
-        limits = [limit for limit in (self.wishes.voices, self.ladder.voices) if limit]
+        redundant = SOUND if self._is_redundant() and copies_fit and not saves_all else ()
+        limits = [limit for limit in (self.wishes.voices, self.ladder.voices, int(saves_all)) if limit]
         wanted = Subscribe(self.asked.generation + 1, sources, choices, redundant, min(limits, default=0))
         self.asked = self._refine(wanted)
         self._changed(self.asked)
-        return self._control.request(self.asked)
+        request_id = self._control.request(self.asked)
+        self.urgent.ask(self.asked, request_id)
+        return request_id
 
     def _affordable(self) -> tuple[tuple[Source, ...], tuple[StreamChoice, ...]]:
         """Return sources and choices of the wishes, without the pictures that are given up.
 
         A source of which all is given up is left out itself, so that a new stream of it does not come first.
         """
-        if self.wishes.audio_only:
+        if self.wishes.audio_only or self.saving:
             pictures = {info.stream for info in self._room.publications.values() if info.kind is Kind.VIDEO}
             choices = tuple(choice for choice in self.wishes.choices if choice.stream not in pictures)
             return tuple(source for source in self.wishes.sources if source in SOUND), choices
@@ -175,19 +238,29 @@ class Subscription:
         return sources, tuple(chosen.values())[-MAX_CHOICES:]
 
     def _offer(self, now: float) -> Offer:
+        """Return what there is to receive; that of a moment ago where there is so much that it takes long."""
+        stage = self.wishes.stage or frozenset((self._dominant(),))
+        key = stage, self.wishes, self.saving
+        publications = self._room.publications
+        is_recent = now < self._offered_at + PER_PICTURE * len(self._offered.pictures)
+        if not is_recent or key != self._offered_for or publications is not self._offered_of:
+            self._offered = self._offer_anew(stage, now)
+            self._offered_at, self._offered_for, self._offered_of = now, key, publications
+        return self._offered
+
+    def _offer_anew(self, stage: frozenset[int], now: float) -> Offer:
         bitrates = self.arrivals.bitrates(now)
         heard = self.arrivals.heard_since(now - TALKING)
         talkers = [info.stream for info, _ in self._wanted(Kind.AUDIO) if not info.muted]
         least = COPIED_VOICE if self._is_redundant() else 0  # copies that were not sent yet are not measured
         voices = tuple(max(bitrates.get((stream, 0), USUAL_VOICE), least) for stream in talkers if stream in heard)
-        parts = [
-            (self._importance(info), layer[1], layer[0], Part(layer, more))
-            for info, choice in self._wanted(Kind.VIDEO)
-            for layer, more in self._layers(info, choice, bitrates)
-        ]
+        parts: list[tuple[int, int, int, Part]] = []
+        for info, choice in self._wanted(Kind.VIDEO):
+            importance = 1 if info.source is Source.SCREEN else 0 if info.participant in stage else 2
+            for layer, more in self._layers(info, choice, bitrates):
+                parts.append((importance, layer[1], layer[0], Part(layer, more)))
         self._bitrates = {each.layer: self._bitrates[each.layer] for *_, each in parts}
-        self._offered = Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))))
-        return self._offered
+        return Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))))
 
     def _layers(
         self, info: PublicationInfo, choice: StreamChoice, bitrates: dict[Layer, float]
@@ -209,14 +282,10 @@ class Subscription:
             yield layer, max(0.0, takes - below)
             below = max(below, takes)
 
-    def _importance(self, info: PublicationInfo) -> int:
-        """Return how early pictures are given up: the stage, screens, everybody else."""
-        if info.source is Source.SCREEN:
-            return 1
-        return 0 if info.participant in (self.wishes.stage or (self._dominant(),)) else 2
-
     def _wanted(self, kind: Kind) -> Iterator[tuple[PublicationInfo, StreamChoice]]:
-        """Yield what the program wants of others."""
+        """Yield what is wanted of others, and forwarded if it is asked for."""
         for info in self._room.publications.values():
-            if info.kind is kind and info.participant != self._room.own and (choice := self.wanted(info)) is not None:
+            if info.kind is not kind or info.participant == self._room.own or self.is_left_out(info):
+                continue
+            if (choice := self.wanted(info)) is not None:
                 yield info, choice

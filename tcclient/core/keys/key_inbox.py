@@ -33,11 +33,21 @@ class KeyInbox:
         self._drops = drops
         self._early: deque[tuple[float, AddressedBox]] = deque()
         self._receipts: list[KeyReceipt] = []
+        self._urgent: list[KeyReceipt] = []
 
     def receive(self, boxes: tuple[AddressedBox, ...], now: float) -> None:
         """Take boxes that have just arrived."""
         for addressed in boxes:
             self._take(addressed, now, now)
+
+    def receive_urgent(self, boxes: tuple[AddressedBox, ...], now: float) -> None:
+        """Take boxes that came by a datagram. Each is confirmed in the same way, also if it came before."""
+        for addressed in boxes:
+            self._take(addressed, now, now)
+            sender = self._senders.get(addressed.participant)
+            number = None if sender is None else sender.opened_before(addressed.box)
+            if number is not None:
+                self._urgent.append(KeyReceipt(addressed.participant, number))
 
     def retry(self, now: float) -> None:
         """Look again at the boxes that wait, after the roster has changed."""
@@ -48,6 +58,11 @@ class KeyInbox:
     def take_receipts(self) -> list[KeyReceipt]:
         """Return the receipts that wait to be sent, once."""
         receipts, self._receipts = self._receipts, []
+        return receipts
+
+    def take_urgent_receipts(self) -> list[KeyReceipt]:
+        """Return those that go by a datagram, once."""
+        receipts, self._urgent = self._urgent, []
         return receipts
 
     def _take(self, addressed: AddressedBox, came_at: float, now: float) -> None:
@@ -62,6 +77,8 @@ class KeyInbox:
         try:
             if sender is None:
                 raise CryptoFailure("the sender is not a verified member")
+            if sender.opened_before(addressed.box) is not None:
+                return  # it came by a datagram, too
             number = sender.open_box(addressed.box, now)
         except CryptoFailure:
             self._drops[Drop.KEY_BOX] += 1

@@ -67,6 +67,8 @@ class MemberKeys:
         self._shared: bytes | None = None
         self._numbers: deque[int] = deque(maxlen=MAX_KEYS)
         """Low bits of the key numbers that have arrived."""
+        self._boxes: deque[tuple[bytes, int]] = deque(maxlen=MAX_KEYS)
+        """The boxes that they came in, with the numbers."""
         self._held: deque[tuple[SealedPacket, PublicationId]] = deque(maxlen=MAX_HELD)
 
     @property
@@ -89,6 +91,10 @@ class MemberKeys:
             self._shared = shared_key(self._box_private, self.party.box_key)
         return self._shared
 
+    def opened_before(self, box: bytes) -> int | None:
+        """Return the number of the key in a box that was opened, and came again; None for another one."""
+        return next((number for before, number in self._boxes if before == box), None)
+
     def open_box(self, box: bytes, now: float) -> int:
         """Take a key box, and return the number of its key.
 
@@ -97,8 +103,10 @@ class MemberKeys:
         opened = open_key_box(self._context, box, self.shared())
         if not (isinstance(self.ring, KeyRing) and self.ring.add(opened, now)):
             raise CryptoFailure("the key is not new")
-        self._numbers.append(wrapped(opened.sender_key.number, KEY_NUMBER_BITS))
-        return opened.sender_key.number
+        number = opened.sender_key.number
+        self._numbers.append(wrapped(number, KEY_NUMBER_BITS))
+        self._boxes.append((box, number))
+        return number
 
     def lacks_key(self, key_number: int) -> bool:
         """Return whether a box with this key number (its low 8 bits) may still come."""

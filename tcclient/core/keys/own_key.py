@@ -33,6 +33,10 @@ WORN_GENERATION = MAX_GENERATION - 10
 """From this generation on a new key is due, so that newcomers never get the last generation."""
 MAX_ANNOUNCED = MAX_LAYERS // 2
 """Layers announced under one key before a new key is due."""
+URGENT_AFTER = 0.2
+"""Seconds after which boxes of a new key without a receipt go by datagrams as well, and again: TCP may stall."""
+URGENT_BOXES, URGENT_INTERVAL = 2, 0.1
+"""Boxes that do so at a time, and seconds to the next ones where more wait: 50 kbit/s, and 3 s for 60 members."""
 NEVER = float("inf")
 
 
@@ -50,12 +54,24 @@ BARE = SealingKey(0, 0, None)
 
 
 class _Pending:
-    def __init__(self, key: SenderKey, waiting: set[int], deadline: float) -> None:
+    def __init__(self, key: SenderKey, boxes: dict[int, AddressedBox], now: float, deadline: float) -> None:
         self.key = key
-        self.waiting = waiting
+        self.waiting = set(boxes)
+        self.boxes = boxes
+        """Of those who were there when it was made, by participant, the one that is sent again next the first."""
         self.deadline = deadline
+        self.urgent_at = now + URGENT_AFTER
         self.used = False
         """Whether a text was sealed under its generation."""
+
+    def take_urgent(self, now: float) -> list[AddressedBox]:
+        """Return the boxes that go by datagrams now, the others' turn being next."""
+        self.boxes = {participant: box for participant, box in self.boxes.items() if participant in self.waiting}
+        taken = list(self.boxes.values())[:URGENT_BOXES]
+        self.urgent_at = now + (URGENT_INTERVAL if len(self.boxes) > URGENT_BOXES else URGENT_AFTER)
+        for box in taken:
+            self.boxes[box.participant] = self.boxes.pop(box.participant)
+        return taken
 
 
 class SenderKeys:
@@ -98,6 +114,7 @@ class SenderKeys:
         self._replace_at = NEVER
         self._made_at = -NEVER
         self._boxes: list[AddressedBox] = []
+        self._urgent: list[AddressedBox] = []
         self._derived: dict[PublicationId, SealingKey] = {}
 
     @property
@@ -108,8 +125,9 @@ class SenderKeys:
     @property
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due."""
-        pending = self._pending.deadline if self._pending is not None else NEVER
-        return min(self._ratchet_at, self._replace_at, pending)
+        pending = self._pending
+        due = NEVER if pending is None else min(pending.deadline, pending.urgent_at)
+        return min(self._ratchet_at, self._replace_at, due)
 
     def start(self, now: float) -> None:
         """Become a sender of packets, with a new key. Nothing happens if we are one."""
@@ -125,6 +143,7 @@ class SenderKeys:
         self._ratchet_at = self._replace_at = NEVER
         self._derived.clear()
         self._boxes.clear()
+        self._urgent.clear()
         self._owed.clear()
 
     def joined(self, participant: int, now: float) -> None:
@@ -178,11 +197,13 @@ class SenderKeys:
             self._no_longer_waits(participant, now)
 
     def handle_timeout(self, now: float) -> None:
-        """Do what is due: ratchet, make the planned new key, use the pending one."""
+        """Do what is due: ratchet, make the planned new key, send its boxes again, use the pending one."""
         if self._pending is not None and now >= self._pending.deadline:
             self._activate(now)
         if now >= self._replace_at:
             self._make(now)
+        if self._pending is not None and now >= self._pending.urgent_at:
+            self._urgent = self._pending.take_urgent(now)
         if now >= self._ratchet_at:
             if self._publishing:
                 self._ratchet(now)
@@ -208,6 +229,11 @@ class SenderKeys:
         boxes, self._boxes = self._boxes, []
         return boxes
 
+    def take_urgent_boxes(self) -> list[AddressedBox]:
+        """Return the boxes that were sent before, and go by datagrams now, once."""
+        boxes, self._urgent = self._urgent, []
+        return boxes
+
     def _make(self, now: float) -> None:
         """Make a new key and box it for all. It takes over the deadline of the pending key that it replaces, if any."""
         self._number += 1
@@ -218,9 +244,9 @@ class SenderKeys:
         if self._pending is not None:
             deadline = min(deadline, self._pending.deadline)
         key = SenderKey(self._number, 0, self._random_bytes(KEY_SIZE))
-        waiting = {participant for participant in self._recipients if self._box(participant, key)}
-        self._pending = _Pending(key, waiting, deadline)
-        if not waiting or (self._current is not None and key.number - self._current.number >= MAX_KEYS):
+        boxes = {participant: box for participant in self._recipients if (box := self._box(participant, key))}
+        self._pending = _Pending(key, boxes, now, deadline)
+        if not boxes or (self._current is not None and key.number - self._current.number >= MAX_KEYS):
             self._activate(now)  # receivers keep no more keys than that
 
     def _admit(self, participant: int, now: float) -> None:
@@ -273,14 +299,14 @@ class SenderKeys:
         if self._publishing:
             self._replace_at = min(self._replace_at, max(now, self._made_at + spacing))
 
-    def _box(self, participant: int, key: SenderKey) -> bool:
-        """Queue a box, and return whether the member's box key can be used."""
+    def _box(self, participant: int, key: SenderKey) -> AddressedBox | None:
+        """Queue a box, and return it; None where the member's box key cannot be used."""
         recipient = self._recipients[participant]
         context = BoxContext(self._life, self._room, True, self._own, recipient.party)
         opened = OpenedBox(key, self._first_sequences())
         try:
             box = seal_key_box(context, opened, recipient.shared(), self._random_bytes(NONCE_SIZE))
         except CryptoFailure:
-            return False
+            return None
         self._boxes.append(AddressedBox(participant, box))
-        return True
+        return self._boxes[-1]

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcproto.datagram import KEY_OVERLAP, Header, open_datagram
+from tcproto.datagram import EPOCH_BITS, KEY_OVERLAP, Header, open_datagram
 from tcproto.errors import CryptoFailure
 from tcproto.messages import RoomKey
 from tcproto.replay import SEALER_WINDOW, ReplayWindow, Verdict
+from tcproto.serial import difference
 from tcproto.transit import TransitClock
 
 MAX_SEALERS = 64
@@ -78,6 +79,16 @@ class RoomDatagramOpener:
             del sealer.epochs[next(iter(sealer.epochs))]
         if len(self.sealers) > MAX_SEALERS:
             del self.sealers[next(iter(self.sealers))]
+
+    def add_urgent_key(self, room_key: RoomKey) -> None:
+        """Take a key that came by a datagram: the next one of a sealer that is known.
+
+        Who holds the datagram back until the key is forgotten here gets it in no more.
+        """
+        sealer = self.sealers.get(room_key.sealer)
+        newest = None if sealer is None else next(reversed(sealer.epochs), None)
+        if newest is not None and difference(room_key.epoch, newest, EPOCH_BITS) > 0:
+            self.add_key(room_key)
 
     def close(self, sealer: int) -> None:
         """Forget a sealer."""

@@ -6,15 +6,14 @@ from collections.abc import Callable
 
 from tcclient.core import events
 from tcclient.core.control import Line
+from tcclient.core.downlink.subscription import Subscription
 from tcclient.core.events import Event
+from tcclient.core.media.losses import Losses
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.quality import LOOK_INTERVAL, Advice, Figures, QualityMeter, Use
-from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.membership.roster import RoomState
-from tcproto.messages import Kind, MemberQualities, OwnQuality, Quality, Source
-
-PICTURES = frozenset((Source.CAMERA, Source.SCREEN))
+from tcproto.messages import Kind, MemberQualities, OwnQuality, Quality
 
 
 class Connections:
@@ -26,21 +25,21 @@ class Connections:
     def __init__(
         self,
         path: MediaPath,
-        media: MediaReceiver,
+        losses: Losses,
         publications: Publications,
         room: RoomState,
+        subscription: Subscription,
         control: Line,
         emit: Callable[[Event], None],
     ) -> None:
         self.meter = QualityMeter()
-        self.gets_pictures = False
-        """Whether pictures are subscribed to."""
         self.next_deadline = 0.0
         """When ``handle_timeout`` is due."""
         self._path = path
-        self._media = media
+        self._losses = losses
         self._publications = publications
         self._room = room
+        self._subscription = subscription
         self._control = control
         self._emit = emit
         self._told: dict[int, Quality] = {}
@@ -51,7 +50,7 @@ class Connections:
         """Look at our connection, and tell what has changed."""
         self.next_deadline = now + LOOK_INTERVAL
         path, meter, own = self._path, self.meter, self._room.own
-        figures = Figures(path.state, path.statistics.rtt, path.statistics.up, self._media.direction())
+        figures = Figures(path.state, path.statistics.rtt, path.statistics.up, self._losses.direction())
         meter.look(figures, Use(self._sends_pictures, self._gets_pictures), now)
         self._told = {i: quality for i, quality in self._told.items() if i in self._room.members}
         if own in self._room.members and meter.quality is not self._told.get(own, Quality.UNKNOWN):
@@ -82,4 +81,6 @@ class Connections:
     @property
     def _gets_pictures(self) -> bool:
         others = (info for info in self._room.publications.values() if info.participant != self._room.own)
-        return self.gets_pictures and any(info.kind is Kind.VIDEO and not info.muted for info in others)
+        return self._subscription.asks_for_pictures and any(
+            info.kind is Kind.VIDEO and not info.muted for info in others
+        )

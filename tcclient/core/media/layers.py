@@ -146,6 +146,13 @@ class LayerChoices:
                 chosen[info.stream] = replace(choice, min_spatial=lowest, max_spatial=highest)
         return replace(wanted, choices=tuple(chosen.values())[-MAX_CHOICES:])
 
+    def lacking(self, stream: int) -> int | None:
+        """Return the layer that is shown of a stream whose wanted one did not come; None: there is no such."""
+        known = self._streams.get(stream)
+        if known is None or known.shown is None or not known.target == known.shown < known.wish:
+            return None
+        return known.shown
+
     def is_welcome(self, stream: int, layer: int) -> bool:
         """Return whether a layer is shown, or may be from its next keyframe on."""
         known = self._streams.get(stream)

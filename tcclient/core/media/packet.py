@@ -6,6 +6,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from tcproto.packet import AudioHeader, Header, VideoHeader
 
+Slot = tuple[int, int, int]
+"""A series of a sealer: sealer id, stream id, series code."""
 HeaderT_co = TypeVar("HeaderT_co", bound=Header, covariant=True)
 
 
@@ -33,6 +35,13 @@ class SealedPacket(NamedTuple):
     """Monotonic seconds."""
     repaired: bool = False
     """Whether it was lost at first."""
+
+    @property
+    def slot(self) -> Slot:
+        """The series of the packet."""
+        header = self.header
+        layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
+        return self.sealer, header.stream, layer
 
 
 class MediaPacket(NamedTuple, Generic[HeaderT_co]):

@@ -64,6 +64,8 @@ class MediaPath:
         """Whether pictures are sent or wanted."""
         self.take_report: Callable[[bytes, float], None] = lambda value, now: None
         """Takes an arrival report, with ``now``; raises ``ValueError`` where it is malformed."""
+        self.take_urgent: Callable[[bytes, float], None] = lambda value, now: None
+        """Takes an urgent message in the same way."""
         self._drops = drops
         self._egress = egress
         self._down = {egress.epoch: _DownKey(down_key)}
@@ -106,6 +108,11 @@ class MediaPath:
     def send(self, *items: Item) -> None:
         """Send items in a datagram of their own."""
         self._egress.send(*items)
+
+    def send_by_udp(self, item: Item) -> None:
+        """Send an item by UDP, if that is the way in use and proved; else it has no use."""
+        if self.way is Way.UDP and self.state is PathState.OK:
+            self.send(item)
 
     def rekey(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Use new keys. The old down key is good for the overlap; an epoch that is still known changes nothing."""
@@ -187,6 +194,8 @@ class MediaPath:
         elif type_ == ItemType.ARRIVAL_REPORT:
             if way is Way.UDP and self.way is Way.UDP:
                 self.take_report(value, now)
+        elif type_ == ItemType.URGENT:
+            self.take_urgent(value, now)
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
                 raise ValueError("path challenge of a wrong length")
@@ -196,6 +205,11 @@ class MediaPath:
                 self._proof.prove(now)
             elif way is Way.UDP:
                 self._probation.challenged(value, now)
+
+    @property
+    def carries_large(self) -> bool:
+        """Whether datagrams of pictures get through, as far as is known."""
+        return self.way is not Way.UDP or not self._large.is_stopped
 
     def handle_timeout(self, now: float) -> None:
         """Send the pings that are due, and notice that a way is lost."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from tcclient.core.media.packet import Slot
 from tcclient.core.timers import NEVER
 from tcproto.datagram import FORWARD_BITS, MAX_UP_ITEMS, Item, ItemType
 from tcproto.feedback import MAX_TRIES, REPEAT_INTERVAL, RetransmissionRequest
 from tcproto.packet import parse_series
 from tcproto.serial import wrapped
-
-Slot = tuple[int, int, int]
-"""A series of a sealer: sealer id, stream id, series code."""
 
 AUDIO_PATIENCE = 0.4
 """Seconds after which lost sound is of no use: a jitter buffer holds packets back for so long at most."""

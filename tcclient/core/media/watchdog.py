@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from tcclient.core.media.losses import Losses
 from tcclient.core.media.path import MediaPath
-from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.timers import NEVER
 from tcproto.messages import Kind, PublicationInfo, Subscribe
@@ -27,7 +27,7 @@ class SoundWatchdog:
     def __init__(
         self,
         path: MediaPath,
-        media: MediaReceiver,
+        losses: Losses,
         room: RoomState,
         give_up_copies: Callable[[float], None],
         subscribe_again: Callable[[], object],
@@ -35,7 +35,7 @@ class SoundWatchdog:
         self.subscription = Subscribe(0, ())
         """What is wanted now."""
         self._path = path
-        self._media = media
+        self._losses = losses
         self._room = room
         self._give_up_copies = give_up_copies
         self._subscribe_again = subscribe_again
@@ -47,6 +47,10 @@ class SoundWatchdog:
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due."""
         return self._waits_since + SOUND_PATIENCE
+
+    def speakers(self) -> set[int]:
+        """Return the others who speak by the word of the server, and should be heard."""
+        return self._speakers
 
     def speaking(self, started: Iterable[int], stopped: Iterable[int], now: float) -> bool:
         """Take who began and who stopped speaking; return whether somebody else who begins should be heard."""
@@ -68,8 +72,8 @@ class SoundWatchdog:
         self._speakers = {i for i in self._speakers if self._is_wanted(i)}
         if not self._speakers:
             self._waits_since = NEVER
-        elif self._media.sound_at > self._waits_since:
-            self._waits_since, self._repairs = self._media.sound_at, 0
+        elif self._losses.sound_at > self._waits_since:
+            self._waits_since, self._repairs = self._losses.sound_at, 0
         elif self._repairs < MAX_REPAIRS:
             self._waits_since, self._repairs = now, self._repairs + 1
             self._path.doubt(now)

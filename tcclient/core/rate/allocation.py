@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from math import ceil
 from typing import NamedTuple
 
@@ -103,12 +104,24 @@ class PictureRate(NamedTuple):
 Rate = SoundRate | PictureRate
 
 
+class SendingLimit(StrEnum):
+    """Why we send less than we would."""
+
+    UPLINK = "uplink"
+    """Our way up carries no more."""
+    SERVER = "server"
+    """The server accepts no more of one publication."""
+
+
 @dataclass(slots=True)
 class _Given:
     """What a publication of pictures has been told."""
 
     rate: PictureRate
-    is_short: bool
+    is_short: bool = False
+    """Whether it would send more if the way carried more."""
+    is_capped: bool = False
+    """Whether it would if the server accepted more."""
     lowered_at: float = float("-inf")
     """When a layer was given up."""
 
@@ -124,20 +137,31 @@ class Allocation:
         """What was told of sound, by publication."""
         self._pictures: dict[int, _Given] = {}
         """The same of pictures."""
+        self._has_capped_sound = False
         self._step = 0
         """Steps by which sound is lowered."""
         self._stepped_at = float("-inf")
 
     @property
     def is_short(self) -> bool:
-        """Whether something is lowered or left out."""
+        """Whether something is lowered or left out that the server would accept."""
         return self._step > 0 or any(given.is_short for given in self._pictures.values())
+
+    @property
+    def limit(self) -> SendingLimit | None:
+        """Why something is lowered or left out; None: nothing is."""
+        if self.is_short:
+            return SendingLimit.UPLINK
+        is_capped = self._has_capped_sound or any(given.is_capped for given in self._pictures.values())
+        return SendingLimit.SERVER if is_capped else None
 
     def divide(self, bitrate: float | None, demands: Mapping[int, Demand], now: float) -> dict[int, Rate]:
         """Return what has changed, by publication. ``bitrate`` is with all headers; None: no bound is known."""
         left = float("inf") if bitrate is None else bitrate
         sounds = {n: _capped(demand) for n, demand in demands.items() if isinstance(demand, SoundDemand)}
         pictures = {n: demand for n, demand in demands.items() if isinstance(demand, PictureDemand)}
+        wanted = {n: demand.rate for n, demand in demands.items() if isinstance(demand, SoundDemand)}
+        self._has_capped_sound = sounds != wanted
         if sounds:
             left -= self._choose_step(left, sounds, any(picture.layers for picture in pictures.values()), now)
         rates = {number: _lowered(rate, self._step) for number, rate in sounds.items()}
@@ -172,10 +196,12 @@ class Allocation:
         """Choose the bitrates of the layers; return them, None where they stay, and what they take."""
         given = self._pictures.get(number)
         sent = given.rate.bitrates if given else (0,) * len(demand.bitrates)
-        bitrates, taken, short = [0] * len(demand.bitrates), 0.0, False
+        bitrates, taken = [0] * len(demand.bitrates), 0.0
+        short = lacks = capped = False
         cap = CAP_SHARE * demand.caps.bitrate
         for layer in demand.layers:
             full = min(demand.bitrates[layer], cap)
+            capped = capped or full < CAP_SHARE * demand.bitrates[layer]
             least = demand.cost(LEAST_LAYER * full) if any(bitrates) else LEAST_PICTURE
             if given and not sent[layer]:
                 least *= MORE
@@ -185,12 +211,12 @@ class Allocation:
                 bitrates[layer] = round(min(full, demand.bitrate(left - taken)))
                 taken += demand.cost(bitrates[layer])
                 cap -= bitrates[layer]
+            lacks = lacks or bitrates[layer] < CAP_SHARE * full
         rate = PictureRate(tuple(bitrates))
-        lacks = short or any(bitrates[layer] < CAP_SHARE * demand.bitrates[layer] for layer in demand.layers)
         if given is None:
-            self._pictures[number] = _Given(rate, lacks)
+            self._pictures[number] = _Given(rate, lacks, capped)
             return rate, taken
-        given.is_short = lacks
+        given.is_short, given.is_capped = lacks, capped
         if short and any(old and not new for old, new in zip(sent, bitrates, strict=True)):
             given.lowered_at = now
         if _is_near(given.rate, rate):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.publications import Publications
-from tcclient.core.rate.allocation import Allocation, Demand, Rate, SoundRate
+from tcclient.core.rate.allocation import Allocation, Demand, Rate, SendingLimit, SoundDemand, SoundRate
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.timers import NEVER
 from tcproto.messages import Kind
@@ -26,19 +28,37 @@ LONGEST_INTERVAL = 120.0
 """The same after one try after the other has congested it: each wait is twice as long as the one before."""
 
 
+LIMIT_TOLD = 5.0
+"""Seconds for which something limits what we send, or nothing does, until that is told: a call begins with little."""
+
+
 class UplinkSharing:
-    """Divides the way up among the publications that adapt, and paces what leaves. ``tell`` gets what changes."""
+    """Divides the way up among the publications that adapt, and paces what leaves.
+
+    ``tell`` gets what changes, ``tell_limit`` what has limited us for a while, None where nothing does any more.
+    """
 
     def __init__(
-        self, uplink: UplinkRate, publications: Publications, egress: Egress, tell: Callable[[int, Rate], None]
+        self,
+        uplink: UplinkRate,
+        publications: Publications,
+        egress: Egress,
+        tell: Callable[[int, Rate], None],
+        tell_limit: Callable[[SendingLimit | None], None],
     ) -> None:
         self.next_deadline = NEVER
         """When ``update`` is due."""
+        self.saving = Saving.NOTHING
+        """What is given up to save data, from the next ``update`` on."""
         self._uplink = uplink
         self._publications = publications
         self._egress = egress
         self._tell = tell
+        self._tell_limit = tell_limit
         self._allocation = Allocation()
+        self._limit: SendingLimit | None = None
+        self._limit_since = 0.0
+        self._told_limit: SendingLimit | None = None
         self._looked_up_at = 0.0
         self._patience = FIRST_LOOK_UP
         """Seconds until the way is tried again."""
@@ -59,7 +79,15 @@ class UplinkSharing:
         for number, rate in self._allocation.divide(self._usable(now), demands, now).items():
             self._tell(number, rate)
         self._look_up(now)
-        self.next_deadline = now + LOOK_INTERVAL if demands else NEVER
+        self._look_at_limit(self._allocation.limit, now)
+        self.next_deadline = now + LOOK_INTERVAL if demands or self._told_limit else NEVER
+
+    def _look_at_limit(self, limit: SendingLimit | None, now: float) -> None:
+        if limit is not self._limit:
+            self._limit, self._limit_since = limit, now
+        if limit is not self._told_limit and now >= self._limit_since + LIMIT_TOLD:
+            self._told_limit = limit
+            self._tell_limit(limit)
 
     def _look_up(self, now: float) -> None:
         """Try the way for more if something is lowered. A try that congests it makes the next one wait."""
@@ -77,14 +105,23 @@ class UplinkSharing:
         return Allocation().divide(self._usable(now), self._demands() | {0: demand}, now)[0]
 
     def _demands(self) -> dict[int, Demand]:
-        live = self._publications.live
-        return {number: p.demand for number, p in live.items() if p.demand is not None}
+        demands = {number: p.demand for number, p in self._publications.live.items() if p.demand is not None}
+        return {number: _unwanted(demand) for number, demand in demands.items()} if self.saving else demands
 
     def _usable(self, now: float) -> float | None:
         """Return the bits per second for what is sent once: what is lost is sent again."""
+        if self.saving is Saving.ALL:
+            return 0.0
         bitrate = self._uplink.allowed(now)
         if bitrate is None:
             return None
         live = self._publications.live.values()
         others = sum(p.demand is None and p.kind is Kind.AUDIO and not p.muted for p in live)
         return max(0.0, MEDIA_SHARE * bitrate * (1 - self._uplink.estimator.loss) - others * OTHER_SOUND)
+
+
+def _unwanted(demand: Demand) -> Demand:
+    """Return a demand that nothing is sent for, if it is one of pictures."""
+    if isinstance(demand, SoundDemand):
+        return demand
+    return replace(demand, wanted=(False,) * len(demand.bitrates))

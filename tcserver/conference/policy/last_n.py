@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tcproto.messages import Source
+from tcserver.conference.room import stream_states
 from tcserver.conference.room.policy import RoomPolicy
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.seat import Seat, Stream
@@ -55,11 +56,16 @@ class LastN(RoomPolicy):
         cameras = _cameras(room)
         limits = (camera_limit(len(room.seats)), room.context.camera_cap.limit, len(cameras))
         chosen = self._speakers.choose(cameras, min(limit for limit in limits if limit is not None))
+        changed = []
         for participant, streams in cameras.items():
             for stream in streams:
                 if stream.beyond_last_n == (participant in chosen):
                     stream.beyond_last_n = participant not in chosen
                     room.forwarding.reconsider(stream, room.seats.values(), now)
+                    changed.append(stream)
+        if news := stream_states.messages(changed):
+            log = room.change_log  # the streams are known before anything is told of them
+            log.after(log.number, lambda _: stream_states.send(news, room.seats.values()), now)
 
 
 def camera_limit(participants: int) -> int | None:

@@ -55,4 +55,4 @@ class Sealers(RoomPolicy):
     def _share(self) -> None:
         room = self._room
         if len(self._by_worker) > 1:
-            room.context.outbox.command(ShareRoom(room.number, room.home, tuple(sorted(self._by_worker))))
+            room.context.outbox.command(ShareRoom(room.number, room.media_seats.home, tuple(sorted(self._by_worker))))

@@ -3,45 +3,55 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from tcproto.messages import AddressedBox, KeyBoxes, KeyReceipt, KeyReceipts
 from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST
-from tcserver.conference.room.room import RoomRequest
+from tcserver.conference.room.room import Room, RoomRequest
+from tcserver.conference.room.seat import Seat
 from tcserver.conference.services import Services
 
-
-def pass_boxes(services: Services, request: RoomRequest[KeyBoxes]) -> None:
-    """Pass key boxes on to their participants, with the sender named by the server."""
-    boxes = defaultdict(list)
-    for item in request.message.boxes:
-        boxes[item.participant].append(AddressedBox(request.seat.participant, item.box))
-    messages = {participant: KeyBoxes(boxes=tuple(items)) for participant, items in boxes.items()}
-    _pass(services.context, request, messages)
+Keys = KeyBoxes | KeyReceipts
 
 
-def pass_receipts(services: Services, request: RoomRequest[KeyReceipts]) -> None:
-    """Pass receipts on to their participants, with the sender named by the server."""
-    receipts = defaultdict(list)
-    for item in request.message.receipts:
-        receipts[item.participant].append(KeyReceipt(request.seat.participant, item.key))
-    messages = {participant: KeyReceipts(receipts=tuple(items)) for participant, items in receipts.items()}
-    _pass(services.context, request, messages)
+def pass_keys(services: Services, request: RoomRequest[Keys]) -> None:
+    """Pass key boxes or receipts on to their participants."""
+    request.cost(pass_on(services.context, request.room, request.seat, request.message, _send_by_channel, request.now))
 
 
-def _pass(context: Context, request: RoomRequest[Any], messages: Mapping[int, object]) -> None:
-    """Send other participants a message each, once they know the sender. Drop it if either has left meanwhile."""
-    sender, seats = request.seat, request.room.seats
+def pass_on(
+    context: Context, room: Room, sender: Seat, message: Keys, send: Callable[[Seat, Keys], None], now: float
+) -> float:
+    """Send other participants what is addressed to them, once they know the sender, whom the server names.
 
-    def send(_: float) -> None:
-        for participant, message in messages.items():
-            seat = seats.get(participant)
-            if seat is None or seat is sender or sender.participant not in seats:
+    Drop it if either has left meanwhile. Return what it costs, in microseconds.
+    """
+    parts = _by_recipient(sender, message)
+
+    def pass_all(_: float) -> None:
+        for participant, part in parts.items():
+            seat = room.seats.get(participant)
+            if seat is None or seat is sender or sender.participant not in room.seats:
                 context.counters["key_for_nobody"] += 1
             else:
-                seat.channel.send(message)
+                send(seat, part)
 
-    request.cost(DELIVERY_COST * len(messages))
-    request.room.change_log.after(sender.entry, send, request.now)
+    room.change_log.after(sender.entry, pass_all, now)
+    return DELIVERY_COST * len(parts)
+
+
+def _by_recipient(sender: Seat, message: Keys) -> Mapping[int, Keys]:
+    if isinstance(message, KeyBoxes):
+        boxes = defaultdict(list)
+        for addressed in message.boxes:
+            boxes[addressed.participant].append(AddressedBox(sender.participant, addressed.box))
+        return {participant: KeyBoxes(tuple(items)) for participant, items in boxes.items()}
+    receipts = defaultdict(list)
+    for receipt in message.receipts:
+        receipts[receipt.participant].append(KeyReceipt(sender.participant, receipt.key))
+    return {participant: KeyReceipts(tuple(items)) for participant, items in receipts.items()}
+
+
+def _send_by_channel(seat: Seat, message: Keys) -> None:
+    seat.channel.send(message)

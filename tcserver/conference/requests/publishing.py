@@ -23,7 +23,7 @@ from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST, STREAM_COST
 from tcserver.conference.permissions import SOURCE_KIND
 from tcserver.conference.room.room import Room, RoomRequest
-from tcserver.conference.room.seat import Stream, Subscription
+from tcserver.conference.room.seat import Seat, Stream, Subscription
 from tcserver.conference.services import Services
 from tcserver.media.interface import KeyframeAsked, MuteStream, SendKeyframe
 
@@ -89,17 +89,25 @@ def change_flags(context: Context, room: Room, stream: Stream, now: float, *, mu
 
 
 def subscribe(_: Services, request: RoomRequest[Subscribe]) -> None:
-    """Follow what a participant wants from now on. An older wish that comes late changes nothing."""
-    message, seat, forwarding = request.message, request.seat, request.room.forwarding
-    if message.generation >= seat.subscription.generation:
-        streams = forwarding.streams
-        choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
-        redundant = frozenset(message.redundant_sources)
-        defaults = frozenset(message.defaults)
-        seat.subscription = Subscription(message.generation, defaults, choices, redundant, message.voices)
-        request.cost(STREAM_COST * len(streams))
-        forwarding.update(seat, request.now)
+    """Follow what a participant wants from now on."""
+    request.cost(follow_wish(request.room, request.seat, request.message, request.now))
     request.reply(Ok())
+
+
+def follow_wish(room: Room, seat: Seat, message: Subscribe, now: float) -> float:
+    """Forward what a participant wants from now on; return what that costs, in microseconds.
+
+    An older wish that comes late changes nothing.
+    """
+    if message.generation < seat.subscription.generation:
+        return 0.0
+    streams = room.forwarding.streams
+    choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
+    redundant = frozenset(message.redundant_sources)
+    defaults = frozenset(message.defaults)
+    seat.subscription = Subscription(message.generation, defaults, choices, redundant, message.voices)
+    room.forwarding.update(seat, now)
+    return STREAM_COST * len(streams)
 
 
 def request_keyframe(services: Services, request: RoomRequest[KeyframeRequest]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,13 +15,11 @@ from tcproto.messages import (
     Evicted,
     Join,
     Kind,
-    MediaMove,
     NewRoomKey,
     PublicationInfo,
     Resume,
     Role,
     RoomInfo,
-    SessionKeys,
     Speakers,
 )
 from tcproto.messages.types import MAX_JOINED_KEYS
@@ -32,18 +29,17 @@ from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
+from tcserver.conference.room import stream_states
 from tcserver.conference.room.change_log import ChangeLog, snapshot
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.interest import Interest
-from tcserver.conference.room.placement import place_seat
+from tcserver.conference.room.media_seats import MediaSeats
 from tcserver.conference.room.policy import RoomPolicy
 from tcserver.conference.room.qualities import Qualities
 from tcserver.conference.room.seat import Seat, Stream
 from tcserver.conference.room.stream_ids import StreamIds
-from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState
+from tcserver.media.interface import CloseRoom, CloseStream, SealerState
 
-REKEY_INTERVAL = 10.0
-"""Seconds between two changes of the keys of a seat: for so long the media plane accepts the keys before."""
 M = TypeVar("M")
 
 
@@ -71,10 +67,6 @@ class Room:
         self._expire = expire
         self.number = number
         """Number of this life in the media plane."""
-        self.home = home
-        """Media worker that the room began on, and that decides who speaks."""
-        self.workers: set[int] = set()
-        """Media workers that have, or had, seats of the room."""
         self.info = info
         self.opener = opener
         """Account that opened the room."""
@@ -92,9 +84,10 @@ class Room:
         self.change_log = ChangeLog(context.timers, number, self.seats.values())
         self.qualities = Qualities(context.timers, number, self.seats)
         self.stream_ids = StreamIds()
+        self.media_seats = MediaSeats(context, number, home, self.tell)
         self.policies = [make(self) for make in policies]
         """Policies, in the order in which they are told."""
-        self._use_worker(home, now)
+        self.media_seats.use_worker(home, now)
         self._expire_in(context.settings.rooms.unused_close_s, now)
 
     def tell(self, what: Callable[[RoomPolicy], None]) -> None:
@@ -113,8 +106,7 @@ class Room:
         beacon = self.stream_ids.take(now, for_beacon=True)
         context = self.context
         keys = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
-        worker = self._choose_worker()
-        self._use_worker(worker, now)
+        worker = self.media_seats.choose_worker(chain(self.seats.values(), self.joining.values()), now)
         media_id = context.media_ids.take(now, worker)
         seat = Seat(context.participant_ids.take(now), media_id, self.number, request.session, request, *keys)
         seat.beacon = Stream(beacon, seat)
@@ -124,24 +116,8 @@ class Room:
         timeout = now + context.settings.seat_timeout
         context.timers.set(("seat", self.number, seat.participant), timeout, partial(self._give_up, seat))
         self.joining[seat.participant] = seat
-        self._open(seat)
+        self.media_seats.open(seat)
         return seat
-
-    def _choose_worker(self) -> int:
-        seats = Counter(seat.worker for seat in chain(self.seats.values(), self.joining.values()))
-        return place_seat(self.home, seats, self.context.loads(), self.context.settings.server.room_spread)
-
-    def _use_worker(self, worker: int, now: float) -> None:
-        if worker not in self.workers:
-            self.workers.add(worker)
-            self.tell(lambda policy: policy.worker_added(worker, now))
-
-    def _open(self, seat: Seat) -> None:
-        self.context.seats[seat.media_id] = seat
-        keys = seat.epoch, seat.up_key, seat.down_key
-        account = seat.session.account.id
-        self.context.outbox.command(OpenSeat(seat.media_id, self.number, seat.participant, *keys, account))
-        self.tell(lambda policy: policy.opening(seat))
 
     def take_keys(self, seat: Seat, states: tuple[SealerState, ...], now: float) -> None:
         """Take the room keys that a media worker reported for a seat; let the participant in when all workers have."""
@@ -175,12 +151,9 @@ class Room:
         context.seat_of.pop(seat.session.number, None)
         self.seats.pop(seat.participant, None)
         self.joining.pop(seat.participant, None)
-        del context.seats[seat.media_id]
         context.participant_ids.free(seat.participant, now)
-        context.media_ids.free(seat.media_id, now)
         context.timers.cancel(("seat", self.number, seat.participant))
-        context.timers.cancel(("rekey", self.number, seat.participant))
-        context.outbox.command(CloseSeat(seat.media_id, self.number))
+        self.media_seats.close(seat, now)
         if seat.is_open:
             context.outbox.log("left", **self.who(seat), reason=code or seat.session.parting or "left")
         if self.is_closed:
@@ -238,26 +211,12 @@ class Room:
     def _expire_in(self, delay: float, now: float) -> None:
         self.context.timers.set(("room", self.number), now + delay, partial(self._expire, self))
 
-    def rekey(self, seat: Seat, now: float) -> None:
-        """Give a seat new keys of the media path, as soon as ``REKEY_INTERVAL`` has passed since the last ones."""
-        if not seat.is_open:
-            return
-        due = seat.rekeyed_at + REKEY_INTERVAL
-        if now < due:
-            self.context.timers.set(("rekey", self.number, seat.participant), due, partial(self.rekey, seat))
-            return
-        seat.renew_keys(self.context.random_bytes, now)
-        outbox = self.context.outbox
-        outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
-        seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
-
     def resume(self, seat: Seat, request: Request[Resume]) -> None:
         """Go on with a seat on the connection of a request: with new keys, and with the messages that were lost.
 
         A snapshot follows, as the last word.
         """
-        seat.renew_keys(self.context.random_bytes, request.now)
-        self.context.outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        self.media_seats.renew_keys(seat, request.now)
         request.reply(seat.resumed())
         request.cost(DELIVERY_COST * seat.channel.send_again(request.message.last_event))
         request.cost(PAGE_COST * self.send_snapshot(seat))
@@ -272,27 +231,13 @@ class Room:
             seat.media_id: seat for seat in (*self.seats.values(), *self.joining.values()) if seat.worker == worker
         }
         for seat in moved.values():
-            self._move(seat, now)
+            self.media_seats.move(seat, now)
+            self.qualities.silent(seat, False, now)  # its new worker tells only what changes
         self.tell(lambda policy: policy.restarted(now))
         self.forwarding.restart(moved, self.seats.values(), self.context.settings, now)
         for seat in [seat for seat in self.joining.values() if not seat.waits_for]:
             self._seat(seat, now)
         return sum(seat.is_open for seat in moved.values())
-
-    def _move(self, seat: Seat, now: float) -> None:
-        """Give a seat another media id, with other keys."""
-        context = self.context
-        del context.seats[seat.media_id]
-        context.media_ids.free(seat.media_id, now)
-        if len(self.workers) > 1:
-            context.outbox.command(CloseSeat(seat.media_id, self.number))  # the other workers send there
-        seat.media_id = context.media_ids.take(now, seat.worker)
-        seat.renew_keys(context.random_bytes, now)
-        self._open(seat)
-        self.qualities.silent(seat, False, now)  # its new worker tells only what changes
-        if seat.is_open:
-            move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
-            seat.channel.send(move)
 
     # Roles
 
@@ -405,6 +350,8 @@ class Room:
             dominant = self.dominant if self.dominant in self.seats else 0
             seat.channel.send(Speakers(started=speaking, dominant=dominant))
         self.qualities.send_all(seat)
+        limited = [stream for stream in self.forwarding.streams.values() if stream.beyond_last_n]
+        stream_states.send(stream_states.messages(limited), [seat])
         return len(pages)
 
 

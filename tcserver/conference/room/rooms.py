@@ -159,7 +159,7 @@ class Rooms:
 
     def worker_replaced(self, worker: int, now: float) -> list[Room]:
         """Go on with all rooms of a media worker that was replaced; return those that go on."""
-        rooms = [room for room in self._by_number.values() if worker in room.workers]
+        rooms = [room for room in self._by_number.values() if worker in room.media_seats.workers]
         seats = sum(self._each(rooms, lambda room: room.restart(worker, now), now))
         self._context.outbox.log("media_restarted", worker=worker, rooms=len(rooms), seats=seats)
         return [room for room in rooms if not room.is_closed]
@@ -353,7 +353,7 @@ class Rooms:
         """Choose the media worker of a new room. Rooms without seats count too, since somebody is about to come."""
         loads = self._context.loads()
         for room in self._by_number.values():
-            loads[room.home] += SEAT_LOAD
+            loads[room.media_seats.home] += SEAT_LOAD
         return place(loads, self._context.random_bytes)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 
 from tcproto.datagram import EPOCH_BITS, KEY_LIFETIME
-from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
+from tcproto.messages import NewRoomKey, RoomKey, SealerClosed, encode
 from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.context import Context
 from tcserver.conference.room.seat import Seat
-from tcserver.media.interface import OpenSealer, RotateSealer
+from tcserver.media.interface import OpenSealer, RotateSealer, SendUrgent
 
 ROTATION_DELAY = 2.0
 """Seconds from the announcement of a key to its use. Participants must have it by then."""
+URGENT_AGAIN = 1.0
+"""Seconds after which a key is told by a datagram once more, since one may be lost."""
 ROTATION_INTERVAL = 2.0
 """Seconds between two new keys. All who leave in between share one.
 
@@ -33,12 +36,14 @@ class Sealer:
         self._seats = seats
         self._joining = joining
         self._timer = ("sealer", room, worker)
+        self._urgent_timer = (*self._timer, "urgent")
         self._open(now)
 
     def replace(self, now: float) -> None:
         """Let another sealer take over. The process that sealed is gone, and the counter of its key with it."""
         old = self.ident
         self._context.sealer_ids.free(old, now)
+        self._context.timers.cancel(self._urgent_timer)
         for seat in self._joining:
             seat.forget_sealer(old)
         self._open(now)
@@ -57,6 +62,7 @@ class Sealer:
     def close(self, now: float) -> None:
         """Rotate no more."""
         self._context.timers.cancel(self._timer)
+        self._context.timers.cancel(self._urgent_timer)
         self._context.sealer_ids.free(self.ident, now)
 
     def _open(self, now: float) -> None:
@@ -74,16 +80,24 @@ class Sealer:
         self._rotated_at = now
         self._epoch = wrapped(self._epoch + 1, EPOCH_BITS)
         key = self._context.random_bytes(KEY_SIZE)
-        self._announce(key)
+        announced = self._announce(key)
         rotation = RotateSealer(self._room, self._worker, self._epoch, key, now + ROTATION_DELAY)
         self._context.outbox.command(rotation)
+        self._announce_urgently(announced, now)
+        self._context.timers.set(self._urgent_timer, now + URGENT_AGAIN, partial(self._announce_urgently, announced))
         self._context.timers.set(self._timer, now + KEY_LIFETIME, self._rotate)
 
-    def _announce(self, key: bytes) -> None:
-        """Send a key to all participants, and keep it for those whose seats are being opened."""
+    def _announce_urgently(self, announced: NewRoomKey, _: float) -> None:
+        """Tell a key by datagrams as well: who has not got it when it is used hears nothing."""
+        media_ids = tuple(seat.media_id for seat in self._seats)
+        self._context.outbox.command(SendUrgent(media_ids, encode(announced)))
+
+    def _announce(self, key: bytes) -> NewRoomKey:
+        """Send a key to all participants, and keep it for those whose seats are being opened; return the message."""
         room_key = RoomKey(sealer=self.ident, epoch=self._epoch, key=key, lowest=0)
         message = NewRoomKey(room_key=room_key)
         for seat in self._seats:
             seat.channel.send(message)
         for seat in self._joining:
             seat.missed_keys.append(room_key)
+        return message

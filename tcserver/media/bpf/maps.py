@@ -13,7 +13,9 @@ class Clones(NamedTuple):
     outcome: int
     """See ``Outcome``."""
     cloned: int
-    refused: int
+    """Receivers that have got a clone, from the first one on."""
+    answer: int
+    """What the kernel said to the last clone: 0, a queue's answer, or the negative number of an error."""
 
 
 class Placed:
@@ -70,5 +72,5 @@ class Maps:
 
     def clones(self) -> Clones:
         """Return what was done with it."""
-        *_, cloned, refused, outcome = CONTROL.unpack_from(self._control)
-        return Clones(outcome, cloned, refused)
+        *_, cloned, answer, outcome = CONTROL.unpack_from(self._control)
+        return Clones(outcome, cloned, answer)

@@ -25,7 +25,7 @@ UP = 0x1
 """Flag of devices."""
 VALID = 0x80 | 0x40 | 0x02 | 0x10 | 0x04 | 0x08
 """States of neighbours whose MAC address is known (``NUD_VALID``)."""
-_REQUEST, _DUMP = 0x1, 0x300
+_REQUEST, _ACKNOWLEDGE, _DUMP = 0x1, 0x4, 0x300
 _HEADER = struct.Struct("@IHHII")
 _ATTRIBUTE = struct.Struct("@HH")
 _ROUTE = struct.Struct("@BBBBBBBBI")
@@ -38,8 +38,10 @@ _ATTRIBUTE_TYPE = 0x3FFF
 """The two bits above tell how an attribute is nested."""
 _DESTINATION, _SOURCE, _OUTPUT, _GATEWAY, _PREFERRED_SOURCE, _MULTIPATH = 1, 2, 4, 5, 7, 9
 _VIA, _ENCAPSULATION, _PROTOCOL, _SOURCE_PORT, _DESTINATION_PORT = 18, 22, 27, 28, 29
-_LINK_MTU = 4
-_NEIGHBOUR_ADDRESS = 1
+_LINK_MAC, _LINK_MTU, _LINK_STATS = 1, 4, 23
+_LINK_DROPPED = slice(48, 56)
+"""Where packets that were dropped on arrival stand in ``struct rtnl_link_stats64``."""
+_NEIGHBOUR_ADDRESS, _NEIGHBOUR_MAC = 1, 2
 _STATS, _STATS_OF_QUEUE = 7, 3
 _ROOT = 0xFFFFFFFF
 """Parent of the queue of a whole device (``TC_H_ROOT``)."""
@@ -63,6 +65,9 @@ class Link(NamedTuple):
     flags: int
     mtu: int
     """Bytes of an IP packet at most."""
+    mac: bytes
+    dropped: int
+    """Packets that arrived, and for which it had no room, since it was made."""
 
 
 class Neighbour(NamedTuple):
@@ -71,6 +76,7 @@ class Neighbour(NamedTuple):
     device: int
     address: bytes
     state: int
+    mac: bytes
 
 
 class Route(NamedTuple):
@@ -110,6 +116,11 @@ def ask_all(kind: int, sequence: int) -> bytes:
     return _request(kind, _DUMP, sequence, bytes(size))
 
 
+def ask_link(sequence: int, device: int) -> bytes:
+    """Return the question for one device; the answer ends with an ``ERROR``, which may say that all is well."""
+    return _request(ASK_LINKS, _ACKNOWLEDGE, sequence, _LINK.pack(0, 0, 0, device, 0, 0))
+
+
 def split(data: bytes) -> Iterator[Message]:
     """Yield the messages of a datagram of the kernel."""
     at = 0
@@ -124,17 +135,20 @@ def split(data: bytes) -> Iterator[Message]:
 def parse_link(body: bytes) -> Link:
     """Return the device that a ``LINK`` or ``NO_LINK`` message is about."""
     _, _, kind, index, flags, _ = _LINK.unpack_from(body)
-    mtu = _attributes(body, _LINK.size).get(_LINK_MTU, bytes(4))
-    return Link(index, kind, flags, int.from_bytes(mtu, "little"))
+    found = _attributes(body, _LINK.size)
+    mtu = int.from_bytes(found.get(_LINK_MTU, b""), "little")
+    dropped = int.from_bytes(found.get(_LINK_STATS, b"")[_LINK_DROPPED], "little")
+    return Link(index, kind, flags, mtu, found.get(_LINK_MAC, b""), dropped)
 
 
 def parse_neighbour(body: bytes) -> Neighbour | None:
     """Return the neighbour that a ``NEIGHBOUR`` or ``NO_NEIGHBOUR`` message is about; None: it is about none of IP."""
     family, _, _, device, state, flags, _ = _NEIGHBOUR.unpack_from(body)
-    address = _attributes(body, _NEIGHBOUR.size).get(_NEIGHBOUR_ADDRESS, b"")
+    found = _attributes(body, _NEIGHBOUR.size)
+    address = found.get(_NEIGHBOUR_ADDRESS, b"")
     if family not in (socket.AF_INET, socket.AF_INET6) or flags & _PROXY or not address:
         return None
-    return Neighbour(device, address, state)
+    return Neighbour(device, address, state, found.get(_NEIGHBOUR_MAC, b""))
 
 
 def parse_dropped(body: bytes) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 from tcserver.media.bpf import netlink
 from tcserver.media.bpf.netlink import Link, Message, Route
 
 MAX_NEIGHBOURS = 8192
 """Neighbours with a known MAC address that are remembered. Those above go by the other way."""
+MAC_SIZE = 6
 MIN_MTU = 1280
 """Bytes that a device has to take: those of IPv6, which is more than any datagram of ours needs."""
 
@@ -31,6 +33,8 @@ class Refusal(StrEnum):
     """The datagram is longer than any to a client."""
     WAITING = "waiting"
     """Earlier datagrams wait for room in the buffer of the socket."""
+    QUEUE = "queue"
+    """The kernel refused a clone: the queue of a device was full, or there was no memory."""
     SUSPENDED = "suspended"
     """The network has just changed, or the program did not pass its test."""
 
@@ -40,9 +44,17 @@ class Change(IntEnum):
 
     NOTHING = 0
     NEIGHBOURS = 1
-    """A neighbour has appeared, or gone."""
+    """A neighbour has appeared, or gone, or has another MAC address."""
     NETWORK = 2
     """Devices, addresses, routes or rules are others."""
+
+
+class Hop(NamedTuple):
+    """The first hop of a way: by which device, and the MAC addresses with which a frame begins."""
+
+    device: int
+    """0: the receiver is on this machine."""
+    frame: bytes
 
 
 class Network:
@@ -50,8 +62,8 @@ class Network:
 
     def __init__(self) -> None:
         self._links: dict[int, Link] = {}
-        self._neighbours: set[tuple[int, bytes]] = set()
-        """Device and address of those whose MAC address is known."""
+        self._neighbours: dict[tuple[int, bytes], bytes] = {}
+        """MAC addresses, by device and address."""
 
     def clear(self) -> None:
         """Forget everything."""
@@ -71,20 +83,19 @@ class Network:
                 change = Change.NETWORK
         return change
 
-    def judge(self, route: Route, destination: bytes) -> Refusal | None:
-        """Return why a clone cannot take a route to an address; None: it can."""
+    def judge(self, route: Route, destination: bytes) -> Refusal | Hop:
+        """Return the first hop of a clone on a route to an address, or why it cannot take it."""
         if not route.source or not route.plain:
             return Refusal.ROUTE
         if route.is_local:
-            return None
+            return Hop(0, b"")
         if route.kind != netlink.UNICAST:
             return Refusal.ROUTE
         link = self._links.get(route.device)
         if link is None or link.kind != netlink.ETHERNET or not link.flags & netlink.UP or link.mtu < MIN_MTU:
             return Refusal.DEVICE
-        if (route.device, route.gateway or destination) not in self._neighbours:
-            return Refusal.NEIGHBOUR
-        return None
+        mac = self._neighbours.get((route.device, route.gateway or destination))
+        return Refusal.NEIGHBOUR if mac is None else Hop(route.device, mac + link.mac)
 
     def _take_link(self, kind: int, body: bytes) -> None:
         link = netlink.parse_link(body)
@@ -98,13 +109,8 @@ class Network:
         if neighbour is None:
             return Change.NOTHING
         key = (neighbour.device, neighbour.address)
-        known = key in self._neighbours
-        if kind == netlink.NEIGHBOUR and neighbour.state & netlink.VALID:
-            if known or len(self._neighbours) >= MAX_NEIGHBOURS:
-                return Change.NOTHING
-            self._neighbours.add(key)
-        elif known:
-            self._neighbours.remove(key)
-        else:
-            return Change.NOTHING
-        return Change.NEIGHBOURS
+        before = self._neighbours.pop(key, None)
+        now = neighbour.mac if kind == netlink.NEIGHBOUR and neighbour.state & netlink.VALID else b""
+        if len(now) == MAC_SIZE and len(self._neighbours) < MAX_NEIGHBOURS:
+            self._neighbours[key] = now
+        return Change.NOTHING if self._neighbours.get(key) == before else Change.NEIGHBOURS

@@ -2,9 +2,9 @@
 
 It stands at the egress of the loopback device (tcx). There it sees each *trigger*: a datagram that a socket of this
 process sends to ``Trigger``. It clones the trigger to each receiver, with the addresses of that receiver. The trigger
-itself goes nowhere. A clone to another machine comes by the same place a second time, with the index of its entry in
-its mark. From there the kernel brings it to the device and the next hop of its entry, whose MAC address it knows. All
-of that is done before the call that sends the trigger returns.
+itself goes nowhere. Each clone is given to the device of its entry as a whole frame, with the MAC address of the next
+hop. All of that is done before the call that sends the trigger returns. When the kernel refuses a clone, as where the
+queue of a device is full, the program makes no more, so that the process knows who has got nothing.
 
 Any other packet passes. A trigger counts only if the socket that sent it is the one in the control block.
 
@@ -16,9 +16,9 @@ machine)::
     12  4  first receiver of this trigger, as index in the set
     16  4  receivers of the set; indices go round
     20  4  receivers of this trigger
-    24  4  clones that the kernel took         (written by the program)
-    28  4  clones that the kernel refused      (written by the program)
-    32  4  outcome, see ``Outcome``            (written by the program)
+    24  4  clones that the kernel took, from the first receiver on       (written by the program)
+    28  4  what it said to the last clone: 0, or why there are no more   (written by the program)
+    32  4  outcome, see ``Outcome``                                      (written by the program)
 
 An *entry* is one receiver::
 
@@ -28,8 +28,9 @@ An *entry* is one receiver::
     10  2  destination port
     12 16  source address; of IPv4 the first 4 bytes
     28 16  destination address; of IPv4 the first 4 bytes
-    44  4  address family of the next hop (order of this machine)
-    48 16  next hop
+    44  6  MAC address of the next hop
+    50  6  MAC address of the device
+    56  8  nothing
 
 The program calls no function that the kernel keeps for programs under the GPL.
 """
@@ -47,21 +48,23 @@ from tcserver.media.bpf.assembler import Assembler, Condition, Operation, Progra
 LICENCE = b"Apache-2.0"
 MAX_CLONES = 256
 """Receivers of one trigger. Clones for this machine wait in a queue of the kernel (``netdev_max_backlog``: 1,000)."""
-CONTROL = struct.Struct("@QIIIIIII")
+CONTROL = struct.Struct("@QIIIIIiI")
 ENTRY_SIZE = 64
 MAX_ENTRIES = 1 << 14
-"""Entries of the map, 1 MiB. The mark of a packet has 16 bits for their index."""
+"""Entries of the map, 1 MiB."""
 TRIGGER_PORT = 9
 """``discard`` (RFC 863): nobody should answer a trigger that no program takes."""
-TRIGGER_CHANCE = 5
-_ENTRY = struct.Struct("@II2s2s16s16sI16s")
-_COOKIE, _BASE, _FIRST, _TOTAL, _COUNT, _CLONED, _REFUSED, _OUTCOME = 0, 8, 12, 16, 20, 24, 28, 32
-_DEVICE, _SUM, _PORTS, _SOURCE, _DESTINATION, _FAMILY = 0, 4, 8, 12, 28, 44
-_NEXT_HOP_SIZE = 20
-"""``struct bpf_redir_neigh``, which an entry ends with."""
-_MARK, _PROTOCOL, _DEVICE_OF_PACKET, _DATA, _DATA_END = 8, 16, 40, 76, 80
+TRIGGER_CHANCE = 3
+CONGESTION = 2
+"""What the kernel says where it took a packet, and its queue dropped another (``NET_XMIT_CN``)."""
+_ENTRY = struct.Struct("@II2s2s16s16s12s8x")
+_COOKIE, _BASE, _FIRST, _TOTAL, _COUNT, _CLONED, _ANSWER, _OUTCOME = 0, 8, 12, 16, 20, 24, 28, 32
+_DEVICE, _SUM, _PORTS, _SOURCE, _DESTINATION, _FRAME = 0, 4, 8, 12, 28, 44
+_FRAME_WORDS = 3
+"""Words of 4 bytes of both MAC addresses, with which a frame begins."""
+_PROTOCOL, _DEVICE_OF_PACKET, _DATA, _DATA_END = 16, 40, 76, 80
 """Fields of ``struct __sk_buff``."""
-_MAP_LOOKUP, _CLONE_REDIRECT, _SOCKET_COOKIE, _REDIRECT_NEIGH, _LOOP = 1, 13, 46, 152, 181
+_MAP_LOOKUP, _CLONE_REDIRECT, _SOCKET_COOKIE, _LOOP = 1, 13, 46, 181
 """Helper functions, by their number in ``linux/bpf.h``."""
 _NEXT, _DROP = -1, 2
 """What the program returns: the packet goes on, or is dropped (``TCX_NEXT``, ``TCX_DROP``)."""
@@ -80,18 +83,16 @@ class Outcome(IntEnum):
 
 
 class Trigger(NamedTuple):
-    """Where datagrams are sent to be cloned, and the mark of their clones. Both differ for each program."""
+    """Where datagrams are sent to be cloned, which differs for each program."""
 
     host: str
     """An address of the loopback device. Triggers of IPv6 go to ::1, which has one address only."""
-    tag: int
-    """The upper 16 bits of the mark."""
 
     @classmethod
     def random(cls, chance: bytes) -> Trigger:
         """Make one out of ``TRIGGER_CHANCE`` random bytes."""
-        a, b, c = (byte % 254 + 1 for byte in chance[:3])
-        return cls(f"127.{a}.{b}.{c}", 0x8000 | int.from_bytes(chance[3:5], "big"))
+        a, b, c = (byte % 254 + 1 for byte in chance)
+        return cls(f"127.{a}.{b}.{c}")
 
 
 class _Layout(NamedTuple):
@@ -127,14 +128,13 @@ _ETHERTYPES = {_IPV4: b"\x08\x00", _IPV6: b"\x86\xdd"}
 
 
 def pack_entry(
-    device: int, source: bytes, source_port: int, destination: bytes, destination_port: int, next_hop: bytes
+    device: int, source: bytes, source_port: int, destination: bytes, destination_port: int, frame: bytes
 ) -> bytes:
-    """Return an entry. Addresses have 4 or 16 bytes; ``next_hop`` is of the same family, empty for device 0."""
+    """Return an entry. Addresses have 4 or 16 bytes; ``frame`` is both MAC addresses, empty for device 0."""
     words = source + destination
     total = sum(struct.unpack(f"@{len(words) // 2}H", words))
-    family = socket.AF_INET if len(source) == 4 else socket.AF_INET6
     ports = source_port.to_bytes(2, "big"), destination_port.to_bytes(2, "big")
-    return _ENTRY.pack(device, total, *ports, source, destination, family, next_hop)
+    return _ENTRY.pack(device, total, *ports, source, destination, frame)
 
 
 def write_program(control: int, entries: int, trigger: Trigger) -> Program:
@@ -163,10 +163,6 @@ class _Writer:
         a = self._assembler
         a.function("main")
         a.compute(Operation.MOV, R.R6, R.R1)
-        a.load(Size.WORD, R.R2, R.R6, _MARK)
-        a.compute(Operation.MOV, R.R3, R.R2)
-        a.compute(Operation.RSH, R.R3, 16)
-        a.jump_if(Condition.EQ, R.R3, self._trigger.tag, "marked")
         a.load(Size.WORD, R.R2, R.R6, _PROTOCOL)
         for layout, ethertype in _ETHERTYPES.items():
             a.jump_if(Condition.EQ, R.R2, _native(ethertype), layout.name)
@@ -178,7 +174,6 @@ class _Writer:
         a.exit()
         for layout in _ETHERTYPES:
             self._take_trigger(layout)
-        self._bring_away()
         for layout in _ETHERTYPES:
             self._clone(layout)
         return a.assemble()
@@ -238,36 +233,6 @@ class _Writer:
         halves = [(Size.HALF, layout.destination + at, _native(host[at : at + 2])) for at in range(0, len(host), 2)]
         return signs + halves
 
-    def _bring_away(self) -> None:
-        """Bring a clone to the next hop of its entry. Somebody else's packet with this mark has other addresses."""
-        a = self._assembler
-        a.label("marked")
-        a.compute(Operation.AND, R.R2, 0xFFFF)
-        self._find_entry(R.R2, "next")
-        a.compute(Operation.MOV, R.R7, R.R0)
-        a.load(Size.WORD, R.R2, R.R7, _FAMILY)
-        a.jump_if(Condition.EQ, R.R2, socket.AF_INET6, "marked IPv6")
-        for layout in _ETHERTYPES:
-            if layout is _IPV6:
-                a.label("marked IPv6")
-            self._see(layout, "next")
-            last = 4 * (layout.words - 1)
-            for at, place in ((layout.ports, _PORTS), (layout.destination + last, _DESTINATION + last)):
-                a.load(Size.WORD, R.R1, R.R8, at)
-                a.load(Size.WORD, R.R2, R.R7, place)
-                a.jump_if(Condition.NE, R.R1, R.R2, "next")
-            if layout is _IPV4:
-                a.jump("away")
-        a.label("away")
-        a.store(Size.WORD, R.R6, _MARK, 0)
-        a.load(Size.WORD, R.R1, R.R7, _DEVICE)
-        a.compute(Operation.MOV, R.R2, R.R7)
-        a.compute(Operation.ADD, R.R2, _FAMILY)
-        a.compute(Operation.MOV, R.R3, _NEXT_HOP_SIZE)
-        a.compute(Operation.MOV, R.R4, 0)
-        a.call(_REDIRECT_NEIGH)
-        a.exit()
-
     def _clone(self, layout: _Layout) -> None:
         """Make the clone for the receiver whose number in this trigger is in R1; R2 is the address of the context."""
         a = self._assembler
@@ -304,34 +269,35 @@ class _Writer:
                 a.store(Size.WORD, R.R8, at + 4 * word, R.R1)
         a.load(Size.WORD, R.R1, R.R0, _PORTS)
         a.store(Size.WORD, R.R8, layout.ports, R.R1)
-        a.compute(Operation.MOV, R.R2, 0)
-        a.load(Size.WORD, R.R1, R.R0, _DEVICE)
-        a.jump_if(Condition.EQ, R.R1, 0, f"mark{name}")
-        a.compute(Operation.MOV, R.R2, R.R9)
-        a.compute(Operation.OR, R.R2, self._trigger.tag << 16)
-        a.label(f"mark{name}")
-        a.store(Size.WORD, R.R6, _MARK, R.R2)
-        a.compute(Operation.MOV, R.R1, R.R6)
+        for word in range(_FRAME_WORDS):
+            a.load(Size.WORD, R.R1, R.R0, _FRAME + 4 * word)
+            a.store(Size.WORD, R.R8, 4 * word, R.R1)
+        a.load(Size.WORD, R.R2, R.R0, _DEVICE)
+        a.jump_if(Condition.NE, R.R2, 0, f"away{name}")
         a.load(Size.WORD, R.R2, R.R6, _DEVICE_OF_PACKET)
+        a.label(f"away{name}")
+        a.compute(Operation.MOV, R.R1, R.R6)
         a.compute(Operation.MOV, R.R3, 0)
         a.call(_CLONE_REDIRECT)
         a.load_map_value(R.R8, self._control)
-        a.jump_if(Condition.NE, R.R0, 0, f"refused{name}")
-        self._count(_CLONED)
-        a.label(f"refused{name}")
-        self._count(_REFUSED)
+        a.jump_if(Condition.EQ, R.R0, 0, f"cloned{name}")
+        a.store(Size.WORD, R.R8, _ANSWER, R.R0)
+        a.jump_if(Condition.NE, R.R0, CONGESTION, f"stop{name}")
+        self._count()
         a.label(f"stop{name}")
         a.compute(Operation.MOV, R.R0, 1)
         a.exit()
-
-    def _count(self, place: int) -> None:
-        """Count a clone in the control block, which R8 has the address of, and go on with the next receiver."""
-        a = self._assembler
-        a.load(Size.WORD, R.R1, R.R8, place)
-        a.compute(Operation.ADD, R.R1, 1)
-        a.store(Size.WORD, R.R8, place, R.R1)
+        a.label(f"cloned{name}")
+        self._count()
         a.compute(Operation.MOV, R.R0, 0)
         a.exit()
+
+    def _count(self) -> None:
+        """Count a clone in the control block, which R8 has the address of."""
+        a = self._assembler
+        a.load(Size.WORD, R.R1, R.R8, _CLONED)
+        a.compute(Operation.ADD, R.R1, 1)
+        a.store(Size.WORD, R.R8, _CLONED, R.R1)
 
     def _see(self, layout: _Layout, otherwise: str) -> None:
         """Put the address of the packet's bytes in R8, if the headers are there; uses R1 and R2."""

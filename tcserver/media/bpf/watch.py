@@ -23,6 +23,8 @@ class Watch:
         """Ask for all there is; raises ``OSError``. ``event_bytes`` are asked for changes that wait."""
         self.network = Network()
         self._sequence = 0
+        """Number of the last question."""
+        self._loopback = socket.if_nametoindex("lo")
         self._questions = _socket(0)
         try:
             self._events = _socket(netlink.GROUPS)
@@ -33,7 +35,7 @@ class Watch:
         self._events.setblocking(False)
         try:
             self._events.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, event_bytes)
-            self._ask_all()
+            self._take_all()
         except OSError:
             self.close()
             raise
@@ -59,40 +61,53 @@ class Watch:
                 if error.errno != errno.ENOBUFS:
                     raise
                 self.network.clear()  # the kernel had more to tell than the buffer takes
-                self._ask_all()
+                self._take_all()
                 change = Change.NETWORK
             else:
                 change = max(change, self.network.take(netlink.split(data)))
 
     def route(self, destination: bytes, port: int, source: bytes, source_port: int) -> Route | None:
         """Return the route of a datagram; None: there is none. Addresses as ``netlink.ask_route`` has them."""
-        self._sequence += 1
+        sequence = self._next_sequence()
         try:
-            self._questions.send(netlink.ask_route(self._sequence, destination, port, source, source_port))
+            self._questions.send(netlink.ask_route(sequence, destination, port, source, source_port))
             while True:
-                for kind, sequence, body in netlink.split(self._questions.recv(_BUFFER)):
-                    if sequence == self._sequence:
+                for kind, answered, body in netlink.split(self._questions.recv(_BUFFER)):
+                    if answered == sequence:
                         return netlink.parse_route(body) if kind == netlink.ROUTE else None
         except OSError:
             return None
 
     def dropped(self) -> int:
-        """Return the packets that queues of devices have dropped since they were made; raises ``OSError``."""
-        queues = (message for message in self._ask(netlink.ASK_QUEUES) if message.kind == netlink.QUEUE)
-        return sum(netlink.parse_dropped(queue.body) for queue in queues)
+        """Return the packets that had no room in a queue of a device since that was made; raises ``OSError``.
 
-    def _ask_all(self) -> None:
+        Those that the loopback device could not deliver count, too.
+        """
+        loopback = netlink.ask_link(self._next_sequence(), self._loopback)
+        links = (message for message in self._ask(loopback) if message.kind == netlink.LINK)
+        dropped = sum(netlink.parse_link(link.body).dropped for link in links)
+        queues = (message for message in self._ask_all(netlink.ASK_QUEUES) if message.kind == netlink.QUEUE)
+        return dropped + sum(netlink.parse_dropped(queue.body) for queue in queues)
+
+    def _take_all(self) -> None:
         for kind in (netlink.ASK_LINKS, netlink.ASK_NEIGHBOURS):
-            self.network.take(self._ask(kind))
+            self.network.take(self._ask_all(kind))
 
-    def _ask(self, kind: int) -> list[Message]:
-        self._sequence += 1
-        self._questions.send(netlink.ask_all(kind, self._sequence))
+    def _ask_all(self, kind: int) -> list[Message]:
+        return self._ask(netlink.ask_all(kind, self._next_sequence()))
+
+    def _ask(self, question: bytes) -> list[Message]:
+        """Ask the last question."""
+        self._questions.send(question)
         answers: list[Message] = []
         while not any(message.kind in (netlink.DONE, netlink.ERROR) for message in answers):
             received = netlink.split(self._questions.recv(_BUFFER))
             answers += (message for message in received if message.sequence == self._sequence)
         return answers
+
+    def _next_sequence(self) -> int:
+        self._sequence += 1
+        return self._sequence
 
 
 def _socket(groups: int) -> socket.socket:

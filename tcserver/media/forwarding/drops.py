@@ -42,6 +42,8 @@ class Drop(StrEnum):
     """ping: more often than pings are answered"""
     BANDWIDTH_PROBE_RATE = "bandwidth_probe_rate"
     """datagram of a bandwidth probe: more than the share of a seat, or asked for from an address that is not proved"""
+    URGENT_RATE = "urgent_rate"
+    """urgent message: more than the share of a seat, in either direction"""
     ITEM = "item"
     """item: malformed, or more of its type than one datagram may hold"""
     PATH_TOKEN = "path_token"  # noqa: S105 - a reason, not a secret

@@ -44,6 +44,9 @@ ANSWERED_PINGS = Caps(bitrate=0, packets_per_second=10)
 seconds; one that missed the position of a sealer sends five in one."""
 BANDWIDTH_PROBES = Caps(bitrate=100_000, packets_per_second=2 * MAX_PROBE)
 """What a seat is sent of bandwidth probes: some hundredths of a line on which it would ask for them."""
+URGENT = Caps(bitrate=100_000, packets_per_second=50)
+"""Urgent messages that are taken of a seat, and as many that it is sent: a receipt for each of 50 members that change
+their key at a time. Nobody else decides how much comes down to a seat, and other members can cause these."""
 MAX_GAP = SESSION_WINDOW
 """The largest gap between the counters of two datagrams that counts as loss. In a larger one the client has skipped
 counters, or nothing came for very long: one datagram must not change a metric by millions."""
@@ -160,6 +163,7 @@ class MediaSeat:
         "_previous_until",
         "_probes",
         "_reported",
+        "_urgent",
         "account",
         "arrivals",
         "cap",
@@ -217,6 +221,8 @@ class MediaSeat:
         self._asks = RateCap(KEYFRAME_ASKS, now)
         self._pings = RateCap(ANSWERED_PINGS, now)
         self._probes = RateCap(BANDWIDTH_PROBES, now)
+        self._urgent: dict[Kind, RateCap] = {}
+        """The share of urgent messages in each direction, where there were any."""
         self.cap = RateCap(SEAT_CAPS, now)
         """Rate cap of all that comes from the proven address, before it is opened."""
 
@@ -237,6 +243,13 @@ class MediaSeat:
     def may_probe(self, size: int, now: float) -> bool:
         """Return whether the seat is sent a datagram of so many bytes of a bandwidth probe."""
         return self._probes.take(size, now)
+
+    def may_be_urgent(self, direction: Kind, size: int, now: float) -> bool:
+        """Return whether an urgent message of so many bytes is passed on, from or to the seat."""
+        share = self._urgent.get(direction)
+        if share is None:
+            share = self._urgent[direction] = RateCap(URGENT, now)
+        return share.take(size, now)
 
     def follow_streams(self) -> None:
         """Set the cap of the seat to what all its streams together may bring."""

@@ -32,6 +32,7 @@ from tcserver.media.interface import (
     SeatRekeyDue,
     SeatSilent,
     SendKeyframe,
+    SendUrgent,
     SetSpeakers,
     ShareRoom,
     TellSealer,
@@ -45,7 +46,10 @@ STANDSTILL = 2.0
 
 
 class Directory:
-    """Rooms by number, seats and tickets by media id. Each room keeps its last ``ring_size`` sealed datagrams."""
+    """Rooms by number, seats and tickets by media id. Each room keeps its last ``ring_size`` sealed datagrams.
+
+    ``tell`` sends a seat an urgent message.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Directory:
         counters: Counters,
         faults: Faults,
         ring_size: int,
+        tell: Callable[[MediaSeat, bytes, float], None],
     ) -> None:
         self.rooms = rooms
         self.seats: dict[int, MediaSeat] = {}
@@ -64,6 +69,7 @@ class Directory:
         self._counters = counters
         self._faults = faults
         self._ring_size = ring_size
+        self._tell = tell
         self._events: list[Event] = []
         self._commands: dict[type, Callable[..., None]] = {
             OpenSealer: self._open_sealer,
@@ -81,6 +87,7 @@ class Directory:
             SendKeyframe: self._send_keyframe,
             ChangeForwarding: self._change_forwarding,
             SetSpeakers: self._set_speakers,
+            SendUrgent: self._send_urgent,
         }
 
     def apply(self, command: Command, now: float) -> None:
@@ -89,7 +96,7 @@ class Directory:
 
     def room_of(self, command: Command) -> MediaRoom | None:
         """Return the room that a command is about; None where it is not open."""
-        if isinstance(command, OpenTicket):
+        if isinstance(command, (OpenTicket, SendUrgent)):
             return None
         if isinstance(command, (RekeySeat, OpenStream, MuteStream, CloseStream, SendKeyframe)):
             seat = self.seats.get(command.media_id)
@@ -231,6 +238,11 @@ class Directory:
         room = self.rooms.get(command.room)
         if room is not None:
             room.speakers.configure(command.limit, command.always)
+
+    def _send_urgent(self, command: SendUrgent, now: float) -> None:
+        for media_id in command.media_ids:
+            if (seat := self.seats.get(media_id)) is not None:
+                self._tell(seat, command.message, now)
 
     def _find_stream(self, media_id: int, ident: int) -> tuple[MediaRoom, MediaStream] | None:
         """Return a stream of a seat, with its room; None where one of them is gone."""

@@ -16,8 +16,6 @@ from tcproto.datagram import (
     parse_items,
     unpack_header,
 )
-from tcproto.path import MIN_PROBE_SIZE, ProbeItem, pack_positions, parse_ping, parse_probe_request
-from tcproto.transit import LATE
 from tcserver.media.forwarding.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.keyframes import Replays
@@ -25,30 +23,15 @@ from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
-from tcserver.media.interface import (
-    STREAM_HOST,
-    Address,
-    Command,
-    Event,
-    KeyframeAsked,
-    PathProven,
-    RoomFailed,
-    SeatLeft,
-)
+from tcserver.media.interface import Address, Command, Event, KeyframeAsked, RoomFailed, SeatLeft
 from tcserver.media.plane.directory import STANDSTILL, Directory
+from tcserver.media.plane.paths import Paths
 from tcserver.media.plane.repair import Repair
 from tcserver.media.plane.stats import LoadMeter
 from tcserver.media.relay.relay import Relay
 from tcserver.media.speakers.local import DECISION_INTERVAL
 from tcserver.media.speakers.suppressed import LOOK_BACK, Suppression
-from tcserver.monitoring.histogram import Histogram
 
-DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Bounds of a histogram in seconds: from a quiet line to a delay with which nobody can talk."""
-LONGEST_DELAY = 2.0
-"""Seconds: a longer delay counts as this. The client sets the clock in a ping, which must not decide the sum."""
-RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""Bounds of a histogram in seconds: from the same building to a satellite link."""
 SWEEP_INTERVAL = 1.0
 """Seconds between two searches for lost paths, keys that are due, and tickets that are over."""
 # Looked up once: on the packet path the look-up of an enum member costs more than the comparison.
@@ -81,22 +64,20 @@ class MediaPlane:
     ) -> None:
         self.counters = Counters()
         self.faults = Faults(self.counters)
-        self.rtt = Histogram(RTT_BOUNDS)
-        """Seconds from the challenge of a path to its answer."""
-        self.uplink_delay = Histogram(DELAY_BOUNDS)
-        """Seconds that pings took longer to come than the quickest of their seat."""
         self.suppressed = Suppression()
         """Seats whose datagrams may wait."""
         self.sooner = False
         """Whether a datagram made something due sooner than ``next_deadline`` said before. Its reader sets it back."""
-        self._random_bytes = random_bytes
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
         self._replays = Replays()
         self.rooms: dict[int, MediaRoom] = {}
         """By number."""
         self._relay = Relay(worker, peers, self.rooms, self.counters, self.faults, self._transmit, random_bytes)
-        self._directory = Directory(self.rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
+        self.paths = Paths(self.rooms, self.counters, random_bytes, self._transmit, self._emit)
+        self._directory = Directory(
+            self.rooms, self._relay, self._replays, self.counters, self.faults, ring_size, self.paths.tell_urgent
+        )
         self._repair = Repair(self.rooms, self._relay, self._replays, self.counters, self._transmit)
         self.seats = self._directory.seats
         """By media id."""
@@ -179,7 +160,7 @@ class MediaPlane:
         self._replay(now)
         for seat, request in self._repair.poll(self.seats, now):
             if seat.path.address is not None:
-                self._answer(seat, [request], seat.path.address)
+                self.paths.answer(seat, [request], seat.path.address)
         self._relay.poll(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
@@ -219,6 +200,9 @@ class MediaPlane:
 
     def _transmit(self, transmission: Transmission) -> None:
         self._transmissions.append(transmission)
+
+    def _emit(self, event: Event) -> None:
+        self._events.append(event)
 
     # Inbound: datagram, seat, items, packets.
 
@@ -260,7 +244,7 @@ class MediaPlane:
         path.hear(address, size, counter == up.window.highest, now)
         self._take_items(seat, up, plaintext, address, now)
         if path.address != address:
-            self._challenge(seat, now)
+            self.paths.challenge(seat, now)
 
     def _take_items(self, seat: MediaSeat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:
         try:
@@ -286,7 +270,7 @@ class MediaPlane:
                     self._drop(Drop.ITEM)
                 else:
                     pinged = True
-                    self._take_ping(seat, up, item.value, address, size, now)
+                    self.paths.take_ping(seat, up, item.value, address, size, now)
             else:
                 self._take_request(seat, item, address, now)
         if packets:
@@ -295,15 +279,17 @@ class MediaPlane:
     def _take_request(self, seat: MediaSeat, item: Item, address: Address, now: float) -> None:
         type_, value = item
         if type_ == ItemType.PATH_RESPONSE:
-            self._take_path_response(seat, value, address, now)
+            self.paths.take_response(seat, value, address, now)
         elif type_ == ItemType.BANDWIDTH_PROBE:
-            self._take_bandwidth_probe(seat, value, address, now)
+            self.paths.take_bandwidth_probe(seat, value, address, now)
         elif type_ == ItemType.KEYFRAME_REQUEST:
             self._take_keyframe_request(seat, value, now)
         elif type_ == ItemType.LEAVING:
             if not seat.has_left:  # it says so several times
                 seat.has_left = True
                 self._events.append(SeatLeft(seat.media_id))
+        elif type_ == ItemType.URGENT:
+            self.paths.take_urgent(seat, value, now)
         elif self._repair.take(seat, type_, value, now):
             self._replay(now)
 
@@ -342,53 +328,6 @@ class MediaPlane:
                 self._drop(drop.reason)
         self._send_bundle(bundle, room.sealer, now)
 
-    def _take_ping(self, seat: MediaSeat, up: UpKey, value: bytes, address: Address, size: int, now: float) -> None:
-        """Answer a ping, with as many bytes as ``size`` if that is more."""
-        try:
-            ping = parse_ping(value)
-        except ValueError:
-            self._drop(Drop.ITEM)
-            return
-        if not seat.may_ping(now):
-            self._drop(Drop.PING_RATE)
-            return
-        _, delay = seat.clock.transit(ping.time, now)
-        self.uplink_delay.observe(min(delay, LONGEST_DELAY))
-        self.counters.uplink_pings += 1
-        self.counters.uplink_late += delay >= LATE
-        positions = self.rooms[seat.room].positions()
-        if address != seat.path.address:
-            del positions[1:]  # an address that has proved nothing is sent as little as possible
-        pong = Item(ItemType.PONG, up.pong(ping, now).pack())
-        answer = [pong, Item(ItemType.POSITIONS, pack_positions(positions))]
-        if (room := size - 2 * ITEM_HEAD - sum(len(item.value) for item in answer) - 1) >= 0:
-            answer.append(Item(ItemType.PADDING, bytes(room)))
-        self._answer(seat, answer, address)
-
-    def _take_bandwidth_probe(self, seat: MediaSeat, value: bytes, address: Address, now: float) -> None:
-        try:
-            number, count, size = parse_probe_request(value)
-        except ValueError:
-            self._drop(Drop.ITEM)
-            return
-        for index in range(count):
-            if address != seat.path.address or not seat.may_probe(size, now):
-                self._drop(Drop.BANDWIDTH_PROBE_RATE)
-                return
-            item = Item(ItemType.BANDWIDTH_PROBE, ProbeItem(number, index).pack())
-            self._answer(seat, [item, Item(ItemType.PADDING, bytes(size - MIN_PROBE_SIZE))], address)
-
-    def _take_path_response(self, seat: MediaSeat, token: bytes, address: Address, now: float) -> None:
-        proof = seat.path.respond(address, token, now)
-        if proof is None:
-            self._drop(Drop.PATH_TOKEN)
-            return
-        self.counters.paths[proof.change] += 1
-        if proof.rtt is not None:
-            self.rtt.observe(proof.rtt)
-        self.rooms[seat.room].path_changed(seat.media_id)
-        self._events.append(PathProven(seat.media_id, address))
-
     def _take_keyframe_request(self, seat: MediaSeat, value: bytes, now: float) -> None:
         ident = int.from_bytes(value[:2], "big")
         room = self.rooms[seat.room]
@@ -404,20 +343,13 @@ class MediaPlane:
             self._replay(now)
 
     def _note_arrival(self, seat: MediaSeat, up: UpKey, counter: int, now: float) -> None:
-        """Note what is missing before a datagram, and tell the client of arrivals if it has asked and it is time.
-
-        A stream delays by itself, and loses nothing.
-        """
+        """Note what is missing before a datagram, and that it has come itself."""
         if up.gap:
             self._repair.miss(seat, now)
             self.sooner = True
-        log, address = seat.arrivals, seat.path.address
-        if log is None or up is not seat.up:  # under the key before, what is late would begin it anew
-            return
-        if seat.media_id in self.suppressed.media_ids or address is None or address.host == STREAM_HOST:
-            log.skip()
-        elif (report := log.arrive(up.epoch, counter, now)) is not None:
-            self._answer(seat, [Item(ItemType.ARRIVAL_REPORT, report.pack())], address)
+        if up is seat.up:  # under the key before, what is late would begin the reports anew
+            suppressed = seat.media_id in self.suppressed.media_ids
+            self.paths.report_arrival(seat, counter, now, is_suppressed=suppressed)
 
     def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:
         ticket = self.tickets.get(ident)
@@ -434,24 +366,6 @@ class MediaPlane:
         transmissions = bundle.seal(sealer, now)
         self.counters.sealed += len(transmissions)
         self._transmissions += transmissions
-
-    def _challenge(self, seat: MediaSeat, now: float) -> None:
-        due = seat.path.challenge(now, self._random_bytes)
-        if due is not None:
-            address, token = due
-            self._answer(seat, [Item(ItemType.PATH_CHALLENGE, token)], address)
-
-    def _answer(self, seat: MediaSeat, items: list[Item], address: Address) -> None:
-        """Send a seat a down datagram, unless the address has been sent all that it may get."""
-        try:
-            datagram = seat.down.seal(items)
-        except Dropped as drop:
-            self._drop(drop.reason)
-            return
-        if seat.path.spend(address, len(datagram)):
-            self._transmissions.append(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
-        else:
-            self._drop(Drop.BUDGET)
 
     def _replay(self, now: float) -> None:
         """Send what is due of the pictures that are sent again."""

@@ -69,6 +69,8 @@ class MediaStats:
     """Those that the kernel took and cloned."""
     not_cloned: Mapping[str, int]
     """Those that were not cloned although the kernel is to clone, by the reason."""
+    device_drops: int
+    """Packets that devices of this machine had no room for, whoever sent them, while the kernel is to clone."""
     waiting: int
     """Messages that wait for a socket to become writable."""
     latency: Histogram

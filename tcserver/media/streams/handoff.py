@@ -121,6 +121,7 @@ class Handoff:
             refused_trains=0,
             cloned=0,
             not_cloned={},
+            device_drops=0,
             waiting=lane.waiting,
             latency=Histogram(LATENCY_BOUNDS),
             rtt=Histogram(()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 
@@ -24,6 +25,8 @@ QUEUE_INTERVAL = 1.0
 """Seconds between looks at the queues of the devices."""
 QUEUE_PAUSE = 10.0
 """Seconds without clones after a queue has dropped packets: the other calls wait for room."""
+ROOM_PAUSE = 0.005
+"""Seconds until a queue that was full has room again: 1,000 packets of audio take 2 ms at 1 Gbit/s."""
 LOG_INTERVAL = 10.0
 """Seconds between two log lines about changes of the network."""
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -50,8 +53,11 @@ class Cloning:
         self._tests: Sequence[Callable[[], str]] = ()
         self._timer: asyncio.TimerHandle | None = None
         self._queue_timer: asyncio.TimerHandle | None = None
-        self._dropped = 0
-        """Packets that the queues of devices had dropped at the last look."""
+        self._room_timer: asyncio.TimerHandle | None = None
+        self.dropped = 0
+        """Packets that devices of this machine had no room for since the start."""
+        self._looked = 0
+        """What all had dropped at the last look."""
         self._logged_at: dict[int, float] = {}
         """When a line of each level was last logged."""
         self.failure = ""
@@ -61,12 +67,17 @@ class Cloning:
         """Watch the network from now on. Each of ``tests`` returns what is wrong; empty: nothing."""
         self._tests = tests
         self._loop.add_reader(self._watch.fileno(), self._look)
-        self._dropped = self._watch.dropped()
+        self._looked = self._watch.dropped()
         self._queue_timer = self._loop.call_later(QUEUE_INTERVAL, self._look_at_queues)
         self._test()
 
     def close(self) -> None:
-        """Make no clones any more, and stop watching; may be called again."""
+        """Make no clones any more, and let nothing that waits go on; may be called again."""
+        self._stop()
+        if self._room_timer is not None:
+            self._room_timer.cancel()
+
+    def _stop(self) -> None:
         for timer in (self._timer, self._queue_timer):
             if timer is not None:
                 timer.cancel()
@@ -86,17 +97,23 @@ class Cloning:
         route = self._route(address, destination, bound, port)
         if route is None:
             return Refusal.ROUTE
-        refusal = self._watch.network.judge(route, destination)
-        if refusal is not None:
-            return refusal
-        device, next_hop = (0, b"") if route.is_local else (route.device, route.gateway or destination)
-        return pack_entry(device, route.source, port, destination, address.port, next_hop)
+        hop = self._watch.network.judge(route, destination)
+        if isinstance(hop, Refusal):
+            return hop
+        return pack_entry(hop.device, route.source, port, destination, address.port, hop.frame)
 
     def fail(self, reason: str) -> None:
         """Make no clones until the next test: a trigger was not cloned, for this reason."""
-        self._suspend()
-        self._tell(logging.WARNING, f"datagrams are sent one by one: {reason}")
-        self._schedule(TEST_INTERVAL)
+        self._pause(reason, TEST_INTERVAL)
+
+    def wait_for_room(self, answer: int, go_on: Callable[[], None]) -> None:
+        """Make no clones for a while, and ``go_on`` in another way when there may be room.
+
+        ``answer`` is what the kernel said to a clone that it refused, or took in place of another.
+        """
+        reason = os.strerror(-answer) if answer < 0 else "the queue of a device is full"
+        self._pause(f"the kernel refused a clone: {reason}", QUEUE_PAUSE)
+        self._room_timer = self._loop.call_later(ROOM_PAUSE, go_on)
 
     def _route(self, address: Address, destination: bytes, bound: bytes, port: int) -> Route | None:
         if address in self._routes:
@@ -126,23 +143,26 @@ class Cloning:
 
     def _look_at_queues(self) -> None:
         """Make no clones for a while after a queue was full. Clones never wait for room."""
-        before = self._dropped
+        before = self._looked
         try:
-            self._dropped = dropped = self._watch.dropped()
+            self._looked = self._watch.dropped()
         except OSError as error:
             self._give_up(error)
             return
         self._queue_timer = self._loop.call_later(QUEUE_INTERVAL, self._look_at_queues)
-        if dropped > before and self.active:
-            self._suspend()
-            self._tell(
-                logging.WARNING, f"datagrams are sent one by one: queues have dropped {dropped - before} packets"
-            )
-            self._schedule(QUEUE_PAUSE)
+        dropped = max(0, self._looked - before)  # fewer where a device is gone
+        self.dropped += dropped
+        if dropped and self.active:
+            self._pause(f"devices have dropped {dropped} packets", QUEUE_PAUSE)
+
+    def _pause(self, reason: str, seconds: float) -> None:
+        self._suspend()
+        self._tell(logging.WARNING, f"datagrams are sent one by one: {reason}")
+        self._schedule(seconds)
 
     def _give_up(self, error: OSError) -> None:
         _log.error("datagrams are sent one by one: changes of the network are not told any more: %s", error)
-        self.close()
+        self._stop()
 
     def _suspend(self) -> None:
         self.active = False

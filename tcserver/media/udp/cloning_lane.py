@@ -42,6 +42,10 @@ def make_cloning_lanes(
     return [*lanes]
 
 
+class _NotCloned(Exception):
+    """Nobody has got a clone of a trigger; says why."""
+
+
 class _Part:
     """Receivers of one set that are served in the same way.
 
@@ -103,10 +107,9 @@ class CloningLane(VectorLane):
 
     def send(self, payload: bytes, size: int, receivers: LaneReceivers, start: int, stop: int) -> None:
         """Send a payload now, or behind those that wait; as ``Lane.send``."""
-        segments = -(-len(payload) // size) if size < len(payload) else 1
         if len(receivers.addresses) < MIN_RECEIVERS:
             # Most of these are one receiver and one answer: to look at them would cost more than it saves.
-            self.counts.not_cloned[Refusal.NUMBER] += (stop - start) * segments
+            self._count_refused((Refusal.NUMBER,), start, stop, _segments(payload, size))
             super().send(payload, size, receivers, start, stop)
             return
         ways = receivers.prepared
@@ -116,19 +119,18 @@ class CloningLane(VectorLane):
             super().send(payload, size, receivers, start, stop)  # a train that was taken apart for one of a part
             return
         for part in ways.parts:
-            first = part.before[start]
-            end = part.before[stop]
+            first, end = part.before[start], part.before[stop]
             if first == end:
                 continue
             refusals = part.refusals
             if part.placed is not None:
                 refusal = self._refusal(size, end - first)
                 if refusal is None:
-                    first += self._clone(part, payload, size, first, end - first)
+                    first, refusal = self._clone(part, payload, size, first, end)
                     if first == end:
                         continue
-                refusals = (refusal or Refusal.SUSPENDED,)
-            self._count_refused(refusals, first, end, segments)
+                refusals = (refusal,)
+            self._count_refused(refusals, first, end, _segments(payload, size))
             super().send(payload, size, part.receivers, first, end)
 
     def failure(self) -> str:
@@ -160,9 +162,10 @@ class CloningLane(VectorLane):
             payload = os.urandom(250)
             for length in (len(payload), 100)[: 1 + self.trains]:
                 self._load(payload, length)
-                *_, failure = self._trigger(part, 0, 1, length < len(payload))
-                if failure:
-                    return failure
+                try:
+                    self._trigger(part, 0, 1, length < len(payload))
+                except _NotCloned as failure:
+                    return str(failure)
                 for at in range(0, len(payload), length):
                     try:
                         arrived, source = receiver.recvfrom(len(payload))
@@ -180,31 +183,36 @@ class CloningLane(VectorLane):
             return Refusal.SIZE
         return Refusal.NUMBER if count < MIN_RECEIVERS else None
 
-    def _clone(self, part: _Part, payload: bytes, size: int, first: int, count: int) -> int:
-        """Have clones made for ``count`` receivers from ``first`` on; return for how many that was done."""
+    def _clone(self, part: _Part, payload: bytes, size: int, first: int, end: int) -> tuple[int, Refusal]:
+        """Have clones made for the receivers from ``first`` to before ``end``; return where that ended, and why."""
         if self.marking is not None:
             self.marking.mark(size)
         if payload is not self._loaded:
             self._load(payload, size)
-        segments = -(-len(payload) // size) if size < len(payload) else 1
-        counts = self.counts
-        done = 0
-        while done < count:
-            number = min(count - done, MAX_CLONES)
-            cloned, refused, failure = self._trigger(part, first + done, number, segments > 1)
-            if failure:
-                if failure != _AGAIN:
-                    self._cloning.fail(failure)
-                return done
+        segments = _segments(payload, size)
+        while first < end:
+            number = min(end - first, MAX_CLONES)
+            try:
+                cloned, answer = self._trigger(part, first, number, segments > 1)
+            except _NotCloned as failure:
+                if str(failure) != _AGAIN:
+                    self._cloning.fail(str(failure))
+                return first, Refusal.SUSPENDED
+            counts = self.counts
             counts.sent += cloned * segments
             counts.cloned += cloned * segments
-            if refused:
-                counts.errors["CLONE"] += refused * segments
-            done += number
-        return done
+            first += cloned
+            if answer or cloned < number:
+                self._full = True  # so that the rest waits
+                self._cloning.wait_for_room(answer, lambda: self._on_full(self))
+                return first, Refusal.QUEUE
+        return first, Refusal.SUSPENDED
 
-    def _trigger(self, part: _Part, first: int, count: int, train: bool) -> tuple[int, int, str]:
-        """Send what is loaded as a trigger; return the clones that were made and refused, or why there are none."""
+    def _trigger(self, part: _Part, first: int, count: int, train: bool) -> tuple[int, int]:
+        """Send what is loaded as a trigger; return the clones that were made, and the answer to the last.
+
+        Raises ``_NotCloned``.
+        """
         placed = part.placed
         assert placed is not None
         maps = self._maps
@@ -212,14 +220,14 @@ class CloningLane(VectorLane):
         if self._sendmmsg(self._socket.fileno(), part.trigger[train], 1, DONT_WAIT) != 1:
             error = ctypes.get_errno()
             maps.disarm()
-            return 0, 0, os.strerror(error)
-        outcome, cloned, refused = maps.clones()
+            raise _NotCloned(os.strerror(error))
+        outcome, cloned, answer = maps.clones()
         if outcome == Outcome.CLONED:
-            return cloned, refused, ""
+            return cloned, answer
         maps.disarm()
         if outcome == Outcome.UNSUITABLE:
-            return 0, 0, "the loopback device computes no checksums (ethtool -K lo tx on)"
-        return 0, 0, "the program is not at the loopback device any more"
+            raise _NotCloned("the loopback device computes no checksums (ethtool -K lo tx on)")
+        raise _NotCloned("the program is not at the loopback device any more")
 
     def _find_ways(self, receivers: LaneReceivers) -> _Ways:
         """Sort receivers by how they are served."""
@@ -278,3 +286,8 @@ class CloningLane(VectorLane):
         if self._socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
             hosts.pop(4, None)
         return hosts
+
+
+def _segments(payload: bytes, size: int) -> int:
+    """Return the datagrams of a payload."""
+    return -(-len(payload) // size) if size < len(payload) else 1

@@ -12,6 +12,7 @@ from tcserver.media.interface import (
     Command,
     OpenSealer,
     RotateSealer,
+    SendUrgent,
     SetSpeakers,
     ShareRoom,
     TellSealer,
@@ -34,6 +35,8 @@ class Router:
                 return (command.worker,)
             case CloseRoom():
                 return self._rooms.pop(command.room, ())
+            case SendUrgent():
+                return {media_id & WORKER_MASK for media_id in command.media_ids}
             case ShareRoom() | TellSealer() | SetSpeakers() | ChangeForwarding() | CloseSeat():
                 return self._rooms.get(command.room, ())
             case _:

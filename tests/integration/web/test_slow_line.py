@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
 from playwright.sync_api import expect
 
 from benchmarks.harness.slow_line import Throttle, slow_line
@@ -14,7 +13,6 @@ SLOW = 40_000
 PATIENCE_MS = 20_000
 
 
-@pytest.mark.long
 def test_pictures_are_given_up_on_a_slow_line_and_advice_is_given(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Slow")
     throttle = Throttle()

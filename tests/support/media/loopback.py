@@ -1,6 +1,7 @@
 """Shared parts of the tests of senders, readers and sockets: marks for features of a kernel, and helpers."""
 
 import asyncio
+import errno
 import socket
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ from tcserver.media.udp.sendto import PlainLane
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg and recvmmsg are Linux's")
 trains_out = pytest.mark.skipif(not can_send_trains(), reason="the kernel does not send trains (UDP_SEGMENT)")
 trains_in = pytest.mark.skipif(not can_receive_trains(), reason="the kernel does not receive trains (UDP_GRO)")
+NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+"""What a kernel without IPv6 answers, or one without an address of it."""
 TrainReader = partial(VectorReader, trains=True)
 
 

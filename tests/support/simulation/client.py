@@ -339,13 +339,13 @@ class Client:
 
     def publish(self, kind: Kind, source: Source, codec: str, **more: Any) -> int:
         """Publish; return the number."""
-        number = self.session.seat.publish(kind, source, codec, self.clock.now, **more)
+        number = self.session.seat.publishing.publish(kind, source, codec, self.clock.now, **more)
         self.pump()
         return number
 
     def mute(self, muted: bool = True) -> None:
         """Mute or unmute the microphone."""
-        self.session.seat.set_muted(self.microphone, muted)
+        self.session.seat.publishing.set_muted(self.microphone, muted)
         self.pump()
 
     def request(self, message: object) -> int:

@@ -98,7 +98,7 @@ class Viewer:
         world.until(lambda: self._place in room.publications)
         info = room.publications[self._place]
         member = room.members[info.participant]
-        layers = client.session.seat.layers
+        layers = client.session.seat.downlink.layers
         self.track = Track(info, Participant(member, None), None, self._ask, None, layers)  # type: ignore[arg-type]
         self.track.on_video.append(lambda frame: self._show(bytes(frame.payload)))
         self._tend()
@@ -109,7 +109,7 @@ class Viewer:
         self.layers.append(layer)
 
     def _ask(self, stream: int, layer: int) -> bool:
-        asked = self._client.session.seat.request_keyframe(stream, layer, self._client.clock.now)
+        asked = self._client.session.seat.downlink.request_keyframe(stream, layer, self._client.clock.now)
         self._client.pump()
         return asked
 

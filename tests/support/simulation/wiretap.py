@@ -64,7 +64,7 @@ def room_plaintext(seat: Seat, datagram: bytes) -> bytes | None:
     None if no key opens it.
     """
     header = parse_header(datagram)
-    sealer = seat.opener.sealers.get(header.id)
+    sealer = seat.downlink.opener.sealers.get(header.id)
     held = sealer.epochs.get(header.epoch) if sealer else None
     if held is None:
         return None
@@ -99,7 +99,7 @@ def opens_packet(seat: Seat, packet: bytes) -> bool:
 
 def forge_room(seat: Seat, counter: int, packet: bytes = b"", forward: int = 0, relay_time: int = 0) -> bytes:
     """Return a room datagram as a member can make it, since it knows the room key."""
-    ((ident, sealer),) = seat.opener.sealers.items()
+    ((ident, sealer),) = seat.downlink.opener.sealers.items()
     epoch = max(sealer.epochs, key=lambda known: known == sealer.newest_used)
     items = [Item(ItemType.PACKET, forward.to_bytes(2, "big") + packet)] if packet else []
     plaintext = pack_relay_time(relay_time) + pack_items(items)

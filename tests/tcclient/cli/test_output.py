@@ -5,12 +5,16 @@ import pytest
 
 from tcclient import events
 from tcclient.cli.output import MAX_ROSTER, Output
+from tcclient.cli.quality import LIMITS
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcclient.cli.terminal.status_line import Status
+from tcclient.core.downlink.cause import NOTHING, Cause
+from tcclient.core.downlink.data_meter import DataUse
 from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
 from tcclient.core.media.statistics import PathStatistics
 from tcclient.core.membership.roster_entry import RosterEntry
+from tcclient.core.rate.allocation import SendingLimit
 from tcclient.participant import Participant
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import ChatScope, Kind, Member, Quality, Role, Source
@@ -179,11 +183,68 @@ def test_a_script_is_told_of_all_connections() -> None:
     assert told(console)[-1] == {"event": "connection", "who": "Kantor / Sri", "quality": "good"}
 
 
+class Track:
+    """What a line says of a track."""
+
+    def __init__(self, participant: Participant, source: Source) -> None:
+        self.participant = participant
+        self.source = source
+        self.kind = Kind.AUDIO if source is Source.MICROPHONE else Kind.VIDEO
+        self.codec, self.muted = "opus", False
+
+
+def test_what_comes_less_is_told_with_its_reason_and_that_it_comes_again() -> None:
+    who = somebody(2, "Budi")
+    made, console = output(somebody(1, me=True), who)
+    camera = Track(who, Source.CAMERA)
+    before = len(console.shown)
+    for cause, layer in ((Cause.BANDWIDTH, NOTHING), (Cause.BANDWIDTH, 1), (None, NOTHING), (None, NOTHING)):
+        made.tell(events.TrackLimited(camera, cause, layer))
+    for cause in (Cause.MUTED, None, Cause.UNSUBSCRIBED, None):
+        made.tell(events.TrackLimited(camera, cause))
+    assert [line.partition(" ")[2] for line in console.shown[before:]] == [
+        "camera of Kantor / Budi stopped: your line is too thin",
+        "camera of Kantor / Budi is smaller: your line is too thin",
+        "camera of Kantor / Budi comes again",
+    ]
+    made.tell(events.TrackLimited(camera, Cause.PUBLISHER))
+    made.tell(events.TrackUnpublished(camera))
+    before = len(console.shown)
+    made.tell(events.TrackLimited(camera, None))
+    assert len(console.shown) == before, "the track has ended"
+
+
+def test_a_script_is_told_of_all_that_comes_less_and_of_the_data() -> None:
+    me = somebody(1, me=True)
+    there = room(me)
+    there.data_used, there.data_cap = DataUse(1, 2, 3.0), 10**8
+    made, console = output_of(there, as_json=True)
+    made.tell(events.TrackLimited(Track(me, Source.MICROPHONE), Cause.UNSUBSCRIBED))
+    made.tell(events.DataCapReached(80, 10**8))
+    made.data(there)
+    limited, cap, data = told(console)[-3:]
+    assert limited == {
+        "event": "track_limited", "who": "Kantor / Sri", "source": "microphone", "cause": "unsubscribed", "layer": -1,
+    }  # fmt: skip
+    assert (cap["event"], cap["percent"], cap["cap_bytes"]) == ("data_cap", 80, 10**8)
+    assert data == {"event": "data", "up_bytes": 1, "down_bytes": 2, "per_hour_bytes": 3, "cap_bytes": 10**8}
+
+
 @pytest.mark.parametrize("advice", [*Advice, None])
 def test_advice_is_in_plain_words(advice: Advice | None) -> None:
     made, console = output(somebody(1, me=True))
     made.tell(events.ConnectionAdvice(advice))
     assert "your connection" in console.shown[-1]
+
+
+@pytest.mark.parametrize("limit", [*SendingLimit, None])
+def test_what_limits_us_is_in_plain_words(limit: SendingLimit | None) -> None:
+    made, console = output(somebody(1, me=True))
+    made.tell(events.SendingLimited(limit))
+    assert "sent" in console.shown[-1]
+    scripted, told_console = output_of(room(somebody(1, me=True)), as_json=True)
+    scripted.tell(events.SendingLimited(limit))
+    assert told(told_console)[-1] == {"event": "sending_limited", "text": LIMITS[limit], "limit": limit}
 
 
 def test_no_text_looks_like_another_line() -> None:

@@ -3,6 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tcclient.core.downlink.subscription import Wishes
 from tcproto import messages as m
 from tcproto.copies import Copy, pack_copies
 from tcproto.datagram import Item, ItemType, pack_items
@@ -96,7 +97,7 @@ def test_any_datagrams_in_any_order(steps):
     listener, talker = server.seated(2)
     talker.publish()
     listener.publish()
-    listener.seat.subscribe((m.Source.MICROPHONE, m.Source.CAMERA), voices=1)
+    listener.seat.downlink.wish(Wishes((m.Source.MICROPHONE, m.Source.CAMERA), voices=1))
     server.pump()
     for step in steps:
         match step:

@@ -1,6 +1,7 @@
 import pytest
 
 from tcclient.core import Phase, Settings, events
+from tcclient.core.downlink.subscription import Wishes
 from tcproto import messages as m
 from tcproto.account import effective_salt
 from tcproto.errors import Action, ErrorCode, Refusal
@@ -140,11 +141,11 @@ def test_verbs_out_of_their_phase_are_refused(server):
         session.leave,
         lambda: session.seat.request(m.Kick(1)),
         lambda: session.seat.send_chat("hello", 0, 0.0),
-        lambda: session.seat.subscribe(()),
-        lambda: session.seat.request_keyframe(1, 0, 0.0),
-        lambda: session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", 0.0),
-        lambda: session.seat.unpublish(1),
-        lambda: session.seat.set_muted(1, True),
+        lambda: session.seat.downlink.wish(Wishes()),
+        lambda: session.seat.downlink.request_keyframe(1, 0, 0.0),
+        lambda: session.seat.publishing.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", 0.0),
+        lambda: session.seat.publishing.unpublish(1),
+        lambda: session.seat.publishing.set_muted(1, True),
         lambda: session.seat.room,
         lambda: session.seat.path.statistics,
         session.network_statistics,

@@ -88,7 +88,7 @@ class Meeting(RuleBasedStateMachine):
     def end(self, index):
         client = self.one(index)
         for number in list(client.seat.publications.live):
-            client.session.seat.unpublish(number)
+            client.session.seat.publishing.unpublish(number)
         self.server.pump()
 
     @rule(seconds=st.floats(0, 20))

@@ -94,9 +94,9 @@ def test_the_password_can_be_changed_on_the_connection_that_resumed():
     client, _ = lost(server)
     login = client.handshake_hash
     resumed(server, client)
-    salt, present, new = client.session.password_keys()
+    salt, present, new = client.session.login.password_keys()
     assert present.account == new.account == "agency"
-    client.session.change_password(client.device, client.device, salt)
+    client.session.login.change_password(client.device, client.device, salt)
     server.pump()
     (change,) = client.of(m.ChangePassword)
     challenge = Challenge(salt, change.memory_kib * 1024, change.passes)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import AUDIO_ONLY, DEFAULT_SOURCES, Phase, events
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.membership.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode, Refusal
@@ -165,7 +166,7 @@ def test_replies_that_come_after_leaving_change_nothing(server):
     (client,) = server.seated(1)
     for error in (None, BUSY):
         server.answers = {m.Publish: error or m.Published(1, 5, CAPS), m.GetSnapshot: BUSY}
-        client.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+        client.session.seat.publishing.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
         client.session.seat.request(m.GetSnapshot())
         client.session.leave()
         server.after = lambda *args: None
@@ -268,7 +269,7 @@ def test_texts_beyond_the_limits_are_not_sent(server, text):
 def test_subscriptions_have_growing_generations(server):
     (client,) = server.seated(1)
     choice = m.StreamChoice(5, wanted=False)
-    client.session.seat.subscribe(AUDIO_ONLY, (choice,))
+    client.session.seat.downlink.wish(Wishes(AUDIO_ONLY, (choice,)))
     server.pump()
     assert client.of(m.Subscribe)[-1] == m.Subscribe(2, AUDIO_ONLY, (choice,))
 
@@ -276,10 +277,10 @@ def test_subscriptions_have_growing_generations(server):
 def test_keyframe_requests_are_throttled_per_layer(server):
     (client,) = server.seated(1)
     session = client.session
-    assert session.seat.request_keyframe(5, 0, 1.0)
-    assert not session.seat.request_keyframe(5, 0, 1.49)
-    assert session.seat.request_keyframe(5, 1, 1.49)
-    assert session.seat.request_keyframe(5, 0, 1.5)
+    assert session.seat.downlink.request_keyframe(5, 0, 1.0)
+    assert not session.seat.downlink.request_keyframe(5, 0, 1.49)
+    assert session.seat.downlink.request_keyframe(5, 1, 1.49)
+    assert session.seat.downlink.request_keyframe(5, 0, 1.5)
     server.pump()
     assert len(client.of(m.KeyframeRequest)) == 3
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tcclient.core import events
+from tcclient.core.downlink.subscription import Wishes
 from tcproto import messages as m
 from tcproto.control import MAX_ASKED, MAX_OPEN_REQUESTS
 from tcproto.errors import Refusal
@@ -42,8 +43,10 @@ def test_a_snapshot_that_does_not_come_is_asked_for_a_few_times():
     [
         lambda client: client.session.seat.request(m.CloseRoom()),
         lambda client: client.session.seat.send_chat("hello", 5, client.server.now),
-        lambda client: client.session.seat.subscribe((), ()),
-        lambda client: client.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", client.server.now),
+        lambda client: client.session.seat.downlink.wish(Wishes()),
+        lambda client: client.session.seat.publishing.publish(
+            m.Kind.AUDIO, m.Source.MICROPHONE, "opus", client.server.now
+        ),
     ],
     ids=["request", "chat", "subscribe", "publish"],
 )

@@ -1,5 +1,4 @@
 import json
-import os
 import stat
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import pytest
 
 from tcclient.errors import RecordingError
 from tcclient.recording.folder import MAX_STEM, Index, free_names, prepare_folder, safe_name
+from tests.support.permissions import closed_folder
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,9 @@ def test_a_folder_that_cannot_be_used_is_an_error_of_one_line(tmp_path: Path) ->
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_an_error(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(RecordingError, match="Permission denied"):
-        prepare_folder(tmp_path)
+def test_a_folder_without_permission_is_an_error() -> None:
+    with closed_folder() as folder, pytest.raises(RecordingError, match="Permission denied"):
+        prepare_folder(folder)
 
 
 def test_names_that_are_taken_by_any_ending_are_left_out(tmp_path: Path) -> None:

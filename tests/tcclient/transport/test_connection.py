@@ -6,7 +6,8 @@ import pytest
 
 from tcclient.core import Settings
 from tcclient.core.control import control_connection
-from tcclient.core.events import Detached, PathChanged, PathState, Way
+from tcclient.core.events import Detached, PathChanged
+from tcclient.core.media.proof import PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import RoomClosed
 from tcclient.transport.connection import Connection

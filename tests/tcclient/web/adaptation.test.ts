@@ -5,6 +5,7 @@ import {
   BAD_SECONDS,
   cameraLayers,
   DownlinkAdaptation,
+  type DownlinkSecond,
   GOOD_SECONDS,
   layerQualities,
   LEAST_BITRATE,
@@ -119,6 +120,9 @@ test("what the room allows is not exceeded, and loss on the way reduces", () => 
   assert.ok((adaptation.update(false, 0.2, 400_000, 40)?.bitrate ?? 0) < 300_000);
 });
 
+/** A second in which sound comes as it should. */
+const CLEAR: DownlinkSecond = { packets: 50, lost: 0, late: 0 };
+
 /** A second of a way down that carries `carried` bits per second of the `offered`, in packets of 10 kbit. */
 function second(offered: number, carried: number): PictureSecond {
   const bits = Math.min(offered, carried);
@@ -133,7 +137,7 @@ test("what the way down does not carry is given up in a few seconds, and tried a
     const changes = [];
     for (let now = from; now < to; now++) {
       const next = asked() === all ? Infinity : asked() + each;
-      if (adaptation.second(second(asked(), carried), true, next)) changes.push(now);
+      if (adaptation.second(second(asked(), carried), CLEAR, true, next)) changes.push(now);
     }
     return changes;
   };
@@ -146,18 +150,46 @@ test("what the way down does not carry is given up in a few seconds, and tried a
   assert.deepEqual([asked(), adaptation.budget], [all, Infinity]);
 });
 
-test("a second in which no picture comes says nothing of the way down", () => {
+test("a second in which no picture comes says nothing of a way down that carries sound", () => {
   const adaptation = new DownlinkAdaptation();
-  for (let n = 0; n < BAD_SECONDS; n++) adaptation.second(second(1_000_000, 500_000), true, Infinity);
+  const next = (picture: PictureSecond) => adaptation.second(picture, CLEAR, true, 500_000);
+  for (let n = 0; n < BAD_SECONDS; n++) next(second(1_000_000, 500_000));
   assert.equal(adaptation.budget, 400_000);
-  for (let n = 0; n < 10 * GOOD_SECONDS; n++) assert.equal(adaptation.second(second(0, 0), true, 500_000), false);
+  for (let n = 0; n < 10 * GOOD_SECONDS; n++) assert.equal(next(second(0, 0)), false);
   assert.equal(adaptation.budget, 400_000);
+});
+
+for (const [what, all] of [
+  ["loses sound", { packets: 50, lost: 5, late: 0 }],
+  ["holds sound up", { packets: 50, lost: 0, late: 30 }],
+] as const) {
+  test(`pictures of which none comes are given up where the way down ${what}, until it is clear`, () => {
+    const adaptation = new DownlinkAdaptation();
+    const next = (all: DownlinkSecond, expects = true) => adaptation.second(second(0, 0), all, expects, 150_000);
+    for (let n = 0; n < 10; n++) next(all, false);
+    assert.equal(adaptation.budget, Infinity, "nothing to give up");
+    const changes = Array.from({ length: BAD_SECONDS }, () => next(all));
+    assert.deepEqual([changes.indexOf(true), adaptation.budget], [BAD_SECONDS - 1, 0]);
+    for (let n = 0; n < 10 * GOOD_SECONDS; n++) assert.equal(next(all, false), false);
+    for (let n = 1; n < GOOD_SECONDS; n++) assert.equal(next(CLEAR, false), false);
+    assert.equal(next(CLEAR, false), true);
+    assert.ok(adaptation.budget > 150_000);
+  });
+}
+
+test("a way down that carries a part of one picture gives it up in a few steps", () => {
+  const adaptation = new DownlinkAdaptation();
+  const picture = 60_000;
+  for (let n = 0; n < 10 * (BAD_SECONDS + 1) && adaptation.budget >= picture; n++) {
+    adaptation.second(second(picture, 55_000), CLEAR, true, Infinity);
+  }
+  assert.ok(adaptation.budget > 0 && adaptation.budget < picture, `${adaptation.budget}`);
 });
 
 test("a way down that is good holds nothing back", () => {
   const adaptation = new DownlinkAdaptation();
   for (let n = 0; n < 10 * GOOD_SECONDS; n++) {
-    assert.equal(adaptation.second({ received: 500, lost: 5, bits: 1e6 }, true, Infinity), false);
+    assert.equal(adaptation.second({ received: 500, lost: 5, bits: 1e6 }, CLEAR, true, Infinity), false);
   }
   assert.equal(adaptation.budget, Infinity);
 });

@@ -10,7 +10,8 @@ import type { Member } from "../../../tcclient/web/src/protocol/messages.js";
 import { isAudio, parseHeader, sealPacket } from "../../../tcclient/web/src/protocol/packet.js";
 import { SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { ready } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled } from "./server-end.js";
 import { boxedKey, heard, publish, sound, track } from "./scripted-room.js";
 
 before(() => ready);
@@ -33,7 +34,7 @@ describe("our sender key", () => {
       }),
     );
   const sends = (pair: Pair): boolean =>
-    pair.session.seat.sendAudio(1, { payload: utf8("halo"), timestamp: 0 }, pair.now);
+    pair.session.seat.publications.sendAudio(1, { payload: utf8("halo"), timestamp: 0 }, pair.now);
 
   test("is used when all have it", () => {
     const other = new OtherMember(2);
@@ -90,7 +91,7 @@ describe("our sender key", () => {
     const two = new OtherMember(2);
     const pair = new Pair().seated(two);
     publish(pair);
-    pair.session.seat.unpublish(1);
+    pair.session.seat.publishing.unpublish(1);
     pair.advance(3);
     publish(pair, 41);
     assert.equal(boxedKey(pair, two).number, 2);
@@ -99,7 +100,7 @@ describe("our sender key", () => {
   test("a stream id that comes back too soon is refused", () => {
     const pair = new Pair().seated();
     publish(pair);
-    pair.session.seat.unpublish(1);
+    pair.session.seat.publishing.unpublish(1);
     publish(pair);
     assert.equal(pair.of("publishFailed")[0]?.code, "internal");
   });
@@ -127,7 +128,7 @@ describe("a room without end-to-end encryption", () => {
   test("needs no keys, and refuses replays all the same", () => {
     const pair = bare(new OtherMember(2));
     publish(pair);
-    assert(pair.session.seat.sendAudio(1, { payload: utf8("halo"), timestamp: 0 }, pair.now));
+    assert(pair.session.seat.publications.sendAudio(1, { payload: utf8("halo"), timestamp: 0 }, pair.now));
     assert(!pair.server.requests.some(({ message }) => message.t === "key_boxes"));
     const header = parseHeader(sound(new SenderKey(0, 0, filled(1)), 4, "siapa saja"));
     const packet = sealPacket(header, utf8("siapa saja"), undefined, 16);

@@ -7,7 +7,8 @@ import { ItemType, openDatagram, parseDatagramHeader } from "../../../tcclient/w
 import * as messages from "../../../tcclient/web/src/protocol/messages.js";
 import { SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { ready } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair } from "./scripted-server.js";
+import { OtherMember, Pair } from "./scripted-server.js";
+import { filled } from "./server-end.js";
 import { giveKey, heard, provePath, sound, track } from "./scripted-room.js";
 
 before(() => ready);

@@ -133,11 +133,15 @@ async function main(): Promise<void> {
     if (command.verb === "close") session.close();
     else if (command.verb === "leave") session.leave();
     else if (command.verb === "publish") {
-      const number = session.seat.publish({ kind: "audio", source: "microphone", codec: "opus" }, now());
+      const number = session.seat.publishing.publish({ kind: "audio", source: "microphone", codec: "opus" }, now());
       tell({ type: "announced", number });
     } else if (command.verb === "audio") {
       const { number, timestamp } = command;
-      const sent = session.seat.sendAudio(number, { payload: fromHex(command.payload), timestamp, voice: true }, now());
+      const sent = session.seat.publications.sendAudio(
+        number,
+        { payload: fromHex(command.payload), timestamp, voice: true },
+        now(),
+      );
       tell({ type: "audioSent", sent });
     } else if (command.verb === "chat") {
       const scope = command.participant === 0 ? "room" : "participant";

@@ -11,7 +11,8 @@ import * as messages from "../../../tcclient/web/src/protocol/messages.js";
 import type { Member } from "../../../tcclient/web/src/protocol/messages.js";
 import { PacketType, parseHeader } from "../../../tcclient/web/src/protocol/packet.js";
 import { ready, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair, ROOM_LIFE, serverFingerprint } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled, serverFingerprint } from "./server-end.js";
 import { boxedKey, DISHONEST, ending, provePath, publish, track } from "./scripted-room.js";
 
 before(() => ready);
@@ -258,7 +259,7 @@ test("the connections of others are told, ours is told to the server", () => {
     pair.of("connectionQuality").map(({ participant, quality }) => [participant, quality]),
     [[2, "poor"]],
   );
-  pair.session.seat.tellQuality("good");
+  pair.session.seat.connections.tell("good");
   pair.pump();
   assert.deepEqual(
     pair.server.requests.filter(({ message }) => message.t === "own_quality").map(({ message }) => message),
@@ -300,11 +301,11 @@ describe("what a chair does", () => {
       pair.say(messages.RoomChanges.make({ first, changes }));
     };
     change(true, 1n, { ...other.member, hand: 7n });
-    assert.throws(() => pair.session.seat.setMuted(1, false), {
+    assert.throws(() => pair.session.seat.publishing.setMuted(1, false), {
       code: "not_permitted",
     });
     change(false, 3n, { ...other.member, hand: 7n, role: "chair" });
-    pair.session.seat.setMuted(1, false);
+    pair.session.seat.publishing.setMuted(1, false);
     assert.deepEqual(
       pair.of("holdChanged").map(({ held }) => held),
       [true, false],

@@ -12,7 +12,7 @@ import { openDatagram, parseItems } from "../../../tcclient/web/src/protocol/dat
 import { isVideo, MAX_PACKET, openPacket, parseHeader } from "../../../tcclient/web/src/protocol/packet.js";
 import { Interest } from "../../../tcclient/web/src/protocol/messages.js";
 import { ready } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled } from "./scripted-server.js";
+import { filled } from "./server-end.js";
 
 before(() => ready);
 

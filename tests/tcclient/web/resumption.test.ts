@@ -12,7 +12,8 @@ import { ItemType } from "../../../tcclient/web/src/protocol/datagram.js";
 import { openKeyBox } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { ready, sharedKey, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
 import { boxedKey, DISHONEST, ending, provePath, publish } from "./scripted-room.js";
-import { filled, OtherMember, Pair, ROOM_LIFE, ServerEnd } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled, ServerEnd } from "./server-end.js";
 
 before(() => ready);
 
@@ -163,9 +164,9 @@ describe("a resumed seat", () => {
   test("changes the password by the connection of the login", () => {
     const { pair, had } = lost();
     pair.resume(had);
-    const { salt, next } = pair.session.passwordKeys();
+    const { salt, next } = pair.session.login.passwordKeys();
     const key = new SigningKey(filled(6));
-    pair.session.changePassword(key, key, salt);
+    pair.session.login.changePassword(key, key, salt);
     pair.pump();
     const hash = (pair.signed[0] ?? salt).subarray("tc device login v1\0".length).subarray(0, 64);
     const challenge = { salt, memoryBytes: next.memoryBytes, passes: next.passes };

@@ -9,7 +9,8 @@ import { packPong, parsePing } from "../../../tcclient/web/src/protocol/path.js"
 import { openKeyBox, sealKeyBox, SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { clockUs } from "../../../tcclient/web/src/protocol/serial.js";
 import { sharedKey } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled } from "./server-end.js";
 
 /** Return what a session that has ended says of its end. */
 export function ending(pair: Pair): {
@@ -58,7 +59,7 @@ export function boxedKey(pair: Pair, other: OtherMember): SenderKey {
 
 /** Publish a microphone, and have the server accept it. */
 export function publish(pair: Pair, stream = 40): number {
-  const number = pair.session.seat.publish({ kind: "audio", source: "microphone", codec: "opus" }, pair.now);
+  const number = pair.session.seat.publishing.publish({ kind: "audio", source: "microphone", codec: "opus" }, pair.now);
   pair.pump();
   const caps = { bitrate: 100_000, packetsPerSecond: 120 };
   pair.say(messages.Published.make({ number, stream, caps }), pair.asked("publish").requestId);

@@ -8,7 +8,8 @@ import { concat, equal, utf8 } from "../../../tcclient/web/src/protocol/bytes.js
 import { SigningKey } from "../../../tcclient/web/src/protocol/identity.js";
 import * as messages from "../../../tcclient/web/src/protocol/messages.js";
 import { publicOf, ready, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
-import { filled, OtherMember, Pair, serverFingerprint, STATIC } from "./scripted-server.js";
+import { OtherMember, Pair } from "./scripted-server.js";
+import { filled, serverFingerprint, STATIC } from "./server-end.js";
 import { DISHONEST, ending, heard, track } from "./scripted-room.js";
 
 before(() => ready);
@@ -189,12 +190,12 @@ describe("a seat ends", () => {
 
 test("another password is signed by the key of the present one", () => {
   const pair = new Pair();
-  assert.throws(() => pair.session.passwordKeys(), { name: "Refusal" });
+  assert.throws(() => pair.session.login.passwordKeys(), { name: "Refusal" });
   pair.login();
-  const { salt, present, next } = pair.session.passwordKeys();
+  const { salt, present, next } = pair.session.login.passwordKeys();
   assert.notDeepEqual(present.salt, next.salt);
   const [old, fresh] = [new SigningKey(filled(6)), new SigningKey(filled(7))];
-  pair.session.changePassword(old, fresh, salt);
+  pair.session.login.changePassword(old, fresh, salt);
   pair.pump();
   const { message, requestId } = pair.asked("change_password");
   const hash = (pair.signed[0] ?? salt).subarray(utf8("tc device login v1\0").length).subarray(0, 64);
@@ -206,7 +207,7 @@ test("another password is signed by the key of the present one", () => {
   const text = accountChangeText(hash, "dinas.kesehatan", fresh.public, challenge);
   assert(verifyDetached(old.public, text, message.signature));
   pair.say(messages.Ok.make({}), requestId);
-  assert.deepEqual(pair.session.passwordKeys().present.salt, next.salt);
+  assert.deepEqual(pair.session.login.passwordKeys().present.salt, next.salt);
 });
 
 test("a signature that comes too late is ignored", () => {

@@ -8,7 +8,8 @@ import * as messages from "../../../tcclient/web/src/protocol/messages.js";
 import { SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { ready } from "../../../tcclient/web/src/protocol/sodium.js";
 import { parseTextHeader, sealRoomText, textKey } from "../../../tcclient/web/src/protocol/text.js";
-import { filled, OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { OtherMember, Pair, ROOM_LIFE } from "./scripted-server.js";
+import { filled } from "./server-end.js";
 import { giveKey } from "./scripted-room.js";
 
 before(() => ready);

@@ -1,4 +1,5 @@
-// The vectors of PROTOCOL.md, which tcproto has made: each file in both directions, as far as a client has both.
+// The vectors of PROTOCOL.md, which tcproto has made: each file in both directions, as far as a client has both. Those
+// about keys are in a file of their own.
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
@@ -10,29 +11,23 @@ import { ControlConnection } from "../../../tcclient/web/src/protocol/control.js
 import * as datagram from "../../../tcclient/web/src/protocol/datagram.js";
 import { CryptoFailure, ProtocolError } from "../../../tcclient/web/src/protocol/errors.js";
 import * as identity from "../../../tcclient/web/src/protocol/identity.js";
-import { KeyRing } from "../../../tcclient/web/src/protocol/keyring.js";
 import { formatLink, parseLink } from "../../../tcclient/web/src/protocol/link.js";
-import * as membership from "../../../tcclient/web/src/protocol/membership.js";
 import { decode, encode, LoginBegin } from "../../../tcclient/web/src/protocol/messages.js";
 import * as names from "../../../tcclient/web/src/protocol/names.js";
 import * as packet from "../../../tcclient/web/src/protocol/packet.js";
 import * as path from "../../../tcclient/web/src/protocol/path.js";
 import { ReplayWindow } from "../../../tcclient/web/src/protocol/replay.js";
-import { openKeyBox, type Party, sealKeyBox, SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
-import { publicOf, ready, sharedKey, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
+import { ready, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
 import {
   MAX_CONTROL_BYTES,
   packControl,
   packDatagram,
   parseMessage,
 } from "../../../tcclient/web/src/protocol/stream-path.js";
-import * as texts from "../../../tcclient/web/src/protocol/text.js";
 import beacons from "../../vectors/beacons.json";
 import datagrams from "../../vectors/datagrams.json";
-import generations from "../../vectors/generations.json";
 import handshake from "../../vectors/handshake.json";
 import items from "../../vectors/items.json";
-import keys from "../../vectors/keys.json";
 import links from "../../vectors/links.json";
 import login from "../../vectors/login.json";
 import messages from "../../vectors/messages.json";
@@ -40,36 +35,10 @@ import namesVectors from "../../vectors/names.json";
 import packets from "../../vectors/packets.json";
 import refusals from "../../vectors/refusals.json";
 import stream from "../../vectors/stream.json";
-import textVectors from "../../vectors/texts.json";
 import windows from "../../vectors/windows.json";
+import { plain, without } from "./plain.js";
 
 before(() => ready);
-
-const LIFE = fromHex(keys.life);
-const SENDER: Party = {
-  deviceKey: fromHex(keys.device_public),
-  boxKey: fromHex(keys.box_public),
-};
-const RECIPIENT: Party = {
-  deviceKey: fromHex(keys.other_device_public),
-  boxKey: fromHex(keys.other_box_public),
-};
-
-/** Return a value with names as they are on the wire, and bytes as hexadecimal digits. */
-function plain(value: unknown): unknown {
-  if (value instanceof Uint8Array) return hex(value);
-  if (typeof value === "bigint") return Number(value);
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value !== "object" || value === null) return value;
-  const wire = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
-  return Object.fromEntries(fields.map(([key, field]) => [wire(key), plain(field)]));
-}
-
-/** Return the same without some of its fields. */
-function without(value: object, ...keys: readonly string[]): unknown {
-  return Object.fromEntries(Object.entries(value).filter(([key]) => !keys.includes(key)));
-}
 
 test("handshake", () => {
   const client = new ControlConnection("vector client", fromHex(handshake.client_ephemeral_private));
@@ -178,105 +147,6 @@ describe("names", () => {
   }
 });
 
-test("member statement", () => {
-  const statement = {
-    fingerprint: fromHex(keys.fingerprint),
-    life: LIFE,
-    room: keys.room,
-    account: keys.account,
-    name: keys.name,
-    boxKey: SENDER.boxKey,
-    signedAt: BigInt(keys.signed_at),
-  };
-  assert.equal(hex(membership.statementText(statement)), keys.member_statement);
-  const signature = fromHex(keys.member_signature);
-  assert(membership.verifyMember(statement, signature, SENDER.deviceKey));
-  assert(!membership.verifyMember({ ...statement, name: "Siti" }, signature, SENDER.deviceKey));
-});
-
-test("sender keys", () => {
-  const key = new SenderKey(keys.key_number, 0, fromHex(keys.sender_keys[0] ?? ""));
-  keys.sender_keys.forEach((expected, generation) => assert.equal(hex(key.ratcheted(generation).key), expected));
-  assert.equal(hex(key.commitment()), keys.commitment);
-  for (const { generation, publication, key: expected } of keys.publication_keys) {
-    const [number = 0, kind = 0, source = 0] = publication;
-    assert.equal(hex(key.ratcheted(generation).publicationKey(LIFE, { number, kind, source })), expected);
-  }
-  assert.throws(() => key.ratcheted(251), RangeError);
-  assert.throws(() => key.ratcheted(3).ratcheted(2), RangeError);
-});
-
-test("key box", () => {
-  const context = {
-    life: LIFE,
-    room: keys.room,
-    e2ee: true,
-    sender: SENDER,
-    recipient: RECIPIENT,
-  };
-  const shared = sharedKey(SENDER.boxKey, fromHex(keys.other_box_private));
-  assert.deepEqual(publicOf(fromHex(keys.box_private)), SENDER.boxKey);
-  assert.deepEqual(sharedKey(RECIPIENT.boxKey, fromHex(keys.box_private)), shared);
-  const box = fromHex(keys.key_box);
-  const opened = openKeyBox(context, box, shared);
-  assert.deepEqual(opened.senderKey, new SenderKey(keys.key_number, 0, fromHex(keys.sender_keys[0] ?? "")));
-  const firsts = opened.firstSequences.map(({ publication, spatial, sequence }) => [publication, spatial, sequence]);
-  assert.deepEqual(firsts, keys.first_sequences);
-  assert.deepEqual(sealKeyBox(context, opened, shared, box.subarray(0, 24)), box);
-  for (const other of [
-    { ...context, life: new Uint8Array(16) },
-    { ...context, room: "another room" },
-    { ...context, e2ee: false },
-    { ...context, sender: RECIPIENT, recipient: SENDER },
-    { ...context, sender: { ...SENDER, deviceKey: new Uint8Array(32) } },
-  ]) {
-    assert.throws(() => openKeyBox(other, box, shared), CryptoFailure);
-  }
-  assert.throws(() => openKeyBox(context, box.subarray(0, -1), shared), CryptoFailure);
-});
-
-test("member set and safety code", () => {
-  const seats = [
-    { account: keys.account, ...SENDER },
-    { account: keys.other_account, ...RECIPIENT },
-  ];
-  assert.equal(hex(membership.memberSetHash(LIFE, keys.room, seats)), keys.member_set_hash);
-  const context = {
-    life: LIFE,
-    room: keys.room,
-    e2ee: true,
-    fingerprint: fromHex(keys.fingerprint),
-  };
-  assert.equal(membership.safetyCode(context, [...seats, ...seats]), keys.safety_code);
-});
-
-test("texts", () => {
-  const key = new SenderKey(keys.key_number, 0, fromHex(keys.sender_keys[0] ?? ""));
-  assert.equal(hex(membership.roomHash(textVectors.room)), textVectors.room_hash);
-  for (const vector of textVectors.to_room) {
-    const header = texts.parseTextHeader(fromHex(vector.sealed));
-    const textKey = texts.textKey(key.ratcheted(header.generation), LIFE, SENDER);
-    const note = texts.openRoomText(fromHex(vector.sealed), textKey);
-    assert.deepEqual(plain({ ...header, ...note, textKey, sealed: vector.sealed }), vector);
-    assert.equal(hex(texts.sealRoomText(header, note, textKey)), vector.sealed);
-  }
-  const context = {
-    life: LIFE,
-    room: fromHex(textVectors.room_hash),
-    sender: SENDER,
-    recipient: RECIPIENT,
-  };
-  const shared = sharedKey(SENDER.boxKey, fromHex(keys.other_box_private));
-  for (const vector of textVectors.to_one) {
-    const sealed = fromHex(vector.sealed);
-    const { sequence, note } = texts.openPrivateText(context, sealed, shared);
-    assert.deepEqual(plain({ sequence, ...note, sealed }), vector);
-    assert.deepEqual(texts.sealPrivateText(context, sequence, note, shared, sealed.subarray(1, 25)), sealed);
-    const backwards = { ...context, sender: RECIPIENT, recipient: SENDER };
-    assert.throws(() => texts.openPrivateText(backwards, sealed, shared), CryptoFailure);
-  }
-});
-
 describe("packets", () => {
   for (const vector of packets.packets) {
     test(vector.name, () => {
@@ -371,24 +241,6 @@ describe("windows", () => {
       }
     });
   }
-});
-
-test("generations", () => {
-  const [number = 0, kind = 0, source = 0] = generations.publication;
-  const ring = new KeyRing(fromHex(generations.life));
-  generations.steps.forEach((step, i) => {
-    if ("box" in step && step.box !== undefined) {
-      const { number: key, generation, key: bytes, first } = step.box;
-      const senderKey = new SenderKey(key, generation, fromHex(bytes));
-      const firstSequences = [{ publication: number, spatial: 0, sequence: first }];
-      assert.equal(ring.add({ senderKey, firstSequences }, step.at), step.accepted, `step ${i}`);
-    } else {
-      const data = fromHex(step.packet ?? "");
-      const open = () => ring.open(packet.parseHeader(data), data, { number, kind, source }, step.at);
-      if (step.opens === true) assert.doesNotThrow(open, `step ${i}`);
-      else assert.throws(open, CryptoFailure, `step ${i}`);
-    }
-  });
 });
 
 describe("stream path", () => {

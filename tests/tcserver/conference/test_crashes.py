@@ -209,8 +209,8 @@ def test_a_deadline_of_a_room_that_fails_restarts_it(monkeypatch, part):
             world.driver.conference.context.timers.set(("sealer", room.number, 0), world.driver.now, sealer._rotate)
         case "seat.rekey":
             seat = room.seats[world.first.participant]
-            room.rekey(seat, world.driver.now)
-            room.rekey(seat, world.driver.now)
+            room.media_seats.rekey(seat, world.driver.now)
+            room.media_seats.rekey(seat, world.driver.now)
             monkeypatch.setattr(Seat, "renew_keys", fail)
     world.driver.advance(11)
     monkeypatch.undo()

@@ -17,7 +17,7 @@ from tcserver.exposition.metrics import MEDIA_COUNTERS, Metrics
 from tcserver.media.forwarding.drops import Counters, Drop, PacketKind
 from tcserver.media.forwarding.path import PathChange
 from tcserver.media.lanes.lane import Weight
-from tcserver.media.plane.plane import DELAY_BOUNDS, RTT_BOUNDS
+from tcserver.media.plane.paths import DELAY_BOUNDS, RTT_BOUNDS
 from tcserver.media.plane.stats import LATENCY_BOUNDS, Counts, MediaStats, SocketState
 from tcserver.monitoring.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.monitoring.histogram import Histogram
@@ -64,6 +64,7 @@ def reading() -> MediaStats:
         refused_trains=12,
         cloned=17,
         not_cloned={"route": 18},
+        device_drops=20,
         waiting=3,
         latency=latency,
         rtt=rtt,
@@ -170,6 +171,7 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
         assert value(samples, "tcserver_media_refused_trains_total", worker=worker) == 12
         assert value(samples, "tcserver_media_datagrams_cloned_total", worker=worker) == 17
         assert value(samples, "tcserver_media_datagrams_not_cloned_total", worker=worker, reason="route") == 18
+        assert value(samples, "tcserver_media_device_drops_total", worker=worker) == 20
         assert value(samples, "tcserver_media_waiting_messages", worker=worker) == 3
         labels = {"worker": worker, "socket": "0"}
         assert value(samples, "tcserver_media_socket_queue_bytes", direction="receive", **labels) == 100

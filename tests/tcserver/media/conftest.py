@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.support.media.loopback import NO_IPV6
+
 Bind = Callable[..., socket.socket]
 
 
@@ -21,8 +23,8 @@ def bind() -> Iterator[Bind]:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         try:
             sock.bind((host, port))
-        except OSError:
-            if ":" not in host:
+        except OSError as error:
+            if error.errno not in NO_IPV6:
                 raise
             pytest.skip("no IPv6 here")
         return sock

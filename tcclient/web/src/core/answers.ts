@@ -15,11 +15,11 @@ interface Answered<A> {
 export function accepted(seat: Seat | undefined, answered: Answered<Message>, now: number): Event | undefined {
   const { request, requestId, answer } = answered;
   if (answer.t === "published") {
-    seat?.published(answer.number, answer, now);
+    seat?.publishing.published(answer.number, answer, now);
     return undefined;
   }
   if (answer.t === "chat_accepted" && request.t === "chat") {
-    seat?.chatAnswered(request.messageId, true);
+    seat?.texts.answered(request.messageId, true);
     return { type: "chatSent", messageId: request.messageId, sentAt: Number(answer.sentAt) };
   }
   return { type: "requestDone", request: requestId };
@@ -31,13 +31,13 @@ export function refused(seat: Seat | undefined, answered: Answered<ErrorReply>, 
   const { code, text, action, retryAfterMs } = answer;
   switch (request.t) {
     case "publish":
-      seat?.published(request.number, ErrorReply.make({ code, text, action }), now);
+      seat?.publishing.published(request.number, ErrorReply.make({ code, text, action }), now);
       return undefined;
     case "get_snapshot":
       seat?.snapshots.refused(retryAfterMs / 1000, now);
       return undefined;
     case "chat":
-      seat?.chatAnswered(request.messageId, false);
+      seat?.texts.answered(request.messageId, false);
       return { type: "chatFailed", messageId: request.messageId, code, text };
     default:
       return { type: "requestFailed", request: requestId, code, text, retryAfterMs };

@@ -9,6 +9,7 @@ import {
   DEFAULT_PASSES,
   deviceLoginText,
   effectiveSalt,
+  SALT_SIZE,
 } from "../protocol/account.js";
 import { equal, NO_BYTES } from "../protocol/bytes.js";
 import type { ControlConnection, HandshakeCompleted } from "../protocol/control.js";
@@ -27,6 +28,16 @@ import type { Signing } from "./signing.js";
 
 const KIB = 1024;
 
+/** What `Login` works with. */
+interface Surroundings {
+  /** The fingerprint of the server from the link or the pin, undefined where the owner decides. */
+  readonly expected: Uint8Array | undefined;
+  readonly signing: Signing;
+  readonly control: ControlConnection;
+  readonly emit: Emit;
+  readonly randomBytes: (size: number) => Uint8Array;
+}
+
 /** The dialogue of a login. Its messages go to `control`, its events to `emit`. */
 export class Login {
   /** Fingerprint of the server, once it has proved its key. */
@@ -36,6 +47,7 @@ export class Login {
   readonly #signing: Signing;
   readonly #control: ControlConnection;
   readonly #emit: Emit;
+  readonly #randomBytes: (size: number) => Uint8Array;
   #hash: Uint8Array = NO_BYTES;
   /** The one of the connection that the session began on. */
   #loginHash: Uint8Array = NO_BYTES;
@@ -45,12 +57,12 @@ export class Login {
   #account = "";
   #name = "";
 
-  /** `expected` is the fingerprint of the server from the link or the pin, undefined where the owner decides. */
-  constructor(expected: Uint8Array | undefined, signing: Signing, control: ControlConnection, emit: Emit) {
+  constructor({ expected, signing, control, emit, randomBytes }: Surroundings) {
     this.#expected = expected;
     this.#signing = signing;
     this.#control = control;
     this.#emit = emit;
+    this.#randomBytes = randomBytes;
   }
 
   /** Check the key of the server; tell whether one was expected. Throws `Distrust` if it is another one. */
@@ -120,13 +132,18 @@ export class Login {
     this.#emit({ type: "loggedIn", account, agency, name, limits });
   }
 
-  /** Return how the keys of the present and of a new password are derived; `salt` is random, 16 bytes. */
-  passwordKeys(salt: Uint8Array): PasswordKeys {
+  /** Return a random salt, and how the keys of the present and of a new password are derived. */
+  passwordKeys(): PasswordKeys {
     if (this.#challenge === undefined) throw new Error("there is a challenge once the login is done");
+    const salt = this.#randomBytes(SALT_SIZE);
     return { salt, present: this.#derivation(this.#challenge), next: this.#derivation(defaultCosts(salt)) };
   }
 
-  /** Give the own account another password, by the keys that `passwordKeys` told; return the request id. */
+  /**
+   * Give the own account another password, by the keys that `passwordKeys` told; return the request id.
+   *
+   * `requestDone` or `requestFailed` follows. All other sessions of the account end.
+   */
   changePassword(present: SigningKey, next: SigningKey, salt: Uint8Array): number {
     const { memoryBytes, passes } = defaultCosts(salt);
     const text = accountChangeText(this.#loginHash, this.#account, next.public, defaultCosts(salt));

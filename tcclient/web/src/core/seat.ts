@@ -3,10 +3,11 @@
 import { Refusal } from "../protocol/errors.js";
 import type { PublicationId } from "../protocol/keyring.js";
 import * as messages from "../protocol/messages.js";
-import type { ChatScope, Message, Source, StreamChoice } from "../protocol/messages.js";
+import type { ChatScope, Message } from "../protocol/messages.js";
 import type { AudioHeader } from "../protocol/packet.js";
 import type { Party } from "../protocol/sender-key.js";
 import type { Line } from "./control.js";
+import { Downlink } from "./downlink.js";
 import type { Drops } from "./drops.js";
 import type { Emit, RosterEvent } from "./events.js";
 import type { Place } from "./joining.js";
@@ -14,14 +15,12 @@ import { KeyInbox } from "./keys/key-inbox.js";
 import { KeyMessages } from "./keys/key-messages.js";
 import { BARE, type SealingKey, SenderKeys } from "./keys/own-key.js";
 import { type MemberKeys, MemberKeyTable } from "./keys/member-keys.js";
-import { RoomDatagramOpener } from "./keys/room-datagrams.js";
 import { Audible } from "./media/audible.js";
+import { Connections } from "./media/connections.js";
 import { Egress } from "./media/egress.js";
-import { KeyframeSpacing } from "./media/keyframes.js";
 import { MediaPath } from "./media/path.js";
-import { type AudioFrame, type NewPublication, Publications, type VideoFrame } from "./media/publications.js";
+import { Publications } from "./media/publications.js";
 import { Publishing } from "./media/publishing.js";
-import { MediaReceiver } from "./media/receiving.js";
 import { Presence } from "./membership/presence.js";
 import { SnapshotRequests } from "./membership/snapshots.js";
 import { RoomState, trackKey } from "./membership/roster.js";
@@ -54,28 +53,26 @@ export class Seat extends RoomVerbs {
   readonly path: MediaPath;
   /** Keys and clock mappings of the other verified members. */
   readonly memberKeys: MemberKeyTable;
-  readonly media: MediaReceiver;
+  readonly downlink: Downlink;
   readonly egress: Egress;
   readonly publications: Publications;
+  /** The dialogue about our publications. */
+  readonly publishing: Publishing;
+  readonly texts: Texts;
+  readonly connections: Connections;
   /** Of the room, after a gap in the changes. */
   readonly snapshots: SnapshotRequests;
   readonly #around: SeatSurroundings;
   readonly #joined: messages.Joined;
   readonly #own: Party;
-  readonly #opener: RoomDatagramOpener;
   readonly #keys: SenderKeys;
-  readonly #publishing: Publishing;
   readonly #presence: Presence;
   readonly #inbox: KeyInbox;
   readonly #keyMessages: KeyMessages;
-  readonly #texts: Texts;
   readonly #audible: Audible;
-  readonly #spacing = new KeyframeSpacing();
   #pathState: MediaPath["state"];
   #isComplete = false;
   #purgeAt = NEVER;
-  #generation = 0;
-  #wantsMedia = false;
 
   constructor(joined: messages.Joined, place: Place, around: SeatSurroundings) {
     const { emit, randomBytes, drops, shown, timers, signing } = around;
@@ -91,8 +88,6 @@ export class Seat extends RoomVerbs {
     this.egress = new Egress(joined, drops);
     this.path = new MediaPath(this.egress, joined.downKey, drops);
     this.#pathState = this.path.state;
-    this.#opener = new RoomDatagramOpener(drops, (now) => this.path.askPosition(now));
-    for (const roomKey of joined.roomKeys) this.#opener.addKey(roomKey);
     this.publications = new Publications({
       sealingKey: (publication) => this.#sealingKey(publication),
       egress: this.egress,
@@ -103,14 +98,15 @@ export class Seat extends RoomVerbs {
     const own = { ...seat, participant: joined.participant };
     this.room = new RoomState(place.room, fingerprint, own, place.boxKeys, (info) => this.publications.isOurs(info));
     this.#audible = new Audible(this.room, emit);
-    this.media = new MediaReceiver({
+    this.downlink = new Downlink({
       path: this.path,
-      opener: this.#opener,
       room: this.room,
       senders: this.memberKeys,
-      heard: (packet, now) => this.#audible.received(packet, now),
+      audible: this.#audible,
+      control: around.control,
       drops,
     });
+    for (const roomKey of joined.roomKeys) this.downlink.opener.addKey(roomKey);
     this.#keys = new SenderKeys({
       life,
       room,
@@ -119,11 +115,12 @@ export class Seat extends RoomVerbs {
       firstSequences: () => this.publications.firstSequences(),
       randomBytes,
     });
-    this.#publishing = new Publishing({
+    this.publishing = new Publishing({
       control: around.control,
       emit,
       publications: this.publications,
       keys: e2ee ? this.#keys : undefined,
+      settle: (now) => this.settle(now),
     });
     this.#presence = new Presence({
       stream: joined.beaconStream,
@@ -143,9 +140,9 @@ export class Seat extends RoomVerbs {
       inbox: this.#inbox,
       keys: this.#keys,
       path: this.path,
-      opener: this.#opener,
+      opener: this.downlink.opener,
     });
-    this.#texts = new Texts({
+    this.texts = new Texts({
       room: this.room,
       own: this.#own,
       memberKeys: this.memberKeys,
@@ -157,6 +154,7 @@ export class Seat extends RoomVerbs {
       drops,
       timers,
     });
+    this.connections = new Connections(around.control, emit, this.room);
     this.#followDeadlines(timers);
   }
 
@@ -189,32 +187,32 @@ export class Seat extends RoomVerbs {
   handleMessage(message: Message, now: number): void {
     if (this.#keyMessages.handle(message, now)) {
       // The key of a text may have come.
-      if (message.t === "key_boxes") this.#texts.retry(now);
+      if (message.t === "key_boxes") this.texts.retry(now);
       return;
     }
     if (message.t === "snapshot") this.#snapshot(message, now);
     else if (message.t === "changes") this.#changes(message, now);
     else if (message.t === "keyframe_request") this.publications.keyframeNeeded(message.stream, message.spatial, now);
-    else if (message.t === "chat_message") this.#texts.receive(message, now);
+    else if (message.t === "chat_message") this.texts.receive(message, now);
     else if (message.t === "mute_asked") this.#muteAsked(message);
     else if (message.t === "interest") this.#interest(message);
-    else if (message.t === "quality") this.#qualities(message);
+    else if (message.t === "quality") this.connections.receive(message);
   }
 
   /** Take a datagram. */
   receiveDatagram(data: Uint8Array, now: number): void {
-    this.media.receive(data, now);
-    if (this.media.hasBeacons || this.path.state !== this.#pathState) this.settle(now);
+    this.downlink.media.receive(data, now);
+    if (this.downlink.media.hasBeacons || this.path.state !== this.#pathState) this.settle(now);
   }
 
   /** Say what has collected: requests, boxes, receipts to the server; the rest to the application. */
   settle(now: number): void {
     const { emit } = this.#around;
-    this.#publishing.now = now;
+    this.publishing.now = now;
     this.snapshots.handleTimeout(now);
     this.#keys.handleTimeout(now);
     if (this.#keys.current !== undefined) this.#presence.schedule.keyChanged(this.#keys.current, now);
-    for (const { sender, beacon, first } of this.media.takeBeacons()) {
+    for (const { sender, beacon, first } of this.downlink.media.takeBeacons()) {
       if (this.memberKeys.get(sender.id) === sender) this.#presence.receive(sender, beacon, first, now);
     }
     this.#keyMessages.send();
@@ -235,52 +233,6 @@ export class Seat extends RoomVerbs {
     return this.#around.control.request(message);
   }
 
-  /** Set what is wanted, whole each time: sources of everybody, and single streams. */
-  subscribe(sources: readonly Source[], choices: readonly StreamChoice[] = []): number {
-    this.#generation++;
-    this.media.wantsChanged();
-    this.#wantsMedia = sources.length > 0 || choices.some((choice) => choice.wanted);
-    return this.request(messages.Subscribe.make({ generation: this.#generation, defaults: sources, choices }));
-  }
-
-  /** Ask for a keyframe of a stream's layer; false where one was asked for within the last half second. */
-  requestKeyframe(stream: number, spatial: number, now: number): boolean {
-    const due = this.#spacing.due({ id: stream, spatial }, now);
-    if (due) this.#around.control.send(messages.KeyframeRequest.make({ stream, spatial }));
-    return due;
-  }
-
-  /**
-   * Announce a publication, the first of which makes us a sender of keys; return its number.
-   *
-   * `published` or `publishFailed` follows, later `publicationReady`. Throws `RangeError` for a value out of range.
-   */
-  publish(publication: NewPublication, now: number): number {
-    const number = this.#publishing.publish(publication, now);
-    this.settle(now);
-    return number;
-  }
-
-  /** End a publication at once; return the request id, 0 where it has ended already. */
-  unpublish(number: number): number {
-    return this.#publishing.unpublish(number);
-  }
-
-  /** Mute or unmute, here at once. Throws `Refusal` where it is not live, and to unmute what is held muted. */
-  setMuted(number: number, muted: boolean): number {
-    return this.#publishing.setMuted(number, muted);
-  }
-
-  /** Send a frame of sound; false where it was not sent: not published yet, ended, muted, or no key. */
-  sendAudio(number: number, frame: AudioFrame, now: number): boolean {
-    return this.publications.sendAudio(number, frame, now);
-  }
-
-  /** Cut a picture into packets and send them; return how many, 0 where it was not sent. */
-  sendVideo(number: number, frame: VideoFrame, now: number): number {
-    return this.publications.sendVideo(number, frame, now);
-  }
-
   /**
    * Send a text, sealed in an end-to-end encrypted room; return its message id, which `chatSent` or `chatFailed` repeats.
    *
@@ -289,29 +241,17 @@ export class Seat extends RoomVerbs {
    * room, or not verified where it has to be sealed.
    */
   sendChat(text: string, unixMs: number, now: number, scope: ChatScope = "room", participant = 0): Uint8Array {
-    this.#texts.check(text);
+    this.texts.check(text);
     if (!this.#isComplete) throw new Refusal("not_in_room", "the roster is not here yet, so nobody could read it");
-    const chat = this.#texts.compose({ text, scope, participant, unixMs }, now);
+    const chat = this.texts.compose({ text, scope, participant, unixMs }, now);
     this.settle(now); // The boxes of the key go before the text.
     try {
       this.request(chat);
     } catch (error) {
-      this.#texts.answered(chat.messageId, false);
+      this.texts.answered(chat.messageId, false);
       throw error;
     }
     return chat.messageId;
-  }
-
-  // Replies
-
-  /** Take the reply to `publish`. */
-  published(number: number, reply: messages.Published | messages.ErrorReply, now: number): void {
-    this.#publishing.published(number, reply, now);
-  }
-
-  /** Take the reply to a text. */
-  chatAnswered(messageId: Uint8Array, accepted: boolean): void {
-    this.#texts.answered(messageId, accepted);
   }
 
   #clockChanged(now: number, isFirst: boolean): void {
@@ -343,7 +283,7 @@ export class Seat extends RoomVerbs {
     for (const [number, { stream }] of [...this.publications.live]) {
       // What was granted before the pages were made stands in them, unless it has ended since.
       const stands = this.room.publications.has(trackKey(this.room.own, number));
-      if (stream !== undefined && !stands) this.#publishing.ended(number);
+      if (stream !== undefined && !stands) this.publishing.ended(number);
     }
     if (first) {
       this.#presence.pathChanged(this.path.state, now);
@@ -358,7 +298,7 @@ export class Seat extends RoomVerbs {
     for (const { what, participant, number } of message.changes) {
       // One that began and ended within the message leaves no difference in the roster.
       if (what === "unpublished" && participant === this.room.own && number !== undefined)
-        this.#publishing.ended(number);
+        this.publishing.ended(number);
     }
     if (this.#isComplete && this.room.needsSnapshot) this.snapshots.gap(now);
   }
@@ -369,12 +309,12 @@ export class Seat extends RoomVerbs {
       this.#around.emit(event);
       if (event.type === "participantLeft" && event.code === "kicked") kicked.add(event.participant.member.participant);
       if (!("track" in event) || event.track.participant !== this.room.own) continue;
-      if (event.type === "trackUnpublished") this.#publishing.ended(event.track.number);
-      else this.#publishing.flagsChanged(event.track);
+      if (event.type === "trackUnpublished") this.publishing.ended(event.track.number);
+      else this.publishing.flagsChanged(event.track);
     }
     this.#audible.rosterChanged(changed, now);
     this.#followMembers(kicked, now);
-    this.media.streamsChanged(now);
+    this.downlink.media.streamsChanged(now);
     this.#retry(now);
   }
 
@@ -389,12 +329,12 @@ export class Seat extends RoomVerbs {
   /** Look again at what waits for the roster. */
   #retry(now: number): void {
     this.#inbox.retry(now);
-    this.#texts.retry(now);
+    this.texts.retry(now);
   }
 
   #keyCame(member: MemberKeys, now: number): void {
     this.#presence.compare(member, now);
-    this.media.release(member, now);
+    this.downlink.media.release(member, now);
   }
 
   #interest(message: messages.Interest): void {
@@ -409,21 +349,8 @@ export class Seat extends RoomVerbs {
     }
   }
 
-  /** Tell the server how good our connection is now. */
-  tellQuality(quality: messages.Quality): void {
-    this.#around.control.send(messages.OwnQuality.make({ quality }));
-  }
-
-  #qualities({ members }: messages.MemberQualities): void {
-    for (const { participant, quality } of members) {
-      if (participant !== this.room.own && this.room.members.has(participant)) {
-        this.#around.emit({ type: "connectionQuality", participant, quality });
-      }
-    }
-  }
-
   #pathDue(now: number): void {
-    this.path.isOnCall = this.publications.live.size > 0 || this.#wantsMedia;
+    this.path.isOnCall = this.publications.live.size > 0 || this.downlink.wantsMedia;
     this.path.handleTimeout(now);
   }
 
@@ -431,7 +358,7 @@ export class Seat extends RoomVerbs {
   #purge(now: number): void {
     this.#purgeAt = now + PURGE_INTERVAL;
     this.path.forget(now);
-    this.#opener.forget(now);
+    this.downlink.opener.forget(now);
     for (const member of this.memberKeys.values()) member.forget(now);
   }
 }

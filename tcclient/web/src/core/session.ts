@@ -12,7 +12,6 @@
 
 import type { ControlConnection, ControlEvent, Replied } from "../protocol/control.js";
 import { type Action, CODES, type ErrorCode, ProtocolError, Refusal } from "../protocol/errors.js";
-import { SALT_SIZE } from "../protocol/account.js";
 import type { SigningKey } from "../protocol/identity.js";
 import * as messages from "../protocol/messages.js";
 import type { ErrorReply, Message } from "../protocol/messages.js";
@@ -21,24 +20,19 @@ import { KEY_SIZE } from "../protocol/sodium.js";
 import * as answers from "./answers.js";
 import { controlConnection, Liveness } from "./control.js";
 import { type Drop, Drops } from "./drops.js";
-import type { Event } from "./events.js";
+import type { Emit, Event } from "./events.js";
 import { Joining, type JoinSettings } from "./joining.js";
-import { Login, type PasswordKeys } from "./login.js";
+import { Login } from "./login.js";
 import type { MediaPacket } from "./media/packet.js";
 import type { NetworkStatistics } from "./media/statistics.js";
 import { Distrust } from "./membership/distrust.js";
+import { isWithin, type Phase, requirePhase } from "./phase.js";
 import { Resumption } from "./resumption.js";
 import { Seat } from "./seat.js";
-import type { Environment, Phase, Settings } from "./settings.js";
+import type { Environment, Settings } from "./settings.js";
 import { Signing } from "./signing.js";
 import { notice, ShownTexts } from "./texts.js";
 import { Timers } from "./timers.js";
-
-export type { JoinSettings } from "./joining.js";
-export type { PasswordKeys } from "./login.js";
-export type { AudioFrame, NewPublication, VideoFrame } from "./media/publications.js";
-export { Seat } from "./seat.js";
-export type { Environment, Phase, Settings } from "./settings.js";
 
 /** See the module's text. */
 export class Session {
@@ -47,6 +41,7 @@ export class Session {
   readonly #environment: Environment;
   readonly #drops = new Drops();
   readonly #events: Event[] = [];
+  readonly #emit: Emit = (event) => void this.#events.push(event);
   readonly #shown = new ShownTexts();
   readonly #timers = new Timers();
   readonly #signing: Signing;
@@ -60,8 +55,8 @@ export class Session {
   constructor(settings: Settings, environment: Environment, now: number) {
     this.#settings = settings;
     this.#environment = environment;
-    this.#signing = new Signing(environment.device, (event) => this.#emit(event));
-    this.#control = this.#newConnection();
+    this.#signing = new Signing(environment.device, this.#emit);
+    this.#control = controlConnection(this.#environment.randomBytes);
     this.#resumption = new Resumption(this.#control);
     this.#login = this.#newLogin(settings.fingerprint);
     this.#liveness = this.#newLiveness(now);
@@ -81,6 +76,12 @@ export class Session {
     return this.#login.fingerprint;
   }
 
+  /** The login, with what can be done with the account; throws `Refusal` before it. */
+  get login(): Login {
+    if (!isWithin(this.#phase, "lobby", "room")) throw new Refusal("bad_request", "not possible before the login");
+    return this.#login;
+  }
+
   get seated(): boolean {
     return this.#seat !== undefined;
   }
@@ -93,9 +94,9 @@ export class Session {
 
   /** Return how both directions of the path do; throws `Refusal` outside of a room. */
   networkStatistics(): NetworkStatistics {
-    const { path, media } = this.seat;
+    const { path, downlink } = this.seat;
     const { rtt, rttJitter, up } = path.statistics;
-    return { path: path.state, rtt, rttJitter, controlRtt: this.#liveness.rtt, up, down: media.direction() };
+    return { path: path.state, rtt, rttJitter, controlRtt: this.#liveness.rtt, up, down: downlink.media.direction() };
   }
 
   // What goes in and out
@@ -105,12 +106,14 @@ export class Session {
     if (this.#isOver()) return;
     this.#liveness.heard(now);
     this.#control.receiveData(data);
-    this.#guarded(() => {
+    try {
       for (let event = this.#control.nextEvent(); event !== undefined; event = this.#control.nextEvent()) {
         this.#handle(event, now);
         if (this.#isOver()) break;
       }
-    });
+    } catch (error) {
+      this.#broken(error);
+    }
     this.#seat?.settle(now);
   }
 
@@ -147,7 +150,7 @@ export class Session {
 
   /** Return the packets of others that came, in order, once. Ask after each `receive…`. */
   mediaReceived(): MediaPacket[] {
-    return this.#seat?.media.take() ?? [];
+    return this.#seat?.downlink.media.take() ?? [];
   }
 
   /** Return when `handleTimeout` is due; Infinity when never. */
@@ -163,8 +166,7 @@ export class Session {
 
   /** End the session; the bytes of the farewell are in `controlToSend`. */
   close(): void {
-    const isGreeted = this.#phase !== "connecting" && this.#phase !== "untrusted";
-    if (isGreeted && !this.#isOver()) this.#control.close("leaving");
+    if (isWithin(this.#phase, "trusted", "room")) this.#control.close("leaving");
     this.#end({ code: "leaving", text: "closed here", action: "stop" });
   }
 
@@ -175,11 +177,11 @@ export class Session {
    * it has been in, and what it has dropped. So a text that the server sends again is not shown again.
    */
   reconnect(now: number): void {
-    if (this.#phase !== "detached") this.#require("closed");
+    if (this.#phase !== "detached") requirePhase(this.#phase, "closed");
     this.#phase = "connecting";
     this.#joining = undefined;
     const before = this.#login;
-    this.#control = this.#newConnection();
+    this.#control = controlConnection(this.#environment.randomBytes);
     this.#login = this.#newLogin(before.fingerprint.length > 0 ? before.fingerprint : this.#settings.fingerprint);
     this.#liveness = this.#newLiveness(now);
     this.#resumption.connected(this.#control);
@@ -195,7 +197,7 @@ export class Session {
 
   /** Accept the key of `serverKey`. */
   trustServer(now: number): void {
-    this.#require("untrusted");
+    requirePhase(this.#phase, "untrusted");
     this.#trusted(now);
   }
 
@@ -205,7 +207,7 @@ export class Session {
    * Throws `RangeError` for a name that is not allowed.
    */
   beginLogin(account: string, name: string): void {
-    this.#require("trusted");
+    requirePhase(this.#phase, "trusted");
     if (this.#resumption.isPending) this.#giveUp();
     this.#login.begin(foldAccount(account), cleanDisplay(name));
     this.#phase = "loggingIn";
@@ -213,44 +215,28 @@ export class Session {
 
   /** Take up the seat again; a `sign`, then `resumed`, `resumeFailed`, `evicted` or `detached` follows. */
   resume(): void {
-    this.#require("trusted");
+    requirePhase(this.#phase, "trusted");
     this.#resumption.request(this.#login);
     this.#phase = "loggingIn";
   }
 
   /** Answer `deriveKey`; a `sign`, then `loggedIn` or `loginFailed` follows. */
   accountKeyDerived(key: SigningKey): void {
-    this.#require("loggingIn");
+    requirePhase(this.#phase, "loggingIn");
     this.#login.accountKeyDerived(key);
   }
 
   /** Enter a room; a `sign`, then `joined` or `joinFailed` follows. Throws `RangeError` for a name of no room. */
   join(settings: JoinSettings): void {
-    this.#require("lobby");
+    requirePhase(this.#phase, "lobby");
     const boxPrivate = this.#environment.randomBytes(KEY_SIZE);
     this.#joining = new Joining(settings, boxPrivate, this.#signing, this.#control);
     this.#phase = "joining";
   }
 
-  /** Return a random salt, and how the keys of the present and of a new password are derived. Throws `Refusal`. */
-  passwordKeys(): PasswordKeys {
-    this.#requireLogin();
-    return this.#login.passwordKeys(this.#environment.randomBytes(SALT_SIZE));
-  }
-
-  /**
-   * Give the account another password, by the keys that `passwordKeys` told; return the request id.
-   *
-   * `requestDone` or `requestFailed` follows. All other sessions of the account end. Throws `Refusal` before the login.
-   */
-  changePassword(present: SigningKey, next: SigningKey, salt: Uint8Array): number {
-    this.#requireLogin();
-    return this.#login.changePassword(present, next, salt);
-  }
-
   /** Give the seat up; `left` follows at once. */
   leave(): void {
-    this.#require("room");
+    requirePhase(this.#phase, "room");
     this.#control.ask(messages.Leave.make({}));
     this.#standUp();
     this.#emit({ type: "left" });
@@ -258,19 +244,15 @@ export class Session {
 
   // What the server says
 
-  /** Do what may find that the server breaks the protocol or lies; then the session ends. */
-  #guarded(handle: () => void): void {
-    try {
-      handle();
-    } catch (error) {
-      if (error instanceof ProtocolError) {
-        this.#control.close(error.code, error.detail);
-        this.#end({ code: error.code, text: error.detail, action: CODES[error.code].action });
-      } else if (error instanceof Distrust) {
-        this.#end({ code: error.code, text: error.message, action: "stop", dishonest: true });
-      } else {
-        throw error;
-      }
+  /** End the session, since the server breaks the protocol or lies; another error is ours, and is thrown again. */
+  #broken(error: unknown): void {
+    if (error instanceof ProtocolError) {
+      this.#control.close(error.code, error.detail);
+      this.#end({ code: error.code, text: error.detail, action: CODES[error.code].action });
+    } else if (error instanceof Distrust) {
+      this.#end({ code: error.code, text: error.message, action: "stop", dishonest: true });
+    } else {
+      throw error;
     }
   }
 
@@ -287,8 +269,8 @@ export class Session {
   #received(message: Message | messages.Unknown, requestId: number, now: number): void {
     if (message.t === undefined) return;
     if (message.t === "ping") {
-      const isTrusted = this.#phase !== "connecting" && this.#phase !== "untrusted";
-      if (isTrusted) this.#control.reply(requestId, messages.Pong.make({ time: message.time }));
+      if (isWithin(this.#phase, "trusted", "closed"))
+        this.#control.reply(requestId, messages.Pong.make({ time: message.time }));
     } else if (message.t === "close") {
       this.#end(message);
     } else if (message.t === "chat_message" && this.#seat === undefined) {
@@ -378,7 +360,7 @@ export class Session {
     if (place === undefined || welcome === undefined) return;
     this.#seat = new Seat(joined, place, {
       control: this.#resumption.line,
-      emit: (event) => this.#emit(event),
+      emit: this.#emit,
       randomBytes: this.#environment.randomBytes,
       drops: this.#drops,
       shown: this.#shown,
@@ -387,7 +369,7 @@ export class Session {
       signing: this.#signing,
     });
     this.#phase = "room";
-    this.#seat.subscribe(this.#settings.sources);
+    this.#seat.downlink.subscribe(this.#settings.sources);
   }
 
   #joinFailed(code: ErrorCode, text: string, retryAfterMs: number): void {
@@ -396,13 +378,9 @@ export class Session {
     this.#emit({ type: "joinFailed", code, text, retryAfterMs });
   }
 
-  #newConnection(): ControlConnection {
-    return controlConnection(this.#environment.randomBytes);
-  }
-
-  #newLogin(fingerprint: Uint8Array | undefined): Login {
-    const emit = (event: Event): void => this.#emit(event);
-    return new Login(fingerprint, this.#signing, this.#control, emit);
+  #newLogin(expected: Uint8Array | undefined): Login {
+    const { randomBytes } = this.#environment;
+    return new Login({ expected, signing: this.#signing, control: this.#control, emit: this.#emit, randomBytes });
   }
 
   #trusted(now: number): void {
@@ -462,22 +440,7 @@ export class Session {
     this.#emit({ type: "closed", code, text, action, retryAfterMs, dishonest });
   }
 
-  #require(phase: Phase): void {
-    if (this.#phase === phase) return;
-    const words = this.#phase.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-    throw new Refusal(phase === "room" ? "not_in_room" : "bad_request", `not possible while ${words}`);
-  }
-
-  #requireLogin(): void {
-    const isLoggedIn = this.#phase === "lobby" || this.#phase === "joining" || this.#phase === "room";
-    if (!isLoggedIn) throw new Refusal("bad_request", "not possible before the login");
-  }
-
   #tell(event: Event | undefined): void {
     if (event !== undefined) this.#emit(event);
-  }
-
-  #emit(event: Event): void {
-    this.#events.push(event);
   }
 }

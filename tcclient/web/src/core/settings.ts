@@ -1,23 +1,7 @@
-/** What a session is made with, and how far it has come. */
+/** What a session is made with. */
 
 import type { Source } from "../protocol/messages.js";
 import type { Lives } from "./membership/lives.js";
-
-/** How far a session has come. */
-export type Phase =
-  | "connecting"
-  /** The server has proved a key that nobody has accepted yet. Nothing is sent. */
-  | "untrusted"
-  /** Ready for `beginLogin`, or for `resume` where there is a seat. */
-  | "trusted"
-  | "loggingIn"
-  /** Ready for `join`. */
-  | "lobby"
-  | "joining"
-  | "room"
-  /** The connection was lost, and the seat goes on. Ready for `reconnect`. */
-  | "detached"
-  | "closed";
 
 export interface Settings {
   /** Fingerprint of the server, 20 bytes, from the link or pinned. Undefined: the owner decides on `serverKey`. */

@@ -130,8 +130,10 @@ export function layerQualities(
   });
 }
 
-/** Of the packets of pictures, lost on the way down, that make a second a bad one. */
+/** Of the packets of pictures, or of all, lost on the way down, that make a second a bad one. */
 export const BAD_LOSS = 0.05;
+/** Of the packets of all, late, that make a second a bad one: the line holds up what comes, sound too. */
+export const BAD_LATE = 0.5;
 /** Bad seconds in a row after which fewer pictures are received. */
 export const BAD_SECONDS = 2;
 /** Good seconds in a row after which more is tried; twice as many after each attempt that failed. */
@@ -151,6 +153,14 @@ export interface PictureSecond {
   readonly bits: number;
 }
 
+/** What came of all in a second, sound and pictures, in packets. */
+export interface DownlinkSecond {
+  /** Sent to us. */
+  readonly packets: number;
+  readonly lost: number;
+  readonly late: number;
+}
+
 /** Finds how many bits per second of pictures of others the way down carries. */
 export class DownlinkAdaptation {
   /** Bits per second that may be asked for. */
@@ -163,13 +173,14 @@ export class DownlinkAdaptation {
   private isSettling = false;
 
   /**
-   * Take one second. `expectsPictures`: some are asked for. `next`: the budget with which more would be; infinity where
-   * all that the page wants are asked for. Return whether `budget` changed.
+   * Take one second: of pictures, and of all that comes. `expectsPictures`: some are asked for. `next`: the budget with
+   * which more would be; infinity where all that the page wants are asked for. Return whether `budget` changed.
    */
-  second({ received, lost, bits }: PictureSecond, expectsPictures: boolean, next: number): boolean {
-    // Loss shows only when something comes: a second in which nothing does is neither good nor bad.
-    if (received === 0 && expectsPictures) return false;
-    const isBad = lost / (received + lost) > BAD_LOSS;
+  second(pictures: PictureSecond, all: DownlinkSecond, expectsPictures: boolean, next: number): boolean {
+    const isBad = losesPictures(pictures) || holdsUp(all);
+    // Loss of pictures shows only when some come. Without, what else comes may tell that the line is slow; else the
+    // second is neither good nor bad, since their publisher may have stopped.
+    if (!isBad && pictures.received === 0 && expectsPictures) return false;
     if (this.isSettling) {
       // What was asked for before was still on its way.
       this.isSettling = false;
@@ -177,7 +188,8 @@ export class DownlinkAdaptation {
     }
     if (isBad) {
       this.good = 0;
-      this.bad.push(bits);
+      // Where none are asked for, there is nothing to give up.
+      if (expectsPictures) this.bad.push(pictures.bits);
       return this.bad.length >= BAD_SECONDS && this.lower();
     }
     this.bad = [];
@@ -195,8 +207,9 @@ export class DownlinkAdaptation {
   }
 
   private lower(): boolean {
+    const { budget } = this;
     const came = this.bad.reduce((sum, bits) => sum + bits, 0) / this.bad.length;
-    if (this.before === undefined) this.budget = Math.max(USABLE * Math.min(came, this.budget), LEAST_BITRATE);
+    if (this.before === undefined) this.budget = USABLE * Math.min(came, budget);
     else {
       // What was tried is taken back, and tried again later.
       this.budget = this.before;
@@ -205,6 +218,14 @@ export class DownlinkAdaptation {
     this.before = undefined;
     this.isSettling = true;
     this.bad = [];
-    return true;
+    return this.budget !== budget;
   }
+}
+
+function losesPictures({ received, lost }: PictureSecond): boolean {
+  return lost > BAD_LOSS * (received + lost);
+}
+
+function holdsUp({ packets, lost, late }: DownlinkSecond): boolean {
+  return lost > BAD_LOSS * packets || late > BAD_LATE * packets;
 }

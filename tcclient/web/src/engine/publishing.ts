@@ -1,7 +1,8 @@
 /** Our microphone, camera and screen: published, encoded and sent. For the worker. */
 
 import type { Published } from "../core/events.js";
-import type { NewPublication, Seat } from "../core/session.js";
+import type { NewPublication } from "../core/media/publications.js";
+import type { Seat } from "../core/seat.js";
 import { OpusSender, SampleClock, SILENT_FRAME } from "../media/audio-codec.js";
 import type { CapturedSound } from "../media/sound-messages.js";
 import { audioLevel, MutedSpeech, VoiceDetector } from "../media/speech.js";
@@ -245,7 +246,7 @@ export class PublishingDesk {
       else this.tell(media, "off");
     } else if (media === "screen" || media === "screen_audio") {
       if (on) return;
-      seat.unpublish(publication.number);
+      seat.publishing.unpublish(publication.number);
       this.publications.delete(media);
       if (media === "screen") this.endPictures("screen");
       else this.sounds.screen_audio.close();
@@ -255,7 +256,7 @@ export class PublishingDesk {
       return;
     } else {
       if (!on && media === "microphone") this.endTalk(seat, publication);
-      seat.setMuted(publication.number, !on);
+      seat.publishing.setMuted(publication.number, !on);
       if (media === "camera") this.pictures.get("camera")?.sender.close();
     }
     this.tellState(media);
@@ -267,7 +268,7 @@ export class PublishingDesk {
       media === "microphone" || media === "screen_audio"
         ? ({ kind: "audio", source: media, codec: "opus" } as const)
         : this.beginPictures(media);
-    const number = seat.publish(what, monotonic());
+    const number = seat.publishing.publish(what, monotonic());
     this.publications.set(media, { number, ready: false, held: false });
   }
 
@@ -304,14 +305,18 @@ export class PublishingDesk {
       return;
     }
     this.abilities = { ...this.abilities, codec: "vp8" };
-    this.seat.unpublish(publication.number);
+    this.seat.publishing.unpublish(publication.number);
     this.publications.delete(source);
     this.apply(this.seat, source);
   }
 
   private endTalk(seat: Seat, publication: Publication): void {
     const timestamp = this.clocks.microphone.count;
-    seat.sendAudio(publication.number, { payload: SILENT_FRAME, timestamp, level: 127, endOfTalk: true }, monotonic());
+    seat.publications.sendAudio(
+      publication.number,
+      { payload: SILENT_FRAME, timestamp, level: 127, endOfTalk: true },
+      monotonic(),
+    );
     this.sounds.microphone.close();
   }
 
@@ -333,7 +338,7 @@ export class PublishingDesk {
   private sendSound(source: SoundSource, payload: Uint8Array, note: SoundNote): void {
     const publication = this.publications.get(source);
     if (this.seat === undefined || publication === undefined) return;
-    this.seat.sendAudio(publication.number, { payload, ...note }, monotonic());
+    this.seat.publications.sendAudio(publication.number, { payload, ...note }, monotonic());
     this.owner.pump();
   }
 
@@ -345,7 +350,11 @@ export class PublishingDesk {
     const { spatial, temporal } = picture;
     // Nothing refers to a picture of an upper temporal layer.
     if (temporal > (pictures.wanted[spatial] ?? ALL_TEMPORAL)) return false;
-    const sent = this.seat.sendVideo(publication.number, { ...picture, discardable: temporal > 0 }, monotonic());
+    const sent = this.seat.publications.sendVideo(
+      publication.number,
+      { ...picture, discardable: temporal > 0 },
+      monotonic(),
+    );
     // Pictures that were not sent take no frame id, and those that follow refer to them.
     if (sent === 0) pictures.sender.wantKeyframe(spatial);
     this.owner.pump();

@@ -118,11 +118,11 @@ export class Requests {
 
   /** Derive the keys of both passwords, which takes a second or two, and give the account the next one. */
   private changePassword(session: Session, current: string, next: string): number {
-    const keys = session.passwordKeys();
+    const keys = session.login.passwordKeys();
     const derive = (password: string, { salt, memoryBytes, passes }: DeriveKey): SigningKey =>
       deriveAccountKey(password, salt, memoryBytes, passes);
     const key = derive(next, keys.next);
     this.keyMade(keys.next, key);
-    return session.changePassword(derive(current, keys.present), key, keys.salt);
+    return session.login.changePassword(derive(current, keys.present), key, keys.salt);
   }
 }

@@ -7,7 +7,7 @@ import { QualityMeter } from "../core/media/quality.js";
 import type { DevicePins } from "../core/membership/pins.js";
 import type { Session } from "../core/session.js";
 import type { SigningKey } from "../protocol/identity.js";
-import { DownlinkAdaptation } from "./adaptation.js";
+import { DownlinkAdaptation, type DownlinkSecond } from "./adaptation.js";
 import type { OwnMedia, PictureSize, PictureSource, Report, Request, SoundSource } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
 import type { Degraded, ParticipantId, PausedPicture, WantedPicture } from "./facts.js";
@@ -24,6 +24,7 @@ const TELL_DELAY = 50;
 const TEND_INTERVAL = 100;
 /** Of these, those in a second. */
 const TENDS_PER_SECOND = 10;
+const NO_PACKETS: DownlinkSecond = { packets: 0, lost: 0, late: 0 };
 
 /** One seat, with what carries it. */
 interface Place {
@@ -53,6 +54,8 @@ export class Stay {
   private mostLines = 720;
   private droppedPictures = 0;
   private bytes = { sent: 0, received: 0 };
+  /** Packets of the way down until the last second. */
+  private counted = NO_PACKETS;
   private meter = new QualityMeter();
 
   /** `keyMade` gets the account key of a password that the person changes to. */
@@ -71,7 +74,7 @@ export class Stay {
         return clock && { timestamp: clock.timestamp, time: clock.time / 1e6 };
       },
       askKeyframe: (stream, spatial) => {
-        this.place?.session.seat.requestKeyframe(stream, spatial, monotonic());
+        this.place?.session.seat.downlink.requestKeyframe(stream, spatial, monotonic());
         this.place?.connection.pump();
       },
       isWelcome: (stream, spatial) => this.layers.isWelcome(stream, spatial),
@@ -97,6 +100,7 @@ export class Stay {
     this.downlink = new DownlinkAdaptation();
     this.droppedPictures = 0;
     this.bytes = { sent: 0, received: 0 };
+    this.counted = NO_PACKETS;
     this.meter = new QualityMeter();
     this.desk.entered(seat);
     this.subscribe();
@@ -240,7 +244,7 @@ export class Stay {
     const text = JSON.stringify(choices);
     if (text === this.subscribed) return;
     this.subscribed = text;
-    seat.subscribe(SOUND, choices);
+    seat.downlink.subscribe(SOUND, choices);
     this.place.connection.pump();
   }
 
@@ -279,8 +283,14 @@ export class Stay {
   }
 
   private second(connection: Connection, session: Session): void {
-    if (this.downlink.second(this.reception.second(), this.streams.length > 0, this.nextBudget)) this.subscribe();
     const { path, rtt, up, down } = session.networkStatistics();
+    const all = {
+      packets: down.packets - this.counted.packets,
+      lost: down.lost - this.counted.lost,
+      late: down.late - this.counted.late,
+    };
+    this.counted = down;
+    if (this.downlink.second(this.reception.second(), all, this.streams.length > 0, this.nextBudget)) this.subscribe();
     const statistics = {
       roundTripMs: Math.round((rtt ?? 0) * 1000),
       lossUp: up.recentLoss,
@@ -291,7 +301,7 @@ export class Stay {
     this.bytes = { sent: connection.sent, received: connection.received };
     const use = { sendsPictures: this.desk.sendsPictures, getsPictures: this.reception.pictureCount > 0 };
     if (this.meter.look({ path, rtt, up, down }, use, monotonic())) {
-      session.seat.tellQuality(this.meter.quality);
+      session.seat.connections.tell(this.meter.quality);
       this.place?.view.ownQuality(this.meter.quality);
       connection.pump();
     }

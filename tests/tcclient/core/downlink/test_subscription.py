@@ -1,106 +1,14 @@
 """What is asked of the server, by the wishes of the program and by the line."""
 
-from types import SimpleNamespace
-
 import pytest
 
-from tcclient.core.downlink.arrivals import IP_UDP, Line
+from tcclient.core.downlink.arrivals import Line
+from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.ladder import LOOK_INTERVAL, PROOF, STABLE
-from tcclient.core.downlink.subscription import SOUND, Subscription, Wishes
+from tcclient.core.downlink.subscription import PER_PICTURE, SOUND, Wishes
 from tcclient.core.timers import NEVER
-from tcproto.datagram import Item, ItemType
-from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Kind, PublicationInfo, Source, StreamChoice, Subscribe
-from tcproto.path import ProbeItem, parse_probe_request
-
-OWN = 1
-ALL = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN)
-
-
-EVERYTHING = Wishes(ALL)
-
-
-class Bench:
-    """A subscription with a roster, a line that is as told, and what it asks for."""
-
-    def __init__(self, wishes: Wishes = EVERYTHING) -> None:
-        self.room = SimpleNamespace(own=OWN, publications={})
-        self.told: list[Subscribe] = []
-        self.changed: list[Subscribe] = []
-        self.dominant = 0
-        self.congested: list[float] = []
-        self.sent: list[Item] = []
-        self.redundant = False
-        self.is_busy = False
-        self.answers = 0
-        """Bit/s of a line with which probes are answered; 0: they are not."""
-        self.now = 100.0
-        self.subscription = Subscription(
-            self.room,  # type: ignore[arg-type]
-            self,  # type: ignore[arg-type]
-            lambda: self.dominant,
-            lambda: self.redundant,
-            lambda wanted: wanted,
-            self.changed.append,
-            lambda: self.congested.append(self.now),
-            self.sent.append,
-        )
-        self.subscription.wish(wishes)
-
-    def request(self, message: Subscribe) -> int:
-        if self.is_busy:
-            raise Refusal(ErrorCode.RATE_LIMITED)
-        self.told.append(message)
-        return len(self.told)
-
-    def publish(self, participant: int, stream: int, source: Source, **more: object) -> None:
-        kind = Kind.AUDIO if source in SOUND else Kind.VIDEO
-        info = PublicationInfo(participant, stream, stream, kind, source, "x", **more)  # type: ignore[arg-type]
-        self.room.publications[participant, stream] = info
-
-    def come(self, seconds: float, queue: float, **bitrates: int) -> None:
-        """Let streams come, ``s7=300_000`` is stream 7, and ``s7_1`` its layer 1, for a while."""
-        for _ in range(round(seconds / LOOK_INTERVAL)):
-            for name, bitrate in bitrates.items():
-                stream, _, layer = name[1:].partition("_")
-                size = round(bitrate * LOOK_INTERVAL / 8)
-                self.subscription.arrivals.datagram(size, queue, self.now)
-                self.subscription.arrivals.packet((int(stream), int(layer or 0)), size)
-            if self.now >= self.subscription.next_deadline:
-                asked = len(self.sent)
-                self.subscription.handle_timeout(self.now)
-                for item in self.sent[asked:]:
-                    self.answer(item)
-            self.now += LOOK_INTERVAL
-
-    def answer(self, item: Item) -> None:
-        """Let a probe come over a line of so many bit/s."""
-        assert item.type == ItemType.BANDWIDTH_PROBE
-        number, count, size = parse_probe_request(item.value)
-        for index in range(count if self.answers else 0):
-            self.subscription.arrivals.other(size)
-            at = self.now + index * (size + IP_UDP) * 8 / (self.answers or 1)
-            self.subscription.probes.arrived(ProbeItem(number, index).pack(), self.subscription.arrivals.total, at)
-
-    @property
-    def asked(self) -> Subscribe:
-        return self.told[-1]
-
-
-def meeting(wishes: Wishes = EVERYTHING) -> Bench:
-    """Two voices, two cameras and a screen of others, and a camera of ours."""
-    bench = Bench(wishes)
-    bench.publish(2, 20, Source.MICROPHONE)
-    bench.publish(2, 21, Source.CAMERA)
-    bench.publish(3, 30, Source.MICROPHONE)
-    bench.publish(3, 31, Source.CAMERA)
-    bench.publish(3, 32, Source.SCREEN)
-    bench.publish(OWN, 11, Source.CAMERA)
-    bench.dominant = 3
-    return bench
-
-
-VOICES = {"s20": 50_000, "s30": 50_000}
+from tcproto.messages import Source, StreamChoice, StreamLimit, StreamState, StreamStates, Subscribe
+from tests.tcclient.core.downlink.bench import ALL, VOICES, Bench, meeting
 
 
 def test_wishes_are_passed_on_whole_with_growing_generations():
@@ -184,9 +92,9 @@ def test_an_upper_layer_goes_before_the_lower_one():
     bench.publish(2, 21, Source.CAMERA, layers=3)
     bench.come(1, 0.0, s20=50_000, s21=100_000, s21_1=300_000, s21_2=900_000)
     bench.come(0.5, 0.3, s20=50_000, s21=100_000, s21_1=300_000, s21_2=150_000)
-    assert bench.asked.choices == (StreamChoice(21, max_spatial=1),)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=1, by_default=True),)
     bench.come(1.5, 0.4, s20=50_000, s21=100_000, s21_1=50_000)
-    assert bench.asked.choices == (StreamChoice(21, max_spatial=0),)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=0, by_default=True),)
     assert Source.CAMERA in bench.asked.defaults
 
 
@@ -197,7 +105,7 @@ def test_a_layer_takes_the_place_of_the_one_below_it_on_the_line():
     bench.dominant = 2
     bench.come(3, 0.0, s21_2=800_000, s31=150_000)
     bench.come(0.5, 0.3, s21_2=300_000, s31=50_000)
-    assert StreamChoice(21, max_spatial=1) in bench.asked.choices, (
+    assert StreamChoice(21, max_spatial=1, by_default=True) in bench.asked.choices, (
         "a third of 800 kbit/s fits 315, a part more does not"
     )
     bench.come(1.5, 0.0, s21_1=200_000)
@@ -251,7 +159,7 @@ def test_with_audio_only_no_pictures_are_asked_for():
 
 
 def test_layers_that_the_program_does_not_want_are_no_step():
-    bench = Bench(Wishes(ALL, (StreamChoice(21, max_spatial=0), StreamChoice(31, wanted=False))))
+    bench = Bench(Wishes(ALL, (StreamChoice(21, max_spatial=0, by_default=True), StreamChoice(31, wanted=False))))
     bench.publish(2, 20, Source.MICROPHONE)
     bench.publish(2, 21, Source.CAMERA, layers=3)
     bench.publish(3, 31, Source.CAMERA)
@@ -306,3 +214,65 @@ def test_the_line_is_that_of_the_arrivals():
     assert line.queue == 0.2
     assert bench.congested[-1] == bench.now - LOOK_INTERVAL
     assert isinstance(line, Line)
+
+
+def test_data_is_saved_whatever_is_wished():
+    choices = (StreamChoice(21), StreamChoice(20, redundant=True))
+    bench = meeting(Wishes(ALL, choices, voices=4))
+    bench.redundant = True
+    bench.subscription.save(Saving.PICTURES)
+    bench.come(0.1, 0.0, **VOICES)
+    assert bench.asked == Subscribe(2, (Source.MICROPHONE,), choices[1:], SOUND, 4)
+    assert bench.subscription.wanted(bench.room.publications[2, 21]) is None
+    assert bench.subscription.wished(bench.room.publications[2, 21]) == choices[0]
+    bench.subscription.save(Saving.ALL)
+    bench.come(0.1, 0.0, **VOICES)
+    assert bench.asked == Subscribe(3, (Source.MICROPHONE,), choices[1:], (), 1)
+    bench.subscription.save(Saving.ALL)
+    bench.come(0.1, 0.0, **VOICES)
+    assert len(bench.told) == 3
+    bench.subscription.save(Saving.NOTHING)
+    bench.come(0.1, 0.0, **VOICES)
+    assert bench.asked == Subscribe(4, ALL, choices, SOUND, 4)
+
+
+def test_cameras_that_the_server_does_not_show_take_no_room_on_the_line():
+    bench = meeting()
+    bench.publish(4, 41, Source.CAMERA, layers=2)
+    hidden = StreamStates((StreamState(41, StreamLimit.NOT_SELECTED), StreamState(77, StreamLimit.NONE)))
+    bench.subscription.receive(hidden, bench.now)
+    bench.come(1, 0.0, **VOICES, s21=300_000, s31=300_000)
+    bench.come(0.5, 0.3, **VOICES, s21=50_000, s31=100_000)
+    assert StreamChoice(41, wanted=False) not in bench.asked.choices
+    assert bench.subscription.given_up(bench.room.publications[4, 41]) is None
+    bench.subscription.receive(StreamStates((StreamState(41, StreamLimit.NONE),)), bench.now)
+    bench.come(0.1, 0.0, **VOICES)
+    assert StreamChoice(41, wanted=False) in bench.asked.choices, "it is not tried out before its turn"
+
+
+def test_a_lowered_layer_does_not_choose_a_camera_that_was_wanted_as_all_are():
+    bench = Bench()
+    bench.publish(2, 21, Source.CAMERA, layers=2)
+    bench.come(3, 0.0, s21_1=800_000)
+    bench.come(0.5, 0.3, s21_1=300_000)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=0, by_default=True),)
+
+
+def test_an_offer_of_thousands_of_layers_is_not_worked_out_at_each_look(monkeypatch):
+    bench = Bench()
+    for participant in range(2, 502):
+        bench.publish(participant, participant, Source.CAMERA, layers=4)
+    bench.dominant = 2
+    worked: list[float] = []
+    anew = bench.subscription._offer_anew
+    monkeypatch.setattr(bench.subscription, "_offer_anew", lambda *more: worked.append(bench.now) or anew(*more))
+    bench.subscription.ladder.given_up = frozenset({(501, 3)})
+    bench.come(2.0, 0.0, s2=50_000)
+    assert 2 <= len(worked) <= 2.0 / (2_000 * PER_PICTURE) + 1
+    count = len(worked)
+    bench.dominant = 400
+    bench.come(LOOK_INTERVAL, 0.0, s2=50_000)
+    assert len(worked) == count + 1, "what has become important is known at once"
+    bench.room.publications = dict(bench.room.publications)
+    bench.come(LOOK_INTERVAL, 0.0, s2=50_000)
+    assert len(worked) == count + 2

@@ -5,6 +5,9 @@ import pytest
 from tcclient.core import Drop
 from tcclient.core.keys.key_inbox import EARLY_BOX_HOLD, MAX_EARLY_BOXES
 from tcproto import messages as m
+from tcproto.datagram import Item, ItemType, open_datagram, parse_header, parse_items
+from tcproto.errors import ErrorCode
+from tcproto.messages import decode, encode
 from tests.support.scripted_media import payloads
 from tests.support.scripted_server import Server
 
@@ -45,3 +48,62 @@ def test_boxes_of_unknown_senders_are_bounded(server):
         a.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
     server.pump()
     assert a.drops(Drop.KEY_BOX) == 5 * 64 - MAX_EARLY_BOXES
+
+
+def urgent_boxes(client):
+    """The receipts that a client sends by datagrams, once."""
+    found = []
+    for datagram in client.sent:
+        header = parse_header(datagram)
+        for item in parse_items(open_datagram(datagram, client.up_keys[header.epoch])):
+            if item.type == ItemType.URGENT and isinstance(message := decode(item.value).message, m.KeyReceipts):
+                found += message.receipts
+    client.sent.clear()
+    return found
+
+
+def test_a_box_that_comes_by_a_datagram_is_confirmed_by_one_each_time(server):
+    a, b = server.seated(2)
+    server.advance(1)
+    server.hold_boxes = []
+    number = a.publish()
+    server.pump()
+    ((_, box),) = server.hold_boxes
+    receipt = m.KeyReceipt(a.participant, 1)
+    urgent_boxes(b)
+    for _ in range(2):
+        server.down(b, [Item(ItemType.URGENT, encode(m.KeyBoxes((box,))))])
+        server.pump()
+        assert urgent_boxes(b) == [receipt]
+    assert a.session.seat.publications.can_send(number), "the receipt went through the channel as well"
+    received = len(b.received)
+    server.pass_box(b.participant, box)
+    server.pump()
+    assert len(b.received) == received, "nothing is said of a box that comes again there"
+    assert b.drops(Drop.KEY_BOX) == 0
+    stranger = m.AddressedBox(99, box.box)
+    forged = m.AddressedBox(a.participant, bytes(300))
+    server.down(b, [Item(ItemType.URGENT, encode(m.KeyBoxes((stranger, forged))))])
+    server.pump()
+    assert urgent_boxes(b) == []
+    assert b.drops(Drop.KEY_BOX) == 1
+
+
+def test_receipts_and_room_keys_come_by_datagrams_and_nothing_else(server):
+    a, b = server.seated(2)
+    server.advance(1)
+    server.hold_boxes = []
+    number = a.publish()
+    server.pump()
+    server.down(a, [Item(ItemType.URGENT, encode(m.KeyReceipts((m.KeyReceipt(b.participant, 1),))))])
+    server.pump()
+    assert a.session.seat.publications.can_send(number)
+    next_key = m.RoomKey(server.sealer, server.epoch + 1, bytes(32), 0)
+    server.down(a, [Item(ItemType.URGENT, encode(m.NewRoomKey(next_key)))])
+    assert list(a.session.seat.downlink.opener.sealers[server.sealer].epochs) == [server.epoch, server.epoch + 1]
+    for value in (encode(m.Evicted(ErrorCode.KICKED, "out")), b"", b"\xc1"):
+        before = a.drops(Drop.MALFORMED)
+        server.down(a, [Item(ItemType.URGENT, value)])
+        server.pump()
+        assert a.drops(Drop.MALFORMED) == before + 1
+    assert a.session.seated

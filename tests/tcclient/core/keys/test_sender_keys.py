@@ -3,7 +3,7 @@ import random
 from nacl.bindings import crypto_scalarmult_base
 
 from tcclient.core.keys.member_keys import MemberKeys
-from tcclient.core.keys.own_key import ACTIVATION, WORN_GENERATION, SenderKeys
+from tcclient.core.keys.own_key import ACTIVATION, URGENT_AFTER, URGENT_INTERVAL, WORN_GENERATION, SenderKeys
 from tcproto.keyring import PublicationId
 from tcproto.sender_key import MAX_GENERATION, RATCHET_PERIOD, FirstSequence, Party
 from tests.support.key_ring import keys_in
@@ -84,22 +84,62 @@ def test_leaves_are_collected():
     sender.leave(2, 10.5)
     sender.leave(3, 11.0)
     assert sender.boxes() == {}
-    assert sender.keys.next_deadline == 12.0
+    sender.keys.handle_timeout(11.99)
+    assert sender.boxes() == {}
     sender.keys.handle_timeout(12.0)
     assert sender.boxes() == {4: [3], 5: [3]}
-    assert sender.keys.next_deadline == 13.0, "the deadline of the first new key stands"
-    sender.keys.handle_timeout(13.0)
+    sender.keys.handle_timeout(12.99)
+    assert sender.number() == 1
+    sender.keys.handle_timeout(13.0)  # the deadline of the first new key stands
     assert sender.number() == 3
 
 
 def test_a_kick_is_answered_sooner():
     sender = Sender(4)
     sender.start(0.0)
+    sender.boxes()
     sender.leave(1, 10.0)
     sender.leave(2, 10.5, kicked=True)
-    assert sender.keys.next_deadline == 11.0
+    sender.keys.handle_timeout(10.99)
+    assert sender.boxes() == {2: [2], 3: [2], 4: [2]}
     sender.keys.handle_timeout(11.0)
-    assert sender.boxes()[4][-1] == 3
+    assert sender.boxes() == {3: [3], 4: [3]}
+
+
+def test_boxes_without_a_receipt_are_urgent_after_a_while_two_at_a_time():
+    sender = Sender(5)
+    sender.start(0.0)
+    sender.leave(1, 10.0)
+    sent = {box.participant: box for box in sender.keys.take_boxes()}
+    sender.keys.handle_timeout(10.0 + URGENT_AFTER - 0.01)
+    assert sender.keys.take_urgent_boxes() == []
+    now = 10.0 + URGENT_AFTER
+    for expected in ([2, 3], [4, 5], [2, 3]):
+        assert sender.keys.next_deadline == now
+        sender.keys.handle_timeout(now)
+        assert sender.keys.take_urgent_boxes() == [sent[participant] for participant in expected], "the same bytes"
+        now += URGENT_INTERVAL
+    for participant in (2, 3, 5):
+        sender.keys.receipt(participant, 2, now)
+    sender.keys.handle_timeout(now)
+    assert sender.keys.take_urgent_boxes() == [sent[4]]
+    assert sender.keys.next_deadline == now + URGENT_AFTER, "who waits alone waits a little longer"
+    sender.keys.receipt(4, 2, now)
+    assert sender.keys.next_deadline == now + RATCHET_PERIOD
+    assert sender.keys.take_urgent_boxes() == []
+
+
+def test_who_joins_meanwhile_gets_no_urgent_box_which_might_overtake_the_one_before():
+    sender = Sender(3)
+    sender.start(0.0)
+    sender.leave(1, 10.0)
+    sender.join(9, 10.1)
+    sender.keys.take_boxes()
+    for number in (2, 3):
+        sender.keys.receipt(number, 2, 10.2)
+    sender.keys.handle_timeout(10.5)
+    assert sender.number() == 1
+    assert sender.keys.take_urgent_boxes() == []
 
 
 def test_receipts_of_all_put_the_key_into_use():

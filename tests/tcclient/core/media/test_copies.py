@@ -3,8 +3,9 @@
 import pytest
 
 from tcclient.core import Drop, Way, events
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.media.copies import COPIED_BELOW, COPIES_FROM, COPIES_UNTIL, ENOUGH, SECOND_FROM, OwnCopies
-from tcclient.core.media.receiving import FAR, NEAR
+from tcclient.core.media.losses import FAR, NEAR
 from tcproto import messages as m
 from tcproto.copies import DISTANCES, Copy, copied_distances, pack_copies
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
@@ -55,16 +56,17 @@ def test_what_was_lost_comes_as_a_copy_once_and_is_not_asked_for(server, pair, s
     assert [packet.header.sequence for packet in packets] == [3, 1, 2]
     assert [packet.repaired for packet in packets] == [False, True, True]
     give(b, redundant(server, sound, 4, (1, 2)), redundant(server, sound, 5, (2, 4)))
-    counts = b.session.seat.media.statistics()[SEALER, Series(a.told(events.Published)[0].stream)]
+    stream = a.told(events.Published)[0].stream
+    counts = b.session.seat.downlink.losses.statistics()[SEALER, Series(stream)]
     assert (counts.received, counts.lost, counts.repaired) == (6, 0, 2)
     assert counts.farthest_copy == 4
     down = b.session.network_statistics().down
     assert (down.lost, down.repaired) == (0, 2)
     assert not b.session.drops[Drop.PACKET_REFUSED], "copies of what has come are not opened"
-    share, packets = b.session.seat.media.loss()
+    share, packets = b.session.seat.downlink.losses.share()
     assert 0 < share <= 2 / packets
     b.session.seat.path.way = Way.STREAM
-    assert b.session.seat.media.loss() == (0.0, 0)
+    assert b.session.seat.downlink.losses.share() == (0.0, 0)
 
 
 def test_a_whole_packet_as_a_copy(server, pair, sound):
@@ -117,7 +119,7 @@ def test_copies_are_taken_without_encryption_too():
 
 def test_a_lossy_way_down_chooses_the_variant_with_copies(server, pair, sound):
     a, b = pair
-    b.session.seat.subscribe((m.Source.MICROPHONE,))
+    b.session.seat.downlink.wish(Wishes((m.Source.MICROPHONE,)))
     server.pump()
     b.session.seat.path.statistics.rtt = 4 * FAR
     for data in undelivered(server, a, 60)[::2]:
@@ -131,16 +133,16 @@ def test_a_lossy_way_down_chooses_the_variant_with_copies(server, pair, sound):
 
 def test_whether_what_is_lost_is_better_asked_for(server, pair, sound):
     _, b = pair
-    media, statistics = b.session.seat.media, b.session.seat.path.statistics
+    losses, statistics = b.session.seat.downlink.losses, b.session.seat.path.statistics
     answers = []
     for rtt in (None, NEAR, (NEAR + FAR) / 2, FAR + 0.01):
         statistics.rtt = rtt
-        answers.append((media.repairs_by_requests(False), media.repairs_by_requests(True)))
+        answers.append((losses.repairs_by_requests(False), losses.repairs_by_requests(True)))
     assert answers == [(False, False), (True, True), (False, True), (False, False)]
     statistics.rtt = NEAR
     for number in (0, 4, 9):
         give(b, redundant(server, sound, number, (), number * 3))
-    assert not media.repairs_by_requests(True), "losses come in bursts"
+    assert not losses.repairs_by_requests(True), "losses come in bursts"
 
 
 class Talk:

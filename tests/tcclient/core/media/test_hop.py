@@ -58,11 +58,11 @@ def test_sealers_and_their_keys_are_bounded_and_can_be_closed(server, pair):
     for epoch in range(2, 10):
         b.notify(m.NewRoomKey(m.RoomKey(77, epoch, b"n" * 32, 0)))
     server.pump()
-    assert len(b.seat.opener.sealers[77].epochs) == 8
+    assert len(b.seat.downlink.opener.sealers[77].epochs) == 8
     for sealer in range(100, 180):
         b.notify(m.NewRoomKey(m.RoomKey(sealer, 1, b"n" * 32, 0)))
     server.pump()
-    assert len(b.seat.opener.sealers) == 64
+    assert len(b.seat.downlink.opener.sealers) == 64
     server.sealer = 179
     b.notify(m.SealerClosed(179))
     b.notify(m.SealerClosed(4711))

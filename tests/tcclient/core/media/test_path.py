@@ -1,6 +1,7 @@
 import pytest
 
 from tcclient.core import PathState, Settings, Way, events
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.media.path import MAX_UNANSWERED
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, parse_header
@@ -90,7 +91,7 @@ def test_an_idle_path_is_pinged_less(server):
     a.sent.clear()
     server.advance(30)
     assert 5 + 3 <= len(a.sent) <= 7 + 3, "and three beacons"
-    a.session.seat.subscribe((m.Source.CAMERA,))
+    a.session.seat.downlink.wish(Wishes((m.Source.CAMERA,)))
     server.advance(5)
     a.sent.clear()
     server.advance(30)

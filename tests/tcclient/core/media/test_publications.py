@@ -38,7 +38,7 @@ def test_a_server_that_asks_for_keyframes_all_the_time_gets_one_a_second(server)
     server.advance(KEYFRAME_INTERVAL + 0.1)
     assert len(client.told(events.KeyframeRequested)) == before + 1
     client.notify(m.KeyframeRequest(first, 0))
-    client.session.seat.unpublish(number - 1)
+    client.session.seat.publishing.unpublish(number - 1)
     server.advance(KEYFRAME_INTERVAL)
     assert len(client.told(events.KeyframeRequested)) <= before + 2
     assert not client.seat.publications.keyframes._made.keys() & {(number - 1, 0)}
@@ -84,15 +84,15 @@ def test_publishing_mute_and_the_end(server):
     first, second = server.seated(2)
     number = first.publish()
     assert first.told(events.Published) == [events.Published(number, 10 * first.participant + 1, CAPS)]
-    first.session.seat.set_muted(number, True)
+    first.session.seat.publishing.set_muted(number, True)
     server.pump()
     assert second.told(events.TrackUpdated)[0].track.muted
-    first.session.seat.unpublish(number)
+    first.session.seat.publishing.unpublish(number)
     server.pump()
     assert second.told(events.TrackUnpublished)[0].track.number == number
-    assert first.session.seat.unpublish(number) == 0
+    assert first.session.seat.publishing.unpublish(number) == 0
     with pytest.raises(Refusal):
-        first.session.seat.set_muted(number, False)
+        first.session.seat.publishing.set_muted(number, False)
     assert first.publish() == number + 1, "numbers are spent"
 
 
@@ -111,7 +111,7 @@ def test_a_stream_id_that_is_in_use_or_has_just_ended_is_refused(server, ends):
     first = client.publish()
     server.advance(30)
     if ends:
-        client.session.seat.unpublish(first)
+        client.session.seat.publishing.unpublish(first)
     server.advance(KEY_OVERLAP - 2)
     second = client.publish()
     assert [e.number for e in client.told(events.PublishFailed)] == [second]
@@ -124,9 +124,9 @@ def test_a_stream_id_comes_back_and_everything_of_it_begins_anew(server, pair):
     number = a.publish()
     stream = a.told(events.Published)[0].stream
     a.speak(number)
-    counts = b.session.seat.media.statistics()[77, Series(stream)]
+    counts = b.session.seat.downlink.losses.statistics()[77, Series(stream)]
     assert counts.received == 1
-    a.session.seat.unpublish(number)
+    a.session.seat.publishing.unpublish(number)
     server.pump()
     server.advance(KEY_OVERLAP + 1)
     server.answers[m.Publish] = m.Published(number + 1, stream, CAPS)
@@ -135,14 +135,14 @@ def test_a_stream_id_comes_back_and_everything_of_it_begins_anew(server, pair):
     payloads(b)
     a.speak(again)
     assert payloads(b) == [b"voice"]
-    fresh = b.session.seat.media.statistics()[77, Series(stream)]
+    fresh = b.session.seat.downlink.losses.statistics()[77, Series(stream)]
     assert (fresh.received, fresh.lost, counts.received) == (1, 0, 1)
 
 
 def test_a_publication_that_ended_before_it_was_accepted(server):
     (client,) = server.seated(1)
-    number = client.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
-    client.session.seat.unpublish(number)
+    number = client.session.seat.publishing.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+    client.session.seat.publishing.unpublish(number)
     server.pump()
     assert not client.speak(number)
 
@@ -187,5 +187,5 @@ def test_a_publication_that_the_server_ended_before_the_snapshot_that_we_asked_f
 def test_values_out_of_range_spend_no_number(server):
     (client,) = server.seated(1)
     with pytest.raises(ValueError, match="layers"):
-        client.session.seat.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", server.now, layers=9)
+        client.session.seat.publishing.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", server.now, layers=9)
     assert client.publish() == 1

@@ -109,9 +109,9 @@ def test_pictures_that_were_not_sent_are_followed_by_a_keyframe(server, pair):
 
     assert shown(b"first", keyframe=True)
     assert shown(b"first", keyframe=True, spatial=1)
-    a.session.seat.set_muted(number, True)
+    a.session.seat.publishing.set_muted(number, True)
     assert not shown(b"muted", keyframe=False)
-    a.session.seat.set_muted(number, False)
+    a.session.seat.publishing.set_muted(number, False)
     server.pump()
     assert not shown(b"refers to what is missing", keyframe=False)
     assert shown(b"the other layer missed nothing", keyframe=False, spatial=1)
@@ -141,16 +141,16 @@ def test_pictures_out_of_range(server, pair):
 
 def test_nothing_is_sent_before_it_is_accepted_or_while_muted(server):
     (a,) = server.seated(1)
-    number = a.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+    number = a.session.seat.publishing.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
     assert not a.session.seat.publications.can_send(number)
     assert not a.speak(number)
     assert a.session.seat.publications.can_send(number)
     assert a.told(events.PublicationReady) == [events.PublicationReady(number)]
     assert a.speak(number)
-    a.session.seat.set_muted(number, True)
+    a.session.seat.publishing.set_muted(number, True)
     assert a.session.seat.publications.can_send(number), "were it not muted"
     assert not a.speak(number)
-    a.session.seat.set_muted(number, False)
+    a.session.seat.publishing.set_muted(number, False)
     assert a.speak(number)
     assert len(a.told(events.PublicationReady)) == 1, "it is told once"
     assert not a.speak(4711)
@@ -251,7 +251,8 @@ def test_both_variants_deliver_once(server, pair):
     a.speak()
     assert payloads(b) == [b"voice"]
     assert b.drops(Drop.PACKET_REFUSED) == 1
-    assert not any(series.redundant for _, series in b.session.seat.media.statistics()), "they count as one series"
+    statistics = b.session.seat.downlink.losses.statistics()
+    assert not any(series.redundant for _, series in statistics), "they count as one series"
 
 
 def test_own_packets_that_come_back_are_not_played(server, pair):

@@ -5,6 +5,7 @@ from itertools import accumulate
 import pytest
 
 from tcclient.core import Way
+from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.media.repair import (
     AUDIO_PATIENCE,
     MAX_GAP,
@@ -331,6 +332,6 @@ def test_what_is_not_wanted_any_more_is_not_asked_for(server, pair):
     sound_of(server, pair)
     data = undelivered(server, a, 3)
     give(b, data[0], data[2])
-    b.session.seat.subscribe(())
+    b.session.seat.downlink.wish(Wishes())
     server.advance(0.1)
     assert requests(b) == []

@@ -59,7 +59,7 @@ def test_everybody_sends_beacons_at_first_often_then_each_ten_seconds(server):
     a.speak(number)
     times = beacons(server, a, 24)
     assert times == [0.0, 1.0, 3.0, 13.0, 23.0]
-    a.session.seat.unpublish(number)
+    a.session.seat.publishing.unpublish(number)
     assert len(beacons(server, a, 24)) == 2
 
 
@@ -363,7 +363,7 @@ def test_no_key_is_committed_to_where_there_is_none(server):
     server.advance(5)
     committed = b.seat.member_keys[a.participant].claims._committed
     assert committed == (None if not server.e2ee else (1, 0, a.seat.keys.current.commitment()))
-    a.session.seat.unpublish(number)
+    a.session.seat.publishing.unpublish(number)
     server.advance(11)
     assert not b.told(events.CommitmentMismatch)
 

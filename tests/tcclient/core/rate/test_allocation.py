@@ -16,6 +16,7 @@ from tcclient.core.rate.allocation import (
     Allocation,
     PictureDemand,
     PictureRate,
+    SendingLimit,
     SoundDemand,
     SoundRate,
 )
@@ -84,6 +85,8 @@ def test_the_cap_of_the_server_is_the_ceiling() -> None:
     assert isinstance(given[2], PictureRate)
     assert sum(given[2].bitrates) <= CAP_SHARE * caps.bitrate
     assert given[1][0] < VOICE.bitrate
+    assert allocation.limit is SendingLimit.SERVER
+    assert not allocation.is_short, "to try the way for more has no use"
     (least,) = Allocation().divide(None, {1: SoundDemand(VOICE, Caps(1000, 100))}, 0.0).values()
     assert least == (LEAST_OPUS, 20)
 
@@ -95,10 +98,12 @@ def test_what_was_given_up_comes_back_later_and_only_with_room_to_spare() -> Non
     assert not allocation.is_short
     assert allocation.divide(60e3, demands, 1.0) == {1: SOUND_RATES[1], 2: PictureRate((0, 0, 0))}
     assert allocation.is_short
+    assert allocation.limit is SendingLimit.UPLINK
     assert allocation.divide(2e6, demands, 1.0 + AGAIN / 2) == {}
     up = allocation.divide(2e6, demands, 1.0 + AGAIN)
     assert up == {1: VOICE, 2: PictureRate(LAYERS.bitrates)}
     assert not allocation.is_short
+    assert allocation.limit is None
     edge = VOICE.cost + 1
     allocation.divide(edge - 2, {1: SOUND}, 20.0)
     assert allocation.divide(edge, {1: SOUND}, 30.0) == {}, "it would be lowered again at once"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tcclient.core import events
+from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.media.proof import Way
-from tcclient.core.rate.allocation import PictureDemand, PictureRate, SoundDemand, SoundRate
+from tcclient.core.rate.allocation import SOUND_RATES, PictureDemand, PictureRate, SoundDemand, SoundRate
 from tcclient.core.rate.estimator import START
 from tcclient.core.rate.uplink import WAIT
 from tcproto.messages import Interest, Kind, LayerInterest, Source
@@ -80,3 +81,23 @@ def test_a_stream_has_no_bound(server: Server) -> None:
     a.seat.settle(server.now)
     server.pump()
     assert rates(a, number)[-1] == PictureRate(CAMERA.bitrates)
+
+
+def test_data_is_saved_also_where_there_is_no_bound(server: Server) -> None:
+    a, _ = server.seated(2)
+    a.session.ways = (Way.UDP, Way.STREAM)
+    a.seat.path.way = Way.STREAM
+    a.seat.settle(server.now)
+    a.seat.sharing.saving = Saving.PICTURES
+    camera = film(a)
+    voice = a.publish(Kind.AUDIO, Source.MICROPHONE, "opus", demand=VOICE)
+    server.advance(1)
+    assert rates(a, camera)[-1] == PictureRate((0, 0))
+    assert rates(a, voice)[-1] == VOICE.rate
+    a.seat.sharing.saving = Saving.ALL
+    server.advance(1)
+    assert rates(a, voice)[-1] == SOUND_RATES[-1]
+    a.seat.sharing.saving = Saving.NOTHING
+    server.advance(30)
+    assert rates(a, camera)[-1].bitrates[0]
+    assert rates(a, voice)[-1] == VOICE.rate

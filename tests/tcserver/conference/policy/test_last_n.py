@@ -88,6 +88,50 @@ def test_who_has_chosen_a_camera_gets_it_though_others_spoke_later():
     driver.check()
 
 
+def states(client: Client) -> list[dict[int, m.StreamLimit]]:
+    return [{state.stream: state.limit for state in news.streams} for news in client.got(m.StreamStates)]
+
+
+def camera_of(viewer: Client, member: Client) -> int:
+    (stream,) = [
+        info.stream
+        for info in viewer.view.publications.values()
+        if info.participant == member.participant and info.source is m.Source.CAMERA
+    ]
+    return stream
+
+
+def test_everybody_is_told_which_cameras_are_not_shown_and_newcomers_are_told_of_all():
+    driver, members = full_room(30, 16)
+    viewer, first, last = members[-1], members[14], members[15]
+    driver.advance(1)
+    hidden = {camera_of(viewer, last): m.StreamLimit.NOT_SELECTED}
+    assert states(viewer) == [hidden]
+    assert [camera_of(viewer, last)] == [stream for told in states(members[0]) for stream in told]
+    driver.event(SpeakersChanged(1, (last.participant,), (), last.participant))
+    changed = {camera_of(viewer, last): m.StreamLimit.NONE, camera_of(viewer, first): m.StreamLimit.NOT_SELECTED}
+    assert states(viewer) == [changed]
+    driver.event(SpeakersChanged(1, (), (last.participant,), last.participant))
+    assert states(viewer) == []
+    assert states(driver.participant()) == [{camera_of(viewer, first): m.StreamLimit.NOT_SELECTED}]
+
+
+def test_a_new_camera_is_known_before_it_is_told_that_it_is_not_shown():
+    driver, members = full_room(30, 15)
+    driver.advance(1)
+    members[16].publish(m.Source.CAMERA)
+    members[17].publish(m.Source.CAMERA)
+    driver.advance(1)
+    inbox = [each for each in members[-1].inbox if isinstance(each, m.RoomChanges | m.StreamStates)]
+    known: set[int] = set()
+    for each in inbox:
+        if isinstance(each, m.RoomChanges):
+            known |= {change.publication.stream for change in each.changes if change.publication is not None}
+        else:
+            assert {state.stream for state in each.streams} <= known
+    assert len(states(members[-1])) == 2
+
+
 def test_overload_takes_cameras_from_all_rooms_and_calm_brings_them_back():
     driver, members = full_room(9, 8)
     viewer = members[-1]

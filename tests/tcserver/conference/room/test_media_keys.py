@@ -2,7 +2,7 @@
 
 from tcproto import messages as m
 from tcproto.messages.types import MAX_JOINED_KEYS
-from tcserver.conference.room.room import REKEY_INTERVAL
+from tcserver.conference.room.media_seats import REKEY_INTERVAL
 from tcserver.media.interface import (
     OpenSeat,
     RekeySeat,

@@ -8,11 +8,12 @@ import pytest
 from tcserver.media.bpf import netlink
 from tcserver.media.bpf import network as network_module
 from tcserver.media.bpf.netlink import Link, Message, Neighbour, Route
-from tcserver.media.bpf.network import Change, Network, Refusal
+from tcserver.media.bpf.network import Change, Hop, Network, Refusal
 
 GATEWAY = socket.inet_aton("192.0.2.1")
 FAR = socket.inet_aton("198.51.100.7")
 OWN = socket.inet_aton("192.0.2.9")
+MAC, OTHER_MAC, OWN_MAC = b"\x02next1", b"\x02next2", b"\x02own11"
 REACHABLE, FAILED, INCOMPLETE, STALE = 0x02, 0x20, 0x01, 0x04
 
 
@@ -22,13 +23,17 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 def link(device: int, kind: int = 1, flags: int = 1, mtu: int = 1500) -> Message:
     body = struct.pack("=BBHiII", 0, 0, kind, device, flags, 0)
-    return Message(netlink.LINK, 0, body + attribute(3, b"eth0\0") + attribute(4, struct.pack("=I", mtu)))
+    stats = struct.pack("=9Q", 0, 0, 0, 0, 0, 0, 5, 8, 0)
+    named = attribute(1, OWN_MAC) + attribute(3, b"eth0\0") + attribute(4, struct.pack("=I", mtu))
+    return Message(netlink.LINK, 0, body + named + attribute(23, stats))
 
 
-def neighbour(device: int, address: bytes, state: int, kind: int = netlink.NEIGHBOUR, flags: int = 0) -> Message:
+def neighbour(
+    device: int, address: bytes, state: int, kind: int = netlink.NEIGHBOUR, flags: int = 0, mac: bytes = MAC
+) -> Message:
     family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
     body = struct.pack("=BBHiHBB", family, 0, 0, device, state, flags, 0)
-    return Message(kind, 0, body + attribute(1, address) + attribute(2, bytes(6)))
+    return Message(kind, 0, body + attribute(1, address) + attribute(2, mac))
 
 
 def test_a_question_for_a_route_names_the_flow():
@@ -86,8 +91,8 @@ def test_what_a_queue_has_dropped():
 
 
 def test_links_and_neighbours():
-    assert netlink.parse_link(link(3, mtu=9000).body) == Link(3, 1, 1, 9000)
-    assert netlink.parse_neighbour(neighbour(3, FAR, STALE).body) == Neighbour(3, FAR, STALE)
+    assert netlink.parse_link(link(3, mtu=9000).body) == Link(3, 1, 1, 9000, OWN_MAC, 5)
+    assert netlink.parse_neighbour(neighbour(3, FAR, STALE).body) == Neighbour(3, FAR, STALE, MAC)
     assert netlink.parse_neighbour(neighbour(3, FAR, STALE, flags=8).body) is None, "a proxy entry"
     assert netlink.parse_neighbour(struct.pack("=BBHiHBB", 7, 0, 0, 1, 2, 0, 0)) is None, "of a bridge"
 
@@ -100,19 +105,19 @@ def network() -> Network:
 
 
 @pytest.mark.parametrize(
-    ("route", "refusal"),
+    ("route", "judgement"),
     [
-        (Route(netlink.UNICAST, 3, OWN, GATEWAY, True), None),
+        (Route(netlink.UNICAST, 3, OWN, GATEWAY, True), Hop(3, MAC + OWN_MAC)),
         (Route(netlink.UNICAST, 3, OWN, b"", True), Refusal.NEIGHBOUR),
         (Route(netlink.UNICAST, 4, OWN, GATEWAY, True), Refusal.DEVICE),
-        (Route(netlink.LOCAL, 1, OWN, b"", True), None),
+        (Route(netlink.LOCAL, 1, OWN, b"", True), Hop(0, b"")),
         (Route(3, 3, OWN, b"", True), Refusal.ROUTE),
         (Route(netlink.UNICAST, 3, OWN, GATEWAY, False), Refusal.ROUTE),
         (Route(netlink.UNICAST, 3, b"", GATEWAY, True), Refusal.ROUTE),
     ],
 )
-def test_a_clone_needs_a_plain_route_and_a_known_next_hop(network, route, refusal):
-    assert network.judge(route, FAR) is refusal
+def test_a_clone_needs_a_plain_route_and_a_known_next_hop(network, route, judgement):
+    assert network.judge(route, FAR) == judgement
 
 
 @pytest.mark.parametrize("unfit", [link(3, flags=0), link(3, kind=65534), link(3, mtu=1000)])
@@ -125,8 +130,10 @@ def test_neighbours_come_and_go(network):
     route = Route(netlink.UNICAST, 3, OWN, b"", True)
     assert network.take([neighbour(3, FAR, INCOMPLETE)]) is Change.NOTHING
     assert network.take([neighbour(3, FAR, REACHABLE)]) is Change.NEIGHBOURS
-    assert network.judge(route, FAR) is None
+    assert network.judge(route, FAR) == Hop(3, MAC + OWN_MAC)
     assert network.take([neighbour(3, FAR, STALE)]) is Change.NOTHING, "its MAC address is still known"
+    assert network.take([neighbour(3, FAR, REACHABLE, mac=OTHER_MAC)]) is Change.NEIGHBOURS, "it has moved"
+    assert network.judge(route, FAR) == Hop(3, OTHER_MAC + OWN_MAC)
     assert network.take([neighbour(3, FAR, FAILED)]) is Change.NEIGHBOURS
     assert network.judge(route, FAR) is Refusal.NEIGHBOUR
     assert network.take([neighbour(3, GATEWAY, REACHABLE, netlink.NO_NEIGHBOUR)]) is Change.NEIGHBOURS
@@ -148,5 +155,5 @@ def test_no_more_neighbours_are_kept_than_the_limit():
     addresses = [number.to_bytes(4, "big") for number in range(network_module.MAX_NEIGHBOURS + 1)]
     network.take([link(3), *(neighbour(3, address, REACHABLE) for address in addresses)])
     route = Route(netlink.UNICAST, 3, OWN, b"", True)
-    assert network.judge(route, addresses[-2]) is None
+    assert network.judge(route, addresses[-2]) == Hop(3, MAC + OWN_MAC)
     assert network.judge(route, addresses[-1]) is Refusal.NEIGHBOUR

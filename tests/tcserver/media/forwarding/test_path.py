@@ -107,7 +107,7 @@ def test_round_trips_are_measured_by_challenges_that_were_sent_once():
     world.now += 0.15
     for client, token in zip((a, b), tokens, strict=True):
         world.receive(client, client.up(response(token)))
-    assert (world.plane.rtt.total, world.plane.rtt.sum) == (1, pytest.approx(0.4))
+    assert (world.plane.paths.rtt.total, world.plane.paths.rtt.sum) == (1, pytest.approx(0.4))
     assert paths(world) == {"proven": 2}
     world.challenge(a, a.ping())
     world.now += 10
@@ -117,7 +117,7 @@ def test_round_trips_are_measured_by_challenges_that_were_sent_once():
     token = world.challenge(b, b.ping())
     world.now += 0.05
     world.receive(b, b.up(response(token)))
-    assert (world.plane.rtt.total, world.plane.rtt.sum) == (2, pytest.approx(0.45))
+    assert (world.plane.paths.rtt.total, world.plane.paths.rtt.sum) == (2, pytest.approx(0.45))
     assert paths(world) == {"proven": 2, "moved": 1}
 
 

@@ -1,4 +1,4 @@
-"""Lanes that have the kernel clone: on the loopback device, and over a cable to another network namespace."""
+"""Lanes that have the kernel clone, on the loopback device."""
 
 import asyncio
 import ctypes
@@ -6,8 +6,7 @@ import errno
 import os
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 
 import pytest
 
@@ -18,93 +17,19 @@ from tcserver.media.bpf.network import Refusal
 from tcserver.media.bpf.program import TRIGGER_PORT
 from tcserver.media.bpf.watch import Watch
 from tcserver.media.interface import Address
-from tcserver.media.lanes.lane import LaneCounts, total
 from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.cloning import Cloning, address_bytes
-from tcserver.media.udp.cloning_lane import MIN_RECEIVERS, CloningLane, make_cloning_lanes
+from tcserver.media.udp.cloning_lane import MIN_RECEIVERS, CloningLane
 from tcserver.media.udp.marking import Marking
 from tcserver.media.udp.native import SOL_UDP, load
-from tcserver.media.udp.sendto import PlainLane
 from tcserver.media.udp.sockets import MediaSockets
+from tests.support.media.cloning import COUNT, CloningSender, clients, opened, set_of
 from tests.support.media.loopback import received
-from tests.support.media.namespaces import (
-    CABLE,
-    CLIENTS,
-    CLIENTS6,
-    FAR,
-    SERVER6,
-    cable,
-    skip_without_bpf,
-    without_checksums,
-)
+from tests.support.media.namespaces import skip_without_bpf
 from tests.support.processes.world import until
 
-__all__ = ["cable"]
-
-COUNT = 12
-ANY = [("0.0.0.0", 0), ("::", 0)]
-
-
-class CloningSender(Sender):
-    """A sender on sockets of these addresses."""
-
-    def __init__(self, fan_out: FanOut, addresses: list[tuple[str, int]]) -> None:
-        self.fan_out = fan_out
-        self.full: list[PlainLane] = []
-        self.sockets = bind(addresses, 1 << 22)
-        self.cloning = Cloning(fan_out, asyncio.get_running_loop())
-        self.lanes = make_cloning_lanes(self.cloning, self.sockets, self.full.append)
-        super().__init__(self.lanes)
-
-    @property
-    def counts(self) -> LaneCounts:
-        return total(self.lanes)
-
-    def close(self) -> None:
-        self.cloning.close()
-        self.cloning.close()
-        for sock in self.sockets:
-            sock.close()
-
-    async def active(self) -> None:
-        await until(lambda: self.cloning.active, "clones again")
-
-
-@asynccontextmanager
-async def opened(addresses: list[tuple[str, int]] = ANY) -> AsyncIterator[CloningSender]:
-    fan_out = FanOut.open()
-    try:
-        sender = CloningSender(fan_out, addresses)
-        try:
-            yield sender
-        finally:
-            sender.close()
-    finally:
-        fan_out.close()
-
-
-@pytest.fixture
-def clients() -> Iterator[Callable[[str, int], list[socket.socket]]]:
-    made: list[socket.socket] = []
-
-    def make(host: str, count: int) -> list[socket.socket]:
-        sockets = bind([(host, 0)] * count, 1 << 22)
-        made.extend(sockets)
-        return sockets
-
-    yield make
-    for sock in made:
-        sock.close()
-
-
-def set_of(sockets: list[socket.socket], lane: int, mapped: bool = False) -> ReceiverSet:
-    prefix = "::ffff:" if mapped else ""
-    return ReceiverSet(
-        (number, Address(lane, prefix + sock.getsockname()[0], sock.getsockname()[1]))
-        for number, sock in enumerate(sockets)
-    )
-
+__all__ = ["clients"]
 
 LOOPBACK = [([("127.0.0.1", 0)], "127.0.0.1", False), ([("::1", 0)], "::1", False), ([("::", 0)], "127.0.0.1", True)]
 
@@ -292,119 +217,6 @@ def test_triggers_without_a_checksum_are_not_cloned(host, option, clients, caplo
     asyncio.run(main())
 
 
-@pytest.mark.parametrize(("host", "lane"), [(CLIENTS, 0), (CLIENTS6, 1)])
-def test_over_a_cable_all_get_each_datagram_once_while_others_join_and_leave(host, lane, cable, clients):
-    """The kernel computes each checksum, since the cable does not, and the receiving one checks it."""
-
-    async def main() -> None:
-        chance = random.Random(7)
-        with cable.inside("clients"):
-            sockets = clients(host, 40)
-        with cable.inside("server"), without_checksums(CABLE):
-            async with opened() as sender:
-                await resolve(sender, sockets[0], lane)
-                before = sender.counts
-                expected, arrived = ({number: [] for number in range(len(sockets))} for _ in range(2))
-                members = set(range(20))
-                for _ in range(300):
-                    members ^= {chance.randrange(len(sockets))}
-                    receivers = ReceiverSet(
-                        (number, Address(lane, host, sockets[number].getsockname()[1])) for number in sorted(members)
-                    )
-                    payloads = [os.urandom(chance.choice((60, 140, 1200))) for _ in range(chance.choice((1, 1, 3)))]
-                    skip = chance.choice((-1, chance.randrange(len(members))))
-                    sender.send([Transmission(payload, receivers, skip) for payload in payloads])
-                    for index, number in enumerate(receivers.media_ids):
-                        if index != skip:
-                            expected[number] += payloads
-                    for number, sock in enumerate(sockets):
-                        arrived[number] += received(sock)
-                await asyncio.sleep(0.05)
-                for number, sock in enumerate(sockets):
-                    assert sorted(arrived[number] + received(sock)) == sorted(expected[number])
-                sent = sum(map(len, expected.values()))
-                assert sender.counts.sent - before.sent == sent
-                assert sender.counts.cloned - before.cloned > 0.9 * sent
-
-    asyncio.run(main())
-
-
-async def resolve(sender: CloningSender, client: socket.socket, lane: int) -> None:
-    """Let the kernel learn the MAC address of the clients' end of the cable, and take note of that."""
-    host, port = client.getsockname()[:2]
-    sender.send([Transmission(b"", ReceiverSet([(1, Address(lane, host, port))]))])
-    await until(lambda: received(client) == [b""], "the first datagram")
-    version = -1
-    while version != sender.cloning.version:
-        version = sender.cloning.version
-        await asyncio.sleep(0.05)
-    await sender.active()
-
-
-def test_who_answers_only_after_the_first_datagram_gets_clones_from_then_on(cable, clients):
-    async def main() -> None:
-        with cable.inside("clients"):
-            sockets = clients(CLIENTS, COUNT)
-        with cable.inside("server"):
-            cable.server("neighbour", "flush", "dev", CABLE)
-            async with opened() as sender:
-                receivers = set_of(sockets, 0)
-                sender.send([Transmission(b"1", receivers)])
-                assert sender.counts.not_cloned == {Refusal.NEIGHBOUR: COUNT}
-                await until(lambda: len(received(sockets[-1])) == 1, "the first datagram")
-                version = sender.cloning.version
-                await until(lambda: sender.cloning.version > version or sender.counts.cloned, "the neighbour")
-                sender.send([Transmission(b"2", receivers)])
-                assert sender.counts.cloned == COUNT
-                assert received(sockets[-1]) == [b"2"]
-
-    asyncio.run(main())
-
-
-def test_a_change_of_routes_and_a_device_that_is_down_lose_nothing_that_can_arrive(cable, clients):
-    """Through a gateway, then another; the counts of both ways make up what arrived."""
-
-    async def main() -> None:
-        cable.server("route", "add", f"{FAR}/32", "via", CLIENTS)
-        with cable.inside("clients"):
-            sockets = clients(FAR, COUNT)
-            (near,) = clients(CLIENTS, 1)
-        with cable.inside("server"):
-            async with opened() as sender:
-                await resolve(sender, near, 0)
-                start = sender.counts
-                receivers = set_of(sockets, 0)
-                sender.send([Transmission(b"1", receivers)])
-                assert sender.counts.cloned == COUNT
-                cable.clients("address", "add", "10.97.0.3/24", "dev", CABLE)
-                cable.server("route", "replace", f"{FAR}/32", "via", "10.97.0.3")
-                await until(lambda: not sender.cloning.active, "the change of the route")
-                sender.send([Transmission(b"2", receivers)])
-                assert sender.counts.not_cloned[Refusal.SUSPENDED] == COUNT
-                await until(lambda: all(received(sock)[-1:] == [b"2"] for sock in sockets[-1:]), "the datagram")
-                await sender.active()
-                sender.send([Transmission(b"3", receivers)])
-                assert received(sockets[-1]) == [b"3"]
-                cable.server("link", "set", CABLE, "down")
-                await until(lambda: not sender.cloning.active, "the device that is down")
-                await sender.active()
-                cloned = sender.counts.cloned
-                sender.send([Transmission(b"4", receivers)])
-                assert sender.counts.cloned == cloned
-                assert sender.counts.errors, "the kernel says to sendmmsg that there is no way"
-                cable.server("link", "set", CABLE, "up")
-                cable.server("address", "add", f"{SERVER6}/64", "dev", CABLE, "nodad")
-                cable.server("route", "add", f"{FAR}/32", "via", CLIENTS)
-                await until(lambda: not sender.cloning.active, "the device that is up")
-                await sender.active()
-                await resolve(sender, near, 0)
-                sender.send([Transmission(b"5", receivers)])
-                assert [received(sock) for sock in sockets[:-1]] == [[b"1", b"2", b"3", b"5"]] * (COUNT - 1)
-                assert sender.counts.cloned > cloned >= start.cloned
-
-    asyncio.run(main())
-
-
 @pytest.mark.parametrize(
     ("host", "packed"),
     [
@@ -416,52 +228,6 @@ def test_a_change_of_routes_and_a_device_that_is_down_lose_nothing_that_can_arri
 )
 def test_addresses(host, packed):
     assert address_bytes(host) == packed
-
-
-def test_a_queue_that_drops_is_noticed_and_the_other_calls_wait_for_room(cable, clients, caplog):
-    """It holds five packets, and lets them go at 8 kbit/s."""
-
-    async def main() -> None:
-        with cable.inside("clients"):
-            sockets = clients(CLIENTS, COUNT)
-        with cable.inside("server"):
-            async with opened() as sender:
-                await resolve(sender, sockets[0], 0)
-                sender.send([Transmission(bytes(140), set_of(sockets, 0))] * 3)
-                cloned = sender.counts.cloned
-                assert cloned == 3 * COUNT
-                await until(lambda: "queues have dropped" in caplog.text, "the drops")
-                assert not sender.cloning.active
-                sender.send([Transmission(bytes(140), set_of(sockets, 0))])
-                assert sender.counts.not_cloned[Refusal.SUSPENDED] == COUNT
-                assert sender.counts.cloned == cloned
-
-    cable.queue("add", "tbf", "rate", "8kbit", "burst", "1600", "limit", "1000")
-    try:
-        asyncio.run(main())
-    finally:
-        cable.queue("delete")
-
-
-@pytest.mark.parametrize("question", ["take_changes", "dropped"])
-def test_lanes_go_on_where_changes_of_the_network_are_not_told_any_more(question, cable, clients, caplog):
-    def fail(watch: Watch) -> None:
-        raise OSError(errno.ENOMEM, "no memory")
-
-    async def main() -> None:
-        with cable.inside("server"):
-            sockets = clients("127.0.0.1", COUNT)
-            async with opened([("127.0.0.1", 0)]) as sender:
-                with pytest.MonkeyPatch.context() as patched:
-                    patched.setattr(Watch, question, fail)
-                    cable.server("address", "add", "10.96.0.1/32", "dev", "lo")
-                    cable.server("address", "delete", "10.96.0.1/32", "dev", "lo")
-                    await until(lambda: "changes of the network are not told" in caplog.text, "the error")
-                sender.send([Transmission(b"x", set_of(sockets, 0))])
-                assert all(received(sock) == [b"x"] for sock in sockets)
-                assert sender.counts.not_cloned == {Refusal.SUSPENDED: COUNT}
-
-    asyncio.run(main())
 
 
 def test_sockets_do_without_where_the_network_cannot_be_watched(monkeypatch, caplog):

@@ -15,6 +15,7 @@ from tcserver.media.speakers.suppressed import MAX_SUPPRESSED
 from tcserver.media.udp import steering
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.steering import SHORTEST_SOUND, share_port, steer
+from tests.support.media.loopback import NO_IPV6
 from tests.support.media.world import MediaClient, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
@@ -29,8 +30,8 @@ def group_of(count: int, host: str = "127.0.0.1") -> Iterator[list[socket.socket
         for _ in range(count):
             try:
                 group += bind([(host, port)], 1 << 20, share_port)
-            except OSError:
-                if ":" not in host:
+            except OSError as error:
+                if error.errno not in NO_IPV6:
                     raise
                 pytest.skip("no IPv6 here")
             port = group[0].getsockname()[1]

@@ -7,6 +7,7 @@ from tcserver.media.interface import (
     OpenSealer,
     OpenSeat,
     RotateSealer,
+    SendUrgent,
     SetSpeakers,
     ShareRoom,
     TellSealer,
@@ -24,5 +25,6 @@ def test_a_command_goes_to_the_workers_of_its_room_or_seat() -> None:
     for_all = (ShareRoom(1, 3, (0, 3)), TellSealer(1, 5), SetSpeakers(1, 3), CloseSeat(0xABCD03, 1))
     for command in (*for_all, ChangeForwarding(1, (5,)), CloseRoom(1)):
         assert router.workers(command) == {0, 3}
+    assert router.workers(SendUrgent((0xABCD02, 0xABCE02, 0xABCD00), b"message")) == {0, 2}
     assert not router.workers(CloseRoom(1))
     assert not router.workers(SetSpeakers(1, 3))

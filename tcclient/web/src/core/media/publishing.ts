@@ -14,6 +14,8 @@ interface Surroundings {
   readonly publications: Publications;
   /** Undefined in a room without end-to-end encryption. */
   readonly keys: SenderKeys | undefined;
+  /** Sends what has collected, such as keys. */
+  readonly settle: (now: number) => void;
 }
 
 /** The dialogue about what we publish. Requests return their id. */
@@ -26,14 +28,19 @@ export class Publishing {
     this.#around = around;
   }
 
-  /** Announce a publication, the first of which makes us a sender of keys; return its number. */
+  /**
+   * Announce a publication, the first of which makes us a sender of keys; return its number.
+   *
+   * `published` or `publishFailed` follows, later `publicationReady`. Throws `RangeError` for a value out of range.
+   */
   publish(publication: NewPublication, now: number): number {
-    const { control, publications, keys } = this.#around;
+    const { control, publications, keys, settle } = this.#around;
     const announced = publications.announce(publication);
     control.request(announced);
     publications.add(announced);
     keys?.start(now);
     keys?.announced(announced.layers, now);
+    settle(now);
     return announced.number;
   }
 

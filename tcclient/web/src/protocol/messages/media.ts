@@ -11,6 +11,7 @@ import {
   LayerInterest,
   MAX_CHOICES,
   MAX_KEY_BOXES,
+  MAX_STREAM_STATES,
   MAX_VOICES,
   MemberQuality,
   PUBLICATION_NUMBER,
@@ -18,6 +19,7 @@ import {
   RoomKey,
   SOURCE,
   StreamChoice,
+  StreamState,
   WORD,
 } from "./types.js";
 
@@ -135,6 +137,14 @@ export const OwnQuality = row("own_quality", "client", { quality: QUALITY }, { s
 /** The connections of participants that have become better or worse. A participant not named yet is unknown. */
 export const MemberQualities = row("quality", "server", { members: array(MemberQuality, 1024) }, { states: SEATED });
 export type MemberQualities = MessageOf<typeof MemberQualities>;
+
+/** The streams that the server forwards otherwise than before. A stream not named yet has no limit. */
+export const StreamStates = row(
+  "stream_state",
+  "server",
+  { streams: array(StreamState, MAX_STREAM_STATES) },
+  { states: SEATED },
+);
 
 /** Sender keys, boxed for each member. The server passes them on without opening them. */
 export const KeyBoxes = row("key_boxes", "both", { boxes: array(AddressedBox, MAX_KEY_BOXES) }, { states: SEATED });

@@ -31,6 +31,8 @@ export const MAX_CHOICES = 700;
 export const MAX_KEY_BOXES = 64;
 /** The most voices that can be asked for; more are all. Nobody could tell more apart. */
 export const MAX_VOICES = 16;
+/** The most streams of one `StreamStates`. */
+export const MAX_STREAM_STATES = 256;
 /** The most changes of one message. */
 export const MAX_CHANGES = 64;
 /** The most members of a page of a snapshot. */
@@ -85,6 +87,11 @@ const QUALITIES = ["lost", "poor", "good", "excellent", "unknown"] as const;
 /** How good the connection of a participant is. */
 export type Quality = (typeof QUALITIES)[number];
 export const QUALITY = oneOf("Quality", QUALITIES);
+
+const STREAM_LIMITS = ["none", "not_selected", "unknown"] as const;
+/** Why a stream does not go to all who want its source. */
+export type StreamLimit = (typeof STREAM_LIMITS)[number];
+export const STREAM_LIMIT = oneOf("StreamLimit", STREAM_LIMITS);
 
 const CHAT_SCOPES = ["room", "participant", "server", "unknown"] as const;
 /** Who gets a text; `server` is everybody on the server: a notice of the operator. */
@@ -245,6 +252,9 @@ const MEMBER_QUALITY = { participant: U32, quality: QUALITY };
 /** How good the connection of a participant is, as it found itself, or lost as the server found. */
 export type MemberQuality = Whole<typeof MEMBER_QUALITY>;
 export const MemberQuality = record("MemberQuality", MEMBER_QUALITY);
+
+/** A stream, and why it does not go to all who want its source. */
+export const StreamState = record("StreamState", { stream: U16, limit: STREAM_LIMIT });
 
 /** Whether somebody wants a spatial layer of a stream, and up to which temporal layer. */
 export const LayerInterest = record("LayerInterest", {

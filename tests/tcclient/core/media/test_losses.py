@@ -1,6 +1,7 @@
 import pytest
 
 from tcclient.core import events
+from tcclient.core.downlink.subscription import Wishes
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
 from tcproto.packet import Series
@@ -14,7 +15,7 @@ def test_loss_reordering_and_jitter_per_series(server, pair):
     data = undelivered(server, a, 10)
     give(b, data[0], data[1], data[4], data[3], data[9])
     stream = a.told(events.Published)[0].stream
-    counts = b.session.seat.media.statistics()[77, Series(stream)]
+    counts = b.session.seat.downlink.losses.statistics()[77, Series(stream)]
     assert (counts.received, counts.lost, counts.reordered, counts.late) == (5, 5, 1, 0)
     (next_one,) = undelivered(server, a)
     give(b, next_one, now=server.now + 0.3)
@@ -36,7 +37,7 @@ def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
     newest = undelivered(server, a)
     give(b, *newest)
     stream = a.told(events.Published)[0].stream
-    counts = b.session.seat.media.statistics()[77, Series(stream)]
+    counts = b.session.seat.downlink.losses.statistics()[77, Series(stream)]
     give(b, *data, now=server.now + 2)
     assert (counts.received, counts.lost, counts.reordered) == (4, 0, 3)
     assert (counts.late, counts.jitter_ms) == (0, 0.0)
@@ -53,35 +54,35 @@ def test_only_what_is_wanted_otherwise_than_before_is_no_loss(server, pair, sour
     """Somebody whose layers come and go must not keep others' sound from being asked for again."""
     a, b = pair
     a.publish()
-    b.seat.subscribe((m.Source.MICROPHONE,))
+    b.seat.downlink.wish(Wishes((m.Source.MICROPHONE,)))
     spend_beacons(server)
     data = undelivered(server, a, 10)
     stream = a.told(events.Published)[0].stream
     give(b, data[0])
-    counts = b.session.seat.media.statistics()[77, Series(stream)]
-    b.seat.subscribe(sources, (m.StreamChoice(choice or stream, max_spatial=1),))
+    counts = b.session.seat.downlink.losses.statistics()[77, Series(stream)]
+    b.seat.downlink.wish(Wishes(sources, (m.StreamChoice(choice or stream, max_spatial=1),)))
     give(b, data[9])
     assert counts.lost == lost
-    assert (b.seat.media.repair.next_deadline <= server.now) == bool(lost)
+    assert (b.seat.downlink.losses.repair.next_deadline <= server.now) == bool(lost)
 
 
 def test_statistics_end_with_the_stream(server, pair):
     a, b = pair
     number = a.publish()
     a.speak()
-    assert b.session.seat.media.statistics()
-    a.session.seat.unpublish(number)
+    assert b.session.seat.downlink.losses.statistics()
+    a.session.seat.publishing.unpublish(number)
     server.pump()
     stream = a.told(events.Published)[0].stream
-    assert stream not in {series.stream for _, series in b.session.seat.media.statistics()}
+    assert stream not in {series.stream for _, series in b.session.seat.downlink.losses.statistics()}
 
 
 def test_series_are_bounded(server, pair):
     a, b = pair
     a.publish()
-    b.seat.media._series = dict.fromkeys(range(4096))
+    b.seat.downlink.losses._series = dict.fromkeys(range(4096))
     a.speak()
-    assert len(b.seat.media._series) == 4096
+    assert len(b.seat.downlink.losses._series) == 4096
     assert payloads(b) == [b"voice"]
 
 
