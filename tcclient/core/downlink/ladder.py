@@ -94,6 +94,8 @@ class Ladder:
         self.voices = 0
         self.given_up: frozenset[Layer] = frozenset()
         self._marked: _Mark | None = None
+        self.has_stepped = False
+        """Whether a queue has ever made it give something up."""
         self._stepped_at = 0.0
         self._stable_since = 0.0
         self._stable = STABLE
@@ -115,11 +117,6 @@ class Ladder:
         """Return whether a step up waits for nothing but a proof that the line bears it."""
         return self.is_limiting and now >= self._stable_since + self._stable - PROOF
 
-    @property
-    def has_stepped(self) -> bool:
-        """Whether a queue has ever made it give something up."""
-        return self._stepped_at > 0
-
     def begin(self, pictures: frozenset[Layer], offer: Callable[[], Offer], bitrate: float, now: float) -> bool:
         """Give up what a line of so many bit/s will not bear of pictures that have just begun, or are about to.
 
@@ -130,6 +127,7 @@ class Ladder:
         self.given_up = pictures - _fitting(offered.pictures, bitrate * USABLE - sum(offered.voices))
         if self.given_up:
             self.capacity, self._stable_since, self._stable = bitrate, now, FIRST_STABLE
+            self._stepped_at = now  # what has been sent may be a keyframe
         return bool(self.given_up)
 
     def look(self, line: Line, offer: Callable[[], Offer], now: float) -> bool:
@@ -152,7 +150,7 @@ class Ladder:
         if self._is_passing(line, now) and not is_slower:
             return False
         self._marked = None
-        self._stepped_at = now
+        self._stepped_at, self.has_stepped = now, True
         self.capacity = line.bitrate
         if in_trial:
             return self._take_back()

@@ -39,8 +39,8 @@ OPENING = 5.0
 OPENING_RATE = 250_000
 """Bit/s of the line for which this probe is made: one of 128 kbit/s holds it for 80 ms. More than a few Mbit/s it
 cannot tell, and need not."""
-OPENING_INTERVAL, OPENING_TRIES = 0.4, 3
-"""Seconds until another one is sent, if that was lost, and how many."""
+OPENING_INTERVAL, OPENING_TRIES = 0.4, 4
+"""Seconds until another one is sent, if that was lost, and how many; two have to be measured."""
 STILLS = 12_000
 """Bit/s of still pictures, until they are measured."""
 PER_PICTURE = 0.0002
@@ -190,12 +190,13 @@ class Subscription:
         """Try the line before pictures come, and give up what it will not bear."""
         if self._opens_until is None:
             self._opens_until = now + OPENING
-        rate = self.probes.latest(now)
+        rate = self.probes.bound(self.arrivals.line(now).jitter, now)
         pictures = frozenset(part.layer for part in self._offer(now).pictures)
         if self.ladder.has_stepped:
             self._opens_until = now
         elif rate is None and self._tries:
-            if (item := self.probes.request(OPENING_RATE, now, OPENING_INTERVAL)) is not None:
+            interval = 0.0 if self.probes.is_answered else OPENING_INTERVAL
+            if (item := self.probes.request(OPENING_RATE, now, interval)) is not None:
                 self._tries -= 1
                 self._send(item)
         elif rate is not None and pictures != self._begun:

@@ -3,6 +3,7 @@
 import pytest
 
 from tcclient.core.downlink.arrivals import Line
+from tcclient.core.downlink.bandwidth import AGREEING
 from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.ladder import FIRST_STABLE, LOOK_INTERVAL, PROOF, STABLE
 from tcclient.core.downlink.subscription import OPENING, OPENING_TRIES, PER_PICTURE, SOUND, Wishes
@@ -297,7 +298,7 @@ def test_pictures_do_not_begin_on_a_line_that_will_not_bear_them():
     bench.publish(2, 20, Source.MICROPHONE)
     bench.come(0.5, 0.0, s20=50_000)
     assert len(bench.told) == 1
-    assert len(bench.sent) == 1
+    assert len(bench.sent) == AGREEING
     bench.publish(2, 21, Source.CAMERA, layers=2, height=360, width=640)
     bench.publish(3, 31, Source.CAMERA, layers=2, height=360, width=640)
     bench.come(0.1, 0.0, s20=50_000)
@@ -316,7 +317,7 @@ def test_pictures_begin_where_the_line_bears_them_or_nobody_knows(answers):
     bench.answers = answers
     bench.come(OPENING + 1, 0.0, **VOICES)
     assert len(bench.told) == 1
-    assert len(bench.sent) == (1 if answers else OPENING_TRIES)
+    assert len(bench.sent) == (AGREEING if answers else OPENING_TRIES)
     assert bench.subscription.next_deadline > bench.now - 2 * LOOK_INTERVAL
 
 
