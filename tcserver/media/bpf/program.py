@@ -47,7 +47,10 @@ from tcserver.media.bpf.assembler import Assembler, Condition, Operation, Progra
 
 LICENCE = b"Apache-2.0"
 MAX_CLONES = 256
-"""Receivers of one trigger. Clones for this machine wait in a queue of the kernel (``netdev_max_backlog``: 1,000)."""
+"""Datagrams that one trigger makes at most; those of a train count each, for some devices have it cut apart before.
+
+Those for this machine, and for virtual devices, wait in a queue of the kernel (``netdev_max_backlog``: 1,000).
+"""
 CONTROL = struct.Struct("@QIIIIIiI")
 ENTRY_SIZE = 64
 MAX_ENTRIES = 1 << 14

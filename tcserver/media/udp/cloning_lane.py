@@ -190,8 +190,9 @@ class CloningLane(VectorLane):
         if payload is not self._loaded:
             self._load(payload, size)
         segments = _segments(payload, size)
+        most = MAX_CLONES // segments or 1
         while first < end:
-            number = min(end - first, MAX_CLONES)
+            number = min(end - first, most)
             try:
                 cloned, answer = self._trigger(part, first, number, segments > 1)
             except _NotCloned as failure:
