@@ -235,7 +235,7 @@ def _check_video(spatial: int, temporal: int, index: int, count: int, keyframe: 
 
 
 class Series(NamedTuple):
-    """What one run of forward numbers counts: a stream, a spatial layer, a temporal layer and a variant."""
+    """What one run of forward numbers counts: a stream, a spatial and a temporal layer; with one of its variants."""
 
     stream: int
     spatial: int = 0

@@ -97,3 +97,46 @@ def test_a_lost_path_is_tried_until_it_works_again(world, blocked):
     world.run(0.1)
     assert len(ben.heard_from(ada, since=since)) >= 4
     assert ada.unsent == 0
+
+
+@pytest.mark.parametrize("others", [(), ("cleo",), ("cleo", "dora")], ids=["alone", "beside plain", "beside both"])
+def test_a_change_of_the_variant_loses_nothing(world, others):
+    """An outage takes the last packets of one variant and the first of the other, there and back."""
+    conditions = Conditions(delay=0.04)
+    ada, ben, *rest = world.room("ada", "ben", *others, conditions=conditions)
+    ada.talk()
+    world.run(1)
+    for client in rest[1:]:
+        lose_bursts(world, client, 3)
+    lose_bursts(world, ben, 6, until=lambda: ben.session.seat.downlink.feedback.redundant)
+    assert ben.session.seat.downlink.subscription.asked.redundant_sources
+    outage(world, ben, after=0.01)
+    world.run(2)
+    ben.session.seat.downlink.feedback.give_up_copies(world.now)
+    ben.session.seat.downlink.subscription.again()
+    ben.pump()
+    outage(world, ben, after=0.01)
+    assert not ben.session.seat.downlink.subscription.asked.redundant_sources
+    world.run(1)
+    ada.hush()
+    world.run(1)
+    assert sorted(ben.heard_from(ada)) == sorted(ada.spoken)
+    down = ben.session.network_statistics().down
+    assert (down.lost, down.repaired) == (0, len(ben.room_losses))
+    redundant = [heard.packet.header.sequence for heard in ben.heard if heard.packet.repaired]
+    assert max(redundant) - min(redundant) > 100, "both changes were struck"
+
+
+def lose_bursts(world, client, seconds, until=lambda: False):
+    """Lose 60 ms in each 0.3 s on the way down."""
+    end = world.now + seconds
+    while world.now < end and not until():
+        outage(world, client)
+        world.run(0.24)
+
+
+def outage(world, client, after=0.0):
+    world.run(after)
+    client.down.change(blocked=True)
+    world.run(0.06)
+    client.down.change(blocked=False)

@@ -127,6 +127,9 @@ class Losses:
             repaired = header.sequence < counts.sequence  # forwarded late: it was lost on its way to the server
             counts.sequence = max(header.sequence, counts.sequence)
             counts.relay_time = sealed.relay_time
+            counts.redundant = sealed.redundant
+            if not sealed.redundant:
+                counts.farthest_copy = 0
             if more > 1:
                 self._runs.lost(more - 1, sealed.received_at)
                 self._miss(slot, sealed, more - 1, counts.farthest_copy)

@@ -41,7 +41,7 @@ class SealedPacket(NamedTuple):
         """The series of the packet."""
         header = self.header
         layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
-        return self.sealer, header.stream, self.redundant << 7 | layer
+        return self.sealer, header.stream, layer
 
 
 class MediaPacket(NamedTuple, Generic[HeaderT_co]):

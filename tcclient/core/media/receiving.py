@@ -94,7 +94,10 @@ class MediaReceiver:
         return queue
 
     def wants_changed(self, before: Subscribe, after: Subscribe) -> None:
-        """Other things are wanted than before: what was forwarded of their series meanwhile was not for us."""
+        """Other things are wanted than before: what was forwarded of their series meanwhile was not for us.
+
+        Another variant changes nothing, since both have the same forward numbers.
+        """
         self._losses.wants_changed(_changed_streams(before, after, self._room.streams))
         self._losses.limits_voices = after.voices > 0
 
@@ -286,9 +289,11 @@ class MediaReceiver:
 
 def _changed_streams(before: Subscribe, after: Subscribe, streams: Iterable[int]) -> set[int]:
     """Return which of the streams are wanted otherwise than before: all, where not only choices differ."""
-    if replace(before, generation=0, choices=()) != replace(after, generation=0, choices=()):
+    rests = [replace(each, generation=0, choices=(), redundant_sources=()) for each in (before, after)]
+    if rests[0] != rests[1]:
         return set(streams)
-    return {choice.stream for choice in set(before.choices) ^ set(after.choices)}
+    old, new = ({replace(choice, redundant=False) for choice in each.choices} for each in (before, after))
+    return {choice.stream for choice in old ^ new}
 
 
 def _layer(header: Header) -> Layer:

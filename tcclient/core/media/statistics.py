@@ -26,7 +26,7 @@ FULL_QUEUE = 0.2
 
 @dataclass(slots=True)
 class StreamStatistics:
-    """Counts of one series (stream, layer, variant) of one sealer, by its contiguous forward numbers."""
+    """Counts of one series (stream and layer) of one sealer, by its contiguous forward numbers."""
 
     received: int = 0
     reordered: int = 0
@@ -43,6 +43,8 @@ class StreamStatistics:
     """The highest sequence number that has come."""
     relay_time: int = 0
     """Relay time of the latest packet, as it came."""
+    redundant: bool = False
+    """Whether the latest packet was of the redundant variant."""
     farthest_copy: int = 0
     """Packets that the copies behind the latest one reach back; 0 where there are no copies."""
     _first: int = -1

@@ -45,9 +45,9 @@ class Resends:
         return len(self._gap) if self._gap.stop == self.up.window.highest else 0
 
     def miss(self, now: float) -> None:
-        """Take in the gap before the newest datagram."""
+        """Take in the gap before the newest datagram, or its end: a client may skip hundreds each time."""
         wait = REORDER_WAIT if self.up.reordered else 0.0
-        self._gap = self.up.take_gap()
+        self._gap = self.up.take_gap()[-MAX_MISSING:]
         for counter in self._gap:
             self._missing[counter] = now + wait, 0
             if len(self._missing) > MAX_MISSING:

@@ -17,7 +17,7 @@ from tcserver.media.forwarding.receivers import Audience, ReceiverSet, Transmiss
 from tcserver.media.forwarding.room_share import RoomShare
 from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat
-from tcserver.media.forwarding.stream import MediaStream, Series
+from tcserver.media.forwarding.stream import MediaStream, Variant
 from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
 from tcserver.media.speakers.local import LocalSelection
 from tcserver.media.speakers.preroll import Held
@@ -241,19 +241,20 @@ class MediaRoom:
         """Return the datagram of an admitted packet that came alone, in the plain variant; raises ``Dropped``."""
         sealer = self.sealer
         if type(header) is VideoHeader:
-            series, log = stream.series(header, False), stream.keyframe_log(header.spatial)
-            receivers, skip = self._route(stream, series)
+            series, log = stream.series(header), stream.keyframe_log(header.spatial)
+            receivers, skip = self._route(stream, series.plain)
             if receivers.is_empty_without(skip):
                 log.gap()
                 raise Dropped(Drop.NO_RECEIVER)
             log.note(header, sealer, sealer.counter, now)
         else:
-            series = stream.plain
-            receivers, skip = self._route(stream, series)
+            series = stream.lone
+            receivers, skip = self._route(stream, series.plain)
             if receivers.is_empty_without(skip):
                 raise Dropped(Drop.NO_RECEIVER)
-        number = series.next_number(sealer.counter)
-        datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, number, packet), now)
+        number, variant = series.next_number(), series.plain
+        variant.note(number, sealer.counter)
+        datagram = sealer.seal(pack_lone(int(now * 1e6), variant.item_type, number, packet), now)
         counters = self._counters
         counters.forwarded += 1
         counters.sealed += 1
@@ -280,65 +281,81 @@ class MediaRoom:
         now: float,
         held_ms: int = 0,
     ) -> bool:
-        """Add a packet to the bundle in the variants that are wanted; return whether anybody gets it."""
+        """Add a packet to the bundle; return whether anybody gets it."""
         if copies:
             self._recover(stream, header, copies, bundle, now, held_ms)
-        index = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
+        plain, redundant = self._forward(stream, header, packet, bundle, held_ms)
         if type(header) is VideoHeader:
             log = stream.keyframe_log(header.spatial)
-            if index < 0:
+            if plain < 0:
                 log.gap()
             else:
-                log.note(header, self.sealer, self.sealer.counter + index, now)
-        return self._forward_redundant(stream, header, packet, bundle, held_ms) or index >= 0
-
-    def _forward_redundant(
-        self, stream: MediaStream, header: Header, packet: bytes, bundle: Bundle, held_ms: int
-    ) -> bool:
-        """Add a packet in the redundant variant to the bundle, with copies; return whether anybody gets it."""
-        if not stream.redundancy_wanted:
-            return False
-        behind: list[Item] = []
-        if stream.redundancy is not None and type(header) is AudioHeader:
-            behind = stream.redundancy.behind(header)
-            stream.redundancy.note(header, packet)
-        return self._forward(stream, stream.series(header, True), packet, behind, bundle, held_ms) >= 0
+                log.note(header, self.sealer, self.sealer.counter + plain, now)
+        return plain >= 0 or redundant >= 0
 
     def _forward(
-        self, stream: MediaStream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
+        self, stream: MediaStream, header: Header, packet: bytes, bundle: Bundle, held_ms: int
+    ) -> tuple[int, int]:
+        """Add a packet to the bundle in the variants that are wanted, under one forward number.
+
+        Return the indices in the bundle of the datagrams that bring it, plain and redundant; -1: nobody gets it.
+        """
+        series, counter = stream.series(header), self.sealer.counter
+        number = series.number
+        plain = self._add(stream, series.plain, number, packet, [], bundle, held_ms)
+        redundant = -1
+        if stream.redundancy_wanted:
+            behind: list[Item] = []
+            if stream.redundancy is not None and type(header) is AudioHeader:
+                behind = stream.redundancy.behind(header)
+                stream.redundancy.note(header, packet)
+            redundant = self._add(stream, series.redundant, number, packet, behind, bundle, held_ms)
+        if plain >= 0 or redundant >= 0:
+            series.next_number()
+            series.plain.note(number, counter + plain if plain >= 0 else -1)
+            series.redundant.note(number, counter + redundant if redundant >= 0 else -1)
+        return plain, redundant
+
+    def _add(
+        self,
+        stream: MediaStream,
+        variant: Variant,
+        forward: int,
+        packet: bytes,
+        behind: list[Item],
+        bundle: Bundle,
+        held_ms: int,
     ) -> int:
-        """Return the index in the bundle of the datagram that brings the packet; -1: nobody gets it."""
-        receivers, skip = self._route(stream, series)
+        """Return the index in the bundle of the datagram that brings the packet in a variant; -1: nobody gets it."""
+        receivers, skip = self._route(stream, variant)
         if receivers.is_empty_without(skip):
             return -1
-        number = series.number.to_bytes(2, "big")
+        number = forward.to_bytes(2, "big")
         if held_ms:
-            item = Item(series.held_type, number + held_ms.to_bytes(2, "big") + packet)
+            item = Item(variant.held_type, number + held_ms.to_bytes(2, "big") + packet)
         else:
-            item = Item(series.item_type, number + packet)
+            item = Item(variant.item_type, number + packet)
         items = [item, *behind]
         if behind and items_size(items) > MAX_ITEMS_SIZE:
             self._counters.drops[Drop.COPY] += 1
             del items[1:]
         self._counters.forwarded += 1
         stream.forwarded += 1
-        index = bundle.add(receivers, skip, items)
-        series.next_number(self.sealer.counter + index)
-        return index
+        return bundle.add(receivers, skip, items)
 
-    def _route(self, stream: MediaStream, series: Series) -> tuple[ReceiverSet, int]:
-        """Return the receivers of a series, its publisher included, and the index of that; -1: it is not in the set."""
-        audience = series.audience or self._find_audience(stream, series)
+    def _route(self, stream: MediaStream, variant: Variant) -> tuple[ReceiverSet, int]:
+        """Return the receivers of a variant, its publisher included, and the index of that; -1: it is not in it."""
+        audience = variant.audience or self._find_audience(stream, variant)
         receivers = audience.receivers or self._find_receivers(audience)
         return receivers, receivers.indices.get(stream.publisher, -1)
 
-    def _find_audience(self, stream: MediaStream, series: Series) -> Audience:
+    def _find_audience(self, stream: MediaStream, variant: Variant) -> Audience:
         # The publisher is in it: so where everybody gets everything, all streams of the room share one audience.
-        waiting = stream.waiting.get(series.spatial, ())
+        waiting = stream.waiting.get(variant.spatial, ())
         wanting = (
             media_id
             for media_id, receiver in stream.receivers.items()
-            if series.wanted_by(receiver) and stream.is_for(receiver) and media_id not in waiting
+            if variant.wanted_by(receiver) and stream.is_for(receiver) and media_id not in waiting
         )
         members = frozenset((stream.publisher, *wanting))
         audience = self._audiences.get(members)
@@ -346,7 +363,7 @@ class MediaRoom:
             audience = self._audiences[members] = Audience(members)
             if self.share is not None:
                 audience.handover = self.share.hand_over(members)
-        series.audience = audience
+        variant.audience = audience
         return audience
 
     def _find_receivers(self, audience: Audience) -> ReceiverSet:
@@ -377,8 +394,7 @@ class MediaRoom:
                     stream.admit(header, 0, now)
                 except Dropped:
                     continue
-                self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
-                self._forward_redundant(stream, header, packet, bundle, held_ms)
+                self._forward(stream, header, packet, bundle, held_ms)
 
     def _copied_packets(self, carrier: Header, item: Item) -> list[tuple[Header, bytes]]:
         """Return the packets in an item of copies; raises ``ValueError`` where it is malformed."""

@@ -43,20 +43,10 @@ _SEQUENCE_DROPS = {
 }
 
 
-class Series:
-    """A layer of a stream in one variant. Its packets are counted by one run of forward numbers."""
+class Variant:
+    """A series without or with copies of earlier packets: who gets it, and where its last packets are."""
 
-    __slots__ = (
-        "_counters",
-        "_kept",
-        "audience",
-        "held_type",
-        "item_type",
-        "number",
-        "redundant",
-        "spatial",
-        "temporal",
-    )
+    __slots__ = ("_counters", "_kept", "audience", "held_type", "item_type", "redundant", "spatial", "temporal")
 
     def __init__(self, spatial: int, temporal: int, redundant: bool, kept: int) -> None:
         self.spatial = spatial
@@ -65,8 +55,6 @@ class Series:
         # Plain numbers: each use of an enum member would cost more.
         self.item_type = int(ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET)
         self.held_type = int(ItemType.HELD_REDUNDANT_PACKET if redundant else ItemType.HELD_PACKET)
-        self.number = 0
-        """Forward number of the next packet."""
         self.audience: Audience | None = None
         """None: to be found again."""
         self._kept = kept
@@ -74,33 +62,66 @@ class Series:
         """Counters of the datagrams that the last packets are sealed in, by forward number modulo ``_kept``; -1: none.
         None before the first packet: 4 KiB for a series of pictures are too much for one that nobody sends."""
 
-    def next_number(self, counter: int) -> int:
-        """Return the forward number of a packet that is forwarded now, in the datagram with this counter."""
-        number = self.number
-        self.number = number + 1 & 0xFFFF  # for every packet: a mask costs less than a call of ``wrapped``
-        if self._counters is None:
-            self._counters = array("q", (-1,)) * self._kept
-        self._counters[number & self._kept - 1] = counter
-        return number
-
-    def counter_of(self, number: int) -> int:
-        """Return the counter of the datagram that brought a forward number; -1: it is not known, or no longer."""
-        back = wrapped(self.number - number, FORWARD_BITS)
-        if self._counters is None or not 1 <= back <= self._kept:
-            return -1
-        return self._counters[number & self._kept - 1]
-
-    def forget_numbers(self) -> None:
-        """Forget where the packets are: another sealer begins."""
-        self._counters = None
-
     def wanted_by(self, receiver: Receiver) -> bool:
-        """Return whether a receiver wants this series."""
+        """Return whether a receiver wants the series in this variant."""
         return (
             receiver.redundant == self.redundant
             and receiver.wants(self.spatial)
             and self.temporal <= receiver.max_temporal
         )
+
+    def note(self, number: int, counter: int) -> None:
+        """Note that the packet with a forward number is in the datagram with this counter; -1: in none."""
+        if self._counters is None:
+            if counter < 0:
+                return
+            self._counters = array("q", (-1,)) * self._kept
+        self._counters[number & self._kept - 1] = counter
+
+    def counter_of(self, number: int) -> int:
+        """Return the counter of the datagram that brought one of the last forward numbers; -1: none."""
+        return -1 if self._counters is None else self._counters[number & self._kept - 1]
+
+    def forget_numbers(self) -> None:
+        """Forget where the packets are."""
+        self._counters = None
+
+
+class Series:
+    """A layer of a stream. Its packets are counted by one run of forward numbers, in both variants."""
+
+    __slots__ = ("_kept", "number", "plain", "redundant")
+
+    def __init__(self, spatial: int, temporal: int, kept: int) -> None:
+        self.plain = Variant(spatial, temporal, False, kept)
+        self.redundant = Variant(spatial, temporal, True, kept)
+        self.number = 0
+        """Forward number of the next packet."""
+        self._kept = kept
+
+    def next_number(self) -> int:
+        """Return the forward number of a packet that is forwarded now."""
+        number = self.number
+        self.number = number + 1 & 0xFFFF  # for every packet: a mask costs less than a call of ``wrapped``
+        return number
+
+    def counters(self, numbers: Iterable[int], receiver: Receiver) -> Iterator[int]:
+        """Yield the counters of the datagrams that brought these forward numbers, as far as they are known.
+
+        They are of the variant that the receiver wants, or of the other one, from which it has changed.
+        """
+        own, other = (self.redundant, self.plain) if receiver.redundant else (self.plain, self.redundant)
+        if not own.wanted_by(receiver):
+            return
+        for number in numbers:
+            if 1 <= wrapped(self.number - number, FORWARD_BITS) <= self._kept:
+                counter = own.counter_of(number)
+                yield counter if counter >= 0 else other.counter_of(number)
+
+    def forget_numbers(self) -> None:
+        """Forget where the packets are: another sealer begins."""
+        self.plain.forget_numbers()
+        self.redundant.forget_numbers()
 
 
 class MediaStream:
@@ -123,8 +144,8 @@ class MediaStream:
         "forwarded",
         "ident",
         "keyframes",
+        "lone",
         "muted",
-        "plain",
         "preroll",
         "publisher",
         "received",
@@ -170,9 +191,9 @@ class MediaStream:
         self._comfort: int | None = None
         self._keyframe_asked = -KEYFRAME_EVENT_INTERVAL
         self._kept = KEPT_NUMBERS[kind]
-        self.plain = Series(0, 0, False, self._kept)
-        """The only series of a stream that has no layers, and that nobody wants with redundancy."""
-        self._series: dict[int, Series] = {0: self.plain}
+        self.lone = Series(0, 0, self._kept)
+        """The only series of a stream that has no layers."""
+        self._series: dict[int, Series] = {0: self.lone}
 
     @property
     def idle(self) -> bool:
@@ -218,22 +239,23 @@ class MediaStream:
         window = self._windows.get(0)
         return window is not None and window.check(sequence) is _NEW
 
-    def series(self, header: Header, redundant: bool) -> Series:
+    def series(self, header: Header) -> Series:
         """Return the series of a packet."""
-        spatial, temporal = (header.spatial, header.temporal) if type(header) is VideoHeader else (0, 0)
-        key = spatial << 5 | temporal << 1 | redundant
+        if type(header) is not VideoHeader:
+            return self.lone
+        key = header.spatial << 3 | header.temporal
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = Series(spatial, temporal, redundant, self._kept)
+            series = self._series[key] = Series(header.spatial, header.temporal, self._kept)
         return series
 
     def counters(self, series: SeriesName, numbers: Iterable[int], receiver: Receiver) -> list[int]:
         """Return the counters of the datagrams with these forward numbers, as far as the receiver may have them."""
-        known = self._series.get(series.spatial << 5 | series.temporal << 1 | series.redundant)
-        if known is None or not known.wanted_by(receiver):
+        known = self._series.get(series.spatial << 3 | series.temporal)
+        if known is None:
             return []
         began = self._began[receiver.media_id]
-        return [counter for number in numbers if (counter := known.counter_of(number)) >= began]
+        return [counter for counter in known.counters(numbers, receiver) if counter >= began]
 
     def forget_numbers(self) -> None:
         """Forget where the packets are: another sealer begins."""
@@ -291,7 +313,7 @@ class MediaStream:
             self.remove_receiver(media_id)
         for receiver in receivers:
             before = self.receivers.get(receiver.media_id)
-            self.redundancy_wanted += receiver.redundant - (before is not None and before.redundant)
+            self._want_redundancy(receiver.redundant - (before is not None and before.redundant))
             self.receivers[receiver.media_id] = receiver
             self._began.setdefault(receiver.media_id, counter)
             self._follow_redundancy(receiver.media_id, receiver.redundant)
@@ -305,11 +327,17 @@ class MediaStream:
         receiver = self.receivers.pop(media_id, None)
         if receiver is not None:
             del self._began[media_id]
-            self.redundancy_wanted -= receiver.redundant
+            self._want_redundancy(-receiver.redundant)
             self._follow_redundancy(media_id, False)
             for waiting in self.waiting.values():
                 waiting.discard(media_id)
             self._forget_audiences()
+
+    def _want_redundancy(self, more: int) -> None:
+        if more > 0 and not self.redundancy_wanted:
+            for series in self._series.values():
+                series.redundant.forget_numbers()  # what was sealed plain alone has not taken their places
+        self.redundancy_wanted += more
 
     def _follow_redundancy(self, media_id: int, wanted: bool) -> None:
         if wanted and self._kind is PacketKind.AUDIO:
@@ -341,7 +369,7 @@ class MediaStream:
 
     def _forget_audiences(self) -> None:
         for series in self._series.values():
-            series.audience = None
+            series.plain.audience = series.redundant.audience = None
 
     def _check_type(self, header: Header) -> None:
         if isinstance(header, AudioHeader):

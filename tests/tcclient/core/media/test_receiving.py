@@ -251,7 +251,8 @@ def test_both_variants_deliver_once(server, pair):
     a.speak()
     assert payloads(b) == [b"voice"]
     assert b.drops(Drop.PACKET_REFUSED) == 1
-    assert {series.redundant for _, series in b.session.seat.downlink.losses.statistics()} == {False, True}
+    statistics = b.session.seat.downlink.losses.statistics()
+    assert not any(series.redundant for _, series in statistics), "they count as one series"
 
 
 def test_own_packets_that_come_back_are_not_played(server, pair):

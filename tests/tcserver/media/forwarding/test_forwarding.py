@@ -144,7 +144,7 @@ def test_forward_numbers_wrap_and_are_spent_only_on_what_is_sent():
     send(world, a, audio(7, 1))
     world.forward(a, 7, [b])
     assert forwarded(send(world, a, audio(7, 2)))[b.address][0][0] == 1
-    world.plane.rooms[1].streams[7].plain.number = 0xFFFF
+    world.plane.rooms[1].streams[7].lone.number = 0xFFFF
     numbers = [forwarded(send(world, a, audio(7, n)))[b.address][0][0] for n in (3, 4)]
     assert numbers == [0xFFFF, 0]
 

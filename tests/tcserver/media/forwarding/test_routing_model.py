@@ -39,7 +39,7 @@ class Routing(RuleBasedStateMachine):
         self.wants: dict[int, dict[int, bool]] = {}
         self.sequence = 0
         self.number = 0
-        self.forward: dict[tuple[int, bool], int] = {}
+        self.forward: dict[int, int] = {}
         self.counters: dict[int, int] = {1: -1, 2: -1}
 
     def new_address(self) -> Address:
@@ -141,6 +141,7 @@ class Routing(RuleBasedStateMachine):
         datagram = client.up(packet_item(packet))
         sent = self.world.receive(client, datagram)
         rooms = [(address, d) for address, d in sent if parse_header(d).kind == Kind.ROOM]
+        number = self.forward.get(stream, 0)
         for redundant in (False, True):
             type_ = ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET
             expected = {
@@ -160,8 +161,7 @@ class Routing(RuleBasedStateMachine):
                     got[address] = item.value
             assert set(got) == expected
             if expected:
-                number = self.forward.get((stream, redundant), 0)
-                self.forward[stream, redundant] = number + 1
+                self.forward[stream] = number + 1
                 assert set(got.values()) == {number.to_bytes(2, "big") + packet}
         for counter in sorted({parse_header(d).counter for _, d in rooms}):
             assert counter == self.counters[room] + 1

@@ -65,9 +65,9 @@ def test_a_ranking_changes_no_audience_where_everybody_wants_all():
         talk.world.forward(talker, number, talk.listeners)
     talk.speak(1, SPEECH, SILENCE, SILENCE)
     room = talk.world.plane.rooms[1]
-    audience = room.streams[2].plain.audience
+    audience = room.streams[2].lone.plain.audience
     talk.speak(3, SILENCE, SILENCE, SPEECH)
-    assert room.streams[2].plain.audience is audience
+    assert room.streams[2].lone.plain.audience is audience
 
 
 def test_a_stream_that_is_new_is_behind_those_that_are_ranked():
