@@ -21,6 +21,7 @@ from benchmarks.harness.report import BenchmarkError, Missing, Report, check_plo
 BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
     "peers": "What does a forwarded datagram cost here, and what on Mumble's server, under the same load?",
+    "delivery": "Does each receiver get each datagram exactly once, while others join and leave?",
     "latency": "How long does a datagram take through the server, to the first and the last receiver?",
     "join": "How many log in per second, and how soon do they hear and see?",
     "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",
@@ -49,6 +50,7 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 
 NOTHING_TO_DRAW = (
     "attack",
+    "delivery",
     "jitter",
     "meeting",
     "page",

@@ -42,6 +42,8 @@ MAX_LAYERS = 3
 """Spatial layers of one source at most: 180, 360 and 720 lines, for example."""
 MIN_LAYER_HEIGHT = 160
 """Lines of the smallest spatial layer: faces can be made out."""
+STILL_BITRATE, MIN_STILL_HEIGHT = 8_000, 80
+"""Bit/s of still pictures, and their lines at least: faces stay visible where a line bears no moving picture."""
 LAYER_PIXELS, LAYER_BITRATE, LAYER_GROWTH = 320 * 180, 100_000, 0.83
 """Bit/s of a spatial layer: 100 kbit/s at 320x180, 316 at 640x360, 1,000 at 1280x720."""
 
@@ -115,7 +117,8 @@ class VideoSource:
     They are encoded at ``bitrate`` bit/s at most.
 
     With ``layers`` up to 3 they are also sent in half and a quarter of the size (simulcast), as far as these have 160
-    lines. Each receiver gets one size, and what nobody gets is not encoded.
+    lines. Each receiver gets one size, and what nobody gets is not encoded. With ``stills`` there is one size more, of
+    still pictures in place of a film: 8 kbit/s, which a line bears that has no room for anything that moves.
 
     ``frames`` are ``av.VideoFrame`` with ``pts`` and ``time_base``, of any format, or numpy arrays of RGB, uint8, shape
     (height, width, 3). Arrays follow each other at ``frame_rate``, or are sent as they come if the source is live.
@@ -134,7 +137,9 @@ class VideoSource:
     begin: Fraction | None = None
     """Time of the pictures, in seconds, at which the publication begins; None: the time of the first picture."""
     layers: int = 1
-    """Spatial layers at most."""
+    """Spatial layers at most, without that of still pictures."""
+    stills: bool = False
+    """Whether a layer of still pictures is added, half the size of the smallest, where that has 160 lines."""
 
     @property
     def target_bitrate(self) -> int:
@@ -147,9 +152,19 @@ class VideoSource:
     @property
     def spatial_layers(self) -> tuple[VideoLayer, ...]:
         """The layers in which it is sent, the smallest first."""
+        stills = VideoLayer(*_half(self._moving[0]), STILL_BITRATE)
+        return (stills, *self._moving) if self.has_stills else self._moving
+
+    @property
+    def has_stills(self) -> bool:
+        """Whether the lowest layer is one of still pictures."""
+        return self.stills and min(self._moving[0][:2]) >= 2 * MIN_STILL_HEIGHT
+
+    @property
+    def _moving(self) -> tuple[VideoLayer, ...]:
         layers = [VideoLayer(self.width, self.height, self.target_bitrate)]
         while len(layers) < self.layers and min(layers[0][:2]) >= 2 * MIN_LAYER_HEIGHT:
-            width, height = layers[0].width // 4 * 2, layers[0].height // 4 * 2
+            width, height = _half(layers[0])
             layers.insert(0, VideoLayer(width, height, min(_layer_bitrate(width, height), layers[0].bitrate)))
         return tuple(layers)
 
@@ -164,6 +179,10 @@ class EncodedVideoSource:
     codec: VideoCodec = "vp8"
     source: Source = Source.CAMERA
     keyframe_wanted: Callable[[], None] | None = field(default=None, compare=False)
+
+
+def _half(layer: VideoLayer) -> tuple[int, int]:
+    return layer.width // 4 * 2, layer.height // 4 * 2
 
 
 def _layer_bitrate(width: int, height: int) -> int:
@@ -189,7 +208,8 @@ def demand_of(source: AnySource) -> Demand | None:
     if isinstance(source, AudioSource):
         return SoundDemand(SoundRate(source.bitrate, source.frame_ms))
     if isinstance(source, VideoSource):
-        return PictureDemand(tuple(layer.bitrate for layer in source.spatial_layers), float(source.frame_rate))
+        bitrates = tuple(layer.bitrate for layer in source.spatial_layers)
+        return PictureDemand(bitrates, float(source.frame_rate), stills=source.has_stills)
     return None
 
 
@@ -259,11 +279,13 @@ def moving_bars(
     codec: VideoCodec = "vp8",
     bitrate: int = 0,
     layers: int = 1,
+    stills: bool = False,
 ) -> VideoSource:
     """Return an endless moving test picture."""
     from tcclient.capture.picture import TestPicture
 
-    return VideoSource(TestPicture(width, height, fps), width, height, Fraction(fps), bitrate, codec, layers=layers)
+    pictures = TestPicture(width, height, fps)
+    return VideoSource(pictures, width, height, Fraction(fps), bitrate, codec, layers=layers, stills=stills)
 
 
 def microphone(device: str | None = None, *, bitrate: int = AUDIO_BITRATE, dtx: bool = True) -> AudioSource:
@@ -281,12 +303,17 @@ def camera(
     codec: VideoCodec = "vp8",
     bitrate: int = 0,
     layers: int = 1,
+    stills: bool = False,
 ) -> VideoSource:
-    """Return the pictures of a camera (None: the default one), scaled to a size; raises ``DeviceError``."""
+    """Return the pictures of a camera (None: the default one), scaled to a size; raises ``DeviceError``.
+
+    ``layers`` and ``stills`` are those of ``VideoSource``.
+    """
     from tcclient.capture.devices import Camera
 
     pictures = Camera(device, fps=fps)
-    return VideoSource(pictures, width, height, Fraction(fps), bitrate, codec, live=True, layers=layers)
+    rate = Fraction(fps)
+    return VideoSource(pictures, width, height, rate, bitrate, codec, live=True, layers=layers, stills=stills)
 
 
 def _sound_of(device: Microphone) -> Iterator[Pcm]:

@@ -16,7 +16,8 @@ settings.load_profile("usual")
 
 TESTS = Path(__file__).parent
 WHOLE = ("benchmarks", "documents", "integration", "scenarios")
-"""Folders with tests of the whole. Of these only tests with the fixture ``measured`` are counted."""
+"""Folders with tests of the whole. Of these, and of the files beside them, which read sources, only tests with the
+fixture ``measured`` are counted."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,8 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     for item in items:
         folder = item.path.relative_to(TESTS).parts[0]
+        is_of_the_whole = folder in WHOLE or item.path.parent == TESTS
         is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-        if folder in WHOLE:
+        if is_of_the_whole:
             is_counted = "measured" in getattr(item, "fixturenames", ())
         else:
             is_counted = folder == "tcproto" or not is_property

@@ -32,14 +32,15 @@ PRIVATE: dict[str, dict[str, int]] = {
         "tests/tcserver/web/test_stream_peer.py": 1,
     },
     "a table that has a limit, or forgets": {
+        "tests/tcclient/core/downlink/test_data_meter.py": 1,
         "tests/tcclient/core/media/test_hop.py": 1,
         "tests/tcclient/core/media/test_publications.py": 1,
-        "tests/tcclient/core/media/test_series.py": 2,
+        "tests/tcclient/core/media/test_losses.py": 2,
         "tests/tcclient/core/test_refusals.py": 1,
         "tests/tcclient/core/test_texts.py": 2,
         "tests/tcclient/core/test_unanswered.py": 2,
         "tests/tcserver/conference/requests/test_chat.py": 1,
-        "tests/tcserver/conference/test_media.py": 1,
+        "tests/tcserver/conference/room/test_keyframes.py": 1,
         "tests/tcserver/conference/test_states.py": 1,
         "tests/tcserver/daemon/test_control_peer.py": 1,
         "tests/tcserver/media/forwarding/test_redundancy.py": 1,
@@ -71,8 +72,11 @@ PRIVATE: dict[str, dict[str, int]] = {
         "tests/support/seated_room.py": 2,
         "tests/tcclient/cli/test_output.py": 1,
         "tests/tcclient/playout/test_listener.py": 1,
-        "tests/tcclient/test_room.py": 1,
+        "tests/tcclient/test_room.py": 3,
         "tests/tcclient/test_verbs.py": 1,
+    },
+    "work that is counted, since it must not be done too often": {
+        "tests/tcclient/core/downlink/test_subscription.py": 1
     },
     "the inside of a running server or client, to compare it with what is seen outside": {
         "tests/integration/test_workers.py": 2,

@@ -35,6 +35,7 @@ from benchmarks.harness.load import (
     remark,
 )
 from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.network import Network, add_over, network
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table, progress
@@ -102,6 +103,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--repeats", metavar="R", type=positive_whole, help="measurements of each figure, of which the median counts"
     )
     add_sender(parser)
+    add_over(parser)
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -116,25 +118,27 @@ def run(options: argparse.Namespace) -> Report:
     settings = sending_by(options.sender)
     figures: Figures = {}
     approach = None
-    for count in sorted({min(count, MAX_SEATS - 1) for count in receivers}):
-        found, way = _one_talker(count, seconds, repeats, settings)
-        figures |= found
-        approach = approach or way
     rooms = QUICK_ROOMS if options.quick else BUSY_ROOMS
-    figures |= _busy(rooms, seconds, repeats, settings)
+    with network(options.over) as between:
+        for count in sorted({min(count, MAX_SEATS - 1) for count in receivers}):
+            found, way = _one_talker(count, seconds, repeats, settings, between)
+            figures |= found
+            approach = approach or way
+        figures |= _busy(rooms, seconds, repeats, settings, between)
     _say("the media plane alone")
     arrival = measure(rooms, BUSY_PARTICIPANTS, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
     return _report(figures, approach, arrival, options.sender)
 
 
 def _one_talker(
-    receivers: int, seconds: float, repeats: int, settings: dict[str, object]
+    receivers: int, seconds: float, repeats: int, settings: dict[str, object], between: Network
 ) -> tuple[Figures, Approach | None]:
     _say(f"{receivers} receivers: logging in")
     figures: Figures = {}
     # All streams of a flood are one seat's, and so would share one of the places for the loudest. The pictures are of a
     # screen, since a server that is overloaded, as in a flood, shows fewer cameras.
-    with Server(["hall"], {"rooms.loudest": 0} | settings) as server, Clients(server) as clients:
+    settings = {"rooms.loudest": 0} | settings
+    with Server(["hall"], settings, network=between) as server, Clients(server) as clients:
         room = one_talker(clients, receivers)
         clients.prove()
         for kind, pace, rate, bursts in PACES:
@@ -150,10 +154,10 @@ def _one_talker(
         )
 
 
-def _busy(rooms: int, seconds: float, repeats: int, settings: dict[str, object]) -> Figures:
+def _busy(rooms: int, seconds: float, repeats: int, settings: dict[str, object], between: Network) -> Figures:
     _say(f"{rooms} busy rooms: logging in")
     names = [f"room-{n}" for n in range(rooms)]
-    with Server(names, settings) as server, Clients(server) as clients:
+    with Server(names, settings, network=between) as server, Clients(server) as clients:
         halls = busy_rooms(clients, names)
         clients.prove()
         load = Load("audio", halls, AUDIO_RATE * BUSY_TALKERS * rooms)
@@ -175,7 +179,7 @@ def _compare(
                     ready = batches(load, server.address, seconds)
                     figure.runs.append(put_under(load, ready, server.process.pid, counts, seconds))
                 else:
-                    with relay(load, name == "gso") as (address, pid):
+                    with relay(load, name == "gso", server.network) as (address, pid):
                         ready = batches(load, address, seconds)
                         figure.runs.append(put_under(load, ready, pid, counts, seconds))
     return figures

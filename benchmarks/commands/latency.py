@@ -11,6 +11,7 @@ from benchmarks.harness import scrape
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.load import FLOOD_STREAMS, SETTLE, doubt, packet
 from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.network import add_over, network
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table, progress
@@ -45,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--repeats", metavar="R", type=positive_whole, help="runs at each load, of which the median counts (default: 3)"
     )
     add_sender(parser)
+    add_over(parser)
 
 
 class Point(NamedTuple):
@@ -92,7 +94,11 @@ def run(options: argparse.Namespace) -> Report:
     port, rng = scrape.free_port(), random.Random(1)
     _say(f"{options.receivers} receivers: logging in")
     settings |= {"rooms.loudest": 0, "http.port": port}
-    with Server(["hall"], settings) as server, Clients(server) as clients:
+    with (
+        network(options.over) as between,
+        Server(["hall"], settings, network=between) as server,
+        Clients(server) as clients,
+    ):
         talker, *receivers = [
             *clients.join("hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS["audio"]),
             *clients.join("hall", options.receivers),
@@ -125,14 +131,18 @@ class _Bench(NamedTuple):
 
     def point(self, wanted: float, rate: float, seconds: float, repeats: int) -> Point:
         """Measure at a rate, a few times."""
-        before = scrape.fetch(self.port)
+        before = self._fetch()
         outcomes = [self._try(rate, seconds) for _ in range(repeats)]
-        after = scrape.fetch(self.port)
+        after = self._fetch()
         lag = scrape.change(scrape.loop_lag(before), scrape.loop_lag(after))
         name = "tcserver_gc_pause_seconds"
         pauses = scrape.change(scrape.buckets(before, name), scrape.buckets(after, name))
         paused = scrape.total(after, f"{name}_sum") - scrape.total(before, f"{name}_sum")
         return Point(wanted, rate, outcomes, lag, pauses, paused)
+
+    def _fetch(self) -> str:
+        with self.server.network.at_server():
+            return scrape.fetch(self.port)
 
     def _try(self, rate: float, seconds: float) -> Outcome:
         self.clients.ping()

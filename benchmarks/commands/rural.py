@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.commands.speech import add_sound_options, doubt, sounds
+from benchmarks.harness.crowd import fitting, hold_crowd
 from benchmarks.harness.report import Bar, Cell, Report, Table
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.virtual_meeting import Change, Heard, Listener, Talker, hold
@@ -76,6 +77,21 @@ class Result(NamedTuple):
     """Seconds from the rise of the line until pictures came as before; infinite if they never did."""
 
 
+class InCrowd(NamedTuple):
+    """What one of a large meeting gets."""
+
+    rate: float
+    loss: float
+    dominant: float
+    """MOS of the dominant voice, from ``STARTED`` on."""
+    behind: float
+    """Seconds until each camera is shown in the layer that fits; infinite if never."""
+    fitting: tuple[int, ...]
+    """These layers; -1: none."""
+    steps: int
+    """How often something else was asked for."""
+
+
 def _thin(rate: float, loss: float = 0.0) -> Listener:
     return Listener(replace(THIN, rate=rate, loss=loss))
 
@@ -91,14 +107,16 @@ ROWS = {
 }
 """By name."""
 QUICK_ROWS = (CAMERA_ROW, PLAIN)
+CROWD = "35 people"
+"""The row of a large meeting, which is held once for each seed."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_sound_options(parser, SECONDS)
     parser.add_argument(
-        "--rows", metavar="ROW", nargs="+", choices=ROWS, default=list(ROWS),
-        help=f"meetings to hold (default: all): {', '.join(ROWS)}",
+        "--rows", metavar="ROW", nargs="+", choices=[*ROWS, CROWD], default=[*ROWS, CROWD],
+        help=f"meetings to hold (default: all): {', '.join([*ROWS, CROWD])}",
     )  # fmt: skip
 
 
@@ -108,11 +126,18 @@ def run(options: argparse.Namespace) -> Report:
     seeds, seconds = (1, QUICK_SECONDS) if options.quick else (options.seeds, options.seconds)
     names = [name for name in options.rows if name in QUICK_ROWS or not options.quick]
     said = sounds(options.audio, seconds)
-    found = {name: [rated(pesq, ROWS[name], said, seconds, seed) for seed in range(1, seeds + 1)] for name in names}
+    meetings = range(1, seeds + 1)
+    found = {
+        name: [rated(pesq, ROWS[name], said, seconds, seed) for seed in meetings] for name in names if name in ROWS
+    }
+    crowd = [each for seed in meetings for each in rated_crowd(pesq, said, seconds, seed)] if CROWD in names else []
     return Report(
-        [_table(found, seeds)],
-        _bars(found, doubt(pesq, said, 4.2)),
-        figures={"rows": {name: [each._asdict() for each in results] for name, results in found.items()}},
+        [_table(found, seeds), *([_crowd_table(crowd)] if crowd else [])],
+        _bars(found, crowd, doubt(pesq, said, 4.2)),
+        figures={
+            "rows": {name: [each._asdict() for each in results] for name, results in found.items()},
+            "crowd": [each._asdict() for each in crowd],
+        },
     )
 
 
@@ -148,6 +173,22 @@ def rated(pesq: Pesq, row: Row, said: Sequence[Sound], seconds: float, seed: int
         return result
     fallen = 100 * max(heard.concealed(number, FALL, RISE) for number in numbers)
     return result._replace(fallen=fallen, back=back(heard))
+
+
+def rated_crowd(pesq: Pesq, said: Sequence[Sound], seconds: float, seed: int) -> list[InCrowd]:
+    """Hold a large meeting, and rate what each of those gets who only listen."""
+    spoken = voices(said, 3, seconds)
+    return [
+        InCrowd(
+            seat.line.rate,
+            seat.line.loss,
+            mos(pesq, spoken[0], seat.heard.voice(0, STARTED)),
+            seat.behind(seconds),
+            tuple(-1 if layer is None else layer for layer in fitting(seat.line)),
+            len(seat.heard.steps),
+        )
+        for seat in hold_crowd(spoken, seconds, seed)
+    ]
 
 
 def mos(pesq: Pesq, said: Sound, heard: Sound) -> float:
@@ -192,7 +233,23 @@ def _table(found: dict[str, list[Result]], seeds: int) -> Table:
     return Table(f"Meetings on thin lines, {seeds} each; means from {STARTED:g} s on", columns, rows)
 
 
-def _bars(found: dict[str, list[Result]], doubt: str) -> list[Bar]:
+def _crowd_table(crowd: Sequence[InCrowd]) -> Table:
+    columns = (
+        "line, kbit/s",
+        "PESQ-WB of the dominant voice",
+        "of the worst",
+        "s until pictures are as they fit",
+        "latest",
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for rate in sorted({each.rate for each in crowd}):
+        alike = [each for each in crowd if each.rate == rate]
+        heard, behind = [each.dominant for each in alike], [each.behind for each in alike]
+        rows.append((round(rate / 1000), mean(heard), min(heard), mean(behind), max(behind)))
+    return Table(f"{CROWD}, three talk and four film, losses of 0 to 20 %", columns, rows)
+
+
+def _bars(found: dict[str, list[Result]], crowd: Sequence[InCrowd], doubt: str) -> list[Bar]:
     """Return the bars, each for the worst meeting. With a doubt about the voice, those of sound are not measured."""
     bars = []
     if results := found.get(CAMERA_ROW):
@@ -210,4 +267,8 @@ def _bars(found: dict[str, list[Result]], doubt: str) -> list[Bar]:
         fallen, back = max(result.fallen for result in results), max(result.back for result in results)
         bars.append(Bar(f"concealed, {QUARTER}", fallen, "%", 2.0))
         bars.append(Bar(f"pictures back at {BACK:.0%} after the line is, {QUARTER}", back, "s", 10.0))
+    if crowd:
+        worst, behind = min(each.dominant for each in crowd), max(each.behind for each in crowd)
+        bars.append(Bar(f"PESQ-WB of the dominant voice, {CROWD}", worst, "MOS", 3.0, least=True).unless(doubt))
+        bars.append(Bar(f"pictures of the highest layer that fits, {CROWD}", behind, "s", 10.0))
     return bars

@@ -206,7 +206,7 @@ class Clients:
         return Session(line, device, fingerprint(hello.remote_static), welcome.name)
 
     async def _take_seat(self, session: Session, room: str) -> MediaClient:
-        seat = MediaClient(await self._ask_for_seat(session, room))
+        seat = MediaClient(await self._ask_for_seat(session, room), self._server.network.clients)
         self._sockets.append(seat.socket)
         return seat
 

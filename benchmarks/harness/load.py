@@ -18,6 +18,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.media_client import MediaClient, Seat
 from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
+from benchmarks.harness.network import ONE_MACHINE, Network
 from benchmarks.harness.processes import child, machine_time, pin, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
 from tcproto.datagram import Item, ItemType
@@ -351,12 +352,16 @@ def draining(seats: Sequence[Listener], beside: Callable[[], None] | None = None
 
 
 @contextmanager
-def relay(load: Load[MediaClient], trains: bool) -> Iterator[tuple[tuple[str, int], int]]:
+def relay(
+    load: Load[MediaClient], trains: bool, network: Network = ONE_MACHINE
+) -> Iterator[tuple[tuple[str, int], int]]:
     """Run the floor, with trains (UDP_GRO, UDP_SEGMENT) or without; gives its address and process."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    with network.at_server():
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sock:
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             sock.setsockopt(socket.SOL_SOCKET, option, 4 << 20)
-        sock.bind(("127.0.0.1", 0))
+        sock.bind((network.server, 0))
         rooms: dict[bytes, list[tuple[str, int]]] = {}
         for room in load.rooms:
             addresses = [seat.address for seat in room.seats[1:]]

@@ -77,11 +77,11 @@ class Seat(ABC):
 class MediaClient(Seat):
     """A seat on a UDP socket of its own."""
 
-    def __init__(self, joined: Joined) -> None:
+    def __init__(self, joined: Joined, host: str = "127.0.0.1") -> None:
         super().__init__(joined)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket.bind((host, 0))
         self.address: tuple[str, int] = self.socket.getsockname()
 
     def send(self, datagram: bytes, server: tuple[str, int]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from benchmarks.harness.network import ONE_MACHINE, Network
 from benchmarks.harness.processes import end, end_with_parent, need_files, undisturbed
 from benchmarks.harness.report import BenchmarkError, Missing
 from tcproto.account import Challenge
@@ -73,8 +74,10 @@ class Server:
         *,
         usual_limits: bool = False,
         password: str = "",
+        network: Network = ONE_MACHINE,
     ) -> None:
         need_files(OTHER_FILES)  # the server has the same limit, and a connection for each client
+        self.network = network
         self.account_key = SigningKey(os.urandom(32))
         self._folder = tempfile.TemporaryDirectory(prefix="tcbench-")
         data = Path(self._folder.name) / "data"
@@ -89,7 +92,8 @@ class Server:
             for name in rooms:
                 database.add_room(RoomRecord(name, name, e2ee=bool(password), max_participants=MAX_SEATS))
         usual = {key: SETTINGS[key] for key in WHERE} if usual_limits else SETTINGS
-        flags = [f"--set={key}={value}" for key, value in (usual | (settings or {})).items()]
+        here = {"server.addresses": network.server}
+        flags = [f"--set={key}={value}" for key, value in (usual | here | (settings or {})).items()]
         self._command = [sys.executable, *program, "run", "--data", str(data), *flags]
         self._log = (Path(self._folder.name) / "log").open("wb+")
         self.start()
@@ -98,7 +102,7 @@ class Server:
     def start(self) -> None:
         """Start the process, for the first time or after ``kill``; raises ``BenchmarkError``."""
         follow = end_with_parent(signal.SIGTERM)
-        with undisturbed():
+        with undisturbed(), self.network.at_server():
             self.process = subprocess.Popen(
                 self._command, stdout=subprocess.PIPE, stderr=self._log, text=True, preexec_fn=follow
             )

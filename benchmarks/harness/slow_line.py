@@ -65,8 +65,11 @@ def _carry(near: socket.socket, target: tuple[str, int], rate: float, throttle: 
         credit, last = 0.0, time.monotonic()
         while True:
             now = time.monotonic()
-            credit, last = min(rate * 2 * STEP, credit + rate * (now - last)), now
+            credit, last = credit + rate * (now - last), now
             ready, _, _ = select.select([near, far] if credit >= 1 else [near], [], [], STEP)
+            if credit >= 1 and far not in ready:
+                # An idle line saves nothing. One that is not keeps its rate, however busy the machine.
+                credit = min(credit, rate * 2 * STEP)
             if near in ready and not _pass(near, far, READ):
                 return
             if far in ready:

@@ -54,7 +54,14 @@ class Timers:
 
     def next(self) -> float:
         """Return the earliest deadline, ``NEVER`` if none is set."""
-        return min((self.when(key) for key in (*self._deadlines, *self._followed)), default=NEVER)
+        earliest = NEVER  # this is asked for each datagram: a loop costs half of what ``min`` of a generator does
+        for when, _ in self._deadlines.values():
+            if when < earliest:
+                earliest = when
+        for deadline, _ in self._followed.values():
+            if (when := deadline()) < earliest:
+                earliest = when
+        return earliest
 
     def run(self, now: float) -> None:
         """Call each action that is due once, the earliest first; what is due again at once waits for the next call."""

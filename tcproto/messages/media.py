@@ -53,6 +53,8 @@ class Publish:
     layers: Annotated[int, Range(1, 4)] = 1
     width: U16 = 0
     height: U16 = 0
+    stills: bool = False
+    """Whether the lowest of several layers is one of still pictures: a keyframe each few seconds."""
 
 
 @message("unpublish", Sender.CLIENT, states=State.ROOM, answer=Ok)

@@ -218,6 +218,8 @@ class PublicationInfo:
     height: U16 = 0
     held: bool = False
     """Whether a participant with MUTE_OTHERS has muted it. Its publisher cannot unmute it."""
+    stills: bool = False
+    """Whether the lowest of several layers is one of still pictures: a keyframe each few seconds."""
 
 
 @dataclass(frozen=True, slots=True)

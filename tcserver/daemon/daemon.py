@@ -28,6 +28,7 @@ from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
 from tcserver.media.plane.stats import MediaStats
 from tcserver.media.streams.streams import Streams
+from tcserver.media.udp.sockets import CLOCK_TICK
 from tcserver.monitoring import logs
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files
@@ -220,7 +221,8 @@ class Daemon:
             self._timer.cancel()
         deadline = self.conference.next_deadline()
         if deadline is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, deadline - _now()), self._due)
+            wait = max(0.0, deadline - _now()) + CLOCK_TICK
+            self._timer = asyncio.get_running_loop().call_later(wait, self._due)
 
     def _due(self) -> None:
         try:

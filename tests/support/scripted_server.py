@@ -195,6 +195,7 @@ class Server:
                     message.codec,
                     message.muted,
                     message.layers,
+                    stills=message.stills,
                 )
                 self.publications[client.participant, message.number] = info
                 self.change(m.Change(m.ChangeKind.PUBLISHED, publication=info))

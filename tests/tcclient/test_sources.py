@@ -8,8 +8,9 @@ import pytest
 
 from tcclient import sources
 from tcclient.capture import CLIP, SPEECH
+from tcclient.core.rate.allocation import PictureDemand
 from tcclient.errors import MediaFileError
-from tcclient.sources import AudioSource, EncodedAudioSource, EncodedVideoSource, VideoSource, codec_of
+from tcclient.sources import AudioSource, EncodedAudioSource, EncodedVideoSource, VideoSource, codec_of, demand_of
 from tcproto.messages import Kind, Source
 
 
@@ -49,6 +50,27 @@ def test_layers_have_half_the_size_of_the_next_and_rates_by_size(
 def test_a_given_bitrate_is_that_of_the_whole_size_and_none_is_above_it() -> None:
     layers = VideoSource((), 1280, 720, bitrate=250_000, layers=3).spatial_layers
     assert [layer.bitrate for layer in layers] == [100_000, 250_000, 250_000]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "most", "layers"),
+    [
+        (640, 360, 1, [(320, 180, 8_000), (640, 360, 576_000)]),
+        (640, 360, 3, [(160, 90, 8_000), (320, 180, 100_000), (640, 360, 316_017)]),
+        (1920, 1080, 3, 4),
+        (320, 180, 3, [(160, 90, 8_000), (320, 180, 100_000)]),
+        (316, 158, 3, 1),
+    ],
+)
+def test_still_pictures_are_one_layer_more(width: int, height: int, most: int, layers: object) -> None:
+    source = VideoSource((), width, height, layers=most, stills=True)
+    found = list(source.spatial_layers)
+    assert layers in (found, len(found))
+    assert source.has_stills == (found[0].bitrate == sources.STILL_BITRATE)
+    demand = demand_of(source)
+    assert isinstance(demand, PictureDemand)
+    assert demand.stills == source.has_stills
+    assert codec_of(source)[-1] == len(found)
 
 
 def test_what_is_announced_of_a_source() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from tcclient.core.downlink.arrivals import IP_UDP
 from tcproto.datagram import MAX_DATAGRAM, Item, ItemType
@@ -25,6 +26,14 @@ LIFETIME = 5.0
 """Seconds for which a probe tells something."""
 
 
+class _Probe(NamedTuple):
+    at: float
+    size: int
+    """Bytes that came after its first datagram, with all headers."""
+    span: float
+    """Seconds in which they came."""
+
+
 class BandwidthProbes:
     """Asks for probes, and measures them. ``rate`` is what the last ``AGREEING`` of them have shown."""
 
@@ -34,12 +43,12 @@ class BandwidthProbes:
         self._first: tuple[float, int] | None = None
         """When the first datagram of the present probe came, and how many bytes there had been then."""
         self._count = 0
-        self._measured: deque[tuple[float, float]] = deque(maxlen=AGREEING)
-        """When the probes were, and their rates; the present one is the last."""
+        self._measured: deque[_Probe] = deque(maxlen=AGREEING)
+        """The present one is the last."""
 
-    def request(self, capacity: float, now: float) -> Item | None:
-        """Return what asks for a probe of a line of so many bit/s; None where it is too soon."""
-        if now < self._asked_at + INTERVAL:
+    def request(self, capacity: float, now: float, interval: float = INTERVAL) -> Item | None:
+        """Return what asks for a probe of a line of so many bit/s; None within ``interval`` of the last one."""
+        if now < self._asked_at + interval:
             return None
         self._asked_at = now
         self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
@@ -60,9 +69,24 @@ class BandwidthProbes:
             began, before = self._first
             if self._count > ENOUGH:
                 self._measured.pop()
-            self._measured.append((now, (total - before) * 8 / max(now - began, LEAST_TIME)))
+            self._measured.append(_Probe(now, total - before, max(now - began, LEAST_TIME)))
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the last probe was measured."""
+        return self._count >= ENOUGH
+
+    def bound(self, jitter: float, now: float) -> float | None:
+        """Return the bit/s beyond which the line cannot carry; None where too few probes came of late.
+
+        Jitter spreads the datagrams of a probe too. So seconds of it are left out, and the best probe counts.
+        """
+        fresh = [probe for probe in self._measured if now < probe.at + LIFETIME]
+        if len(fresh) < AGREEING:
+            return None
+        return max(probe.size * 8 / max(probe.span - jitter, LEAST_TIME) for probe in fresh)
 
     def rate(self, now: float) -> float | None:
         """Return the bit/s that the line carries at least; None where too few probes came of late."""
-        rates = [rate for at, rate in self._measured if now < at + LIFETIME]
+        rates = [probe.size * 8 / probe.span for probe in self._measured if now < probe.at + LIFETIME]
         return min(rates) if len(rates) == AGREEING else None

@@ -1,8 +1,8 @@
 """What is given up where the line is too thin, and when more is tried again.
 
 There is one order. The voices come first, as many as the line can bear, and at least one. Then come the pictures, the
-most important first, each if the line can bear it too. So no voice is given up for a picture, and a small picture is
-shown where a large one does not fit.
+most important first, each if the line can bear it too. So no voice is given up for a picture, and a small picture, or a
+still one, is shown where a large one does not fit.
 
 Steps down are taken at once, as many as it takes. A step up is taken after a while without a queue, one at a time. If
 the queue comes back soon after, the step was too much, and the next one waits twice as long.
@@ -42,6 +42,8 @@ USABLE_FOR_MORE = 0.9
 """The same for a step up, which is taken back if a queue comes of it."""
 STABLE = 8.0
 """Seconds without a queue until a step up."""
+FIRST_STABLE = 3.0
+"""The same after pictures were left out at the beginning, by what they were expected to take."""
 UNPROVEN = 30.0
 """The same where nothing tells that the line bears it: a step that fails is heard."""
 PROOF = 3.0
@@ -50,6 +52,8 @@ MAX_STABLE = 120.0
 """The same after steps up that failed again and again."""
 TRIAL = 10.0
 """Seconds in which a queue is taken for the fault of the last step up."""
+LITTLE = 15_000
+"""Bit/s of pictures that may stay though voices are given up: still ones, which take less than a voice needs."""
 STILL = 0.2
 """Part by which a queue changes at least when much less is sent, if it is that of this line."""
 
@@ -90,6 +94,8 @@ class Ladder:
         self.voices = 0
         self.given_up: frozenset[Layer] = frozenset()
         self._marked: _Mark | None = None
+        self.has_stepped = False
+        """Whether a queue has ever made it give something up."""
         self._stepped_at = 0.0
         self._stable_since = 0.0
         self._stable = STABLE
@@ -111,6 +117,19 @@ class Ladder:
         """Return whether a step up waits for nothing but a proof that the line bears it."""
         return self.is_limiting and now >= self._stable_since + self._stable - PROOF
 
+    def begin(self, pictures: frozenset[Layer], offer: Callable[[], Offer], bitrate: float, now: float) -> bool:
+        """Give up what a line of so many bit/s will not bear of pictures that have just begun, or are about to.
+
+        Return whether that is anything. ``offer`` is asked while all of them are given up.
+        """
+        self.given_up = pictures
+        offered = offer()
+        self.given_up = pictures - _fitting(offered.pictures, bitrate * USABLE - sum(offered.voices))
+        if self.given_up:
+            self.capacity, self._stable_since, self._stable = bitrate, now, FIRST_STABLE
+            self._stepped_at = now  # what has been sent may be a keyframe
+        return bool(self.given_up)
+
     def look(self, line: Line, offer: Callable[[], Offer], now: float) -> bool:
         """Take the line as it is; return whether something else is given up now. ``offer`` is asked where it matters.
 
@@ -131,7 +150,7 @@ class Ladder:
         if self._is_passing(line, now) and not is_slower:
             return False
         self._marked = None
-        self._stepped_at = now
+        self._stepped_at, self.has_stepped = now, True
         self.capacity = line.bitrate
         if in_trial:
             return self._take_back()
@@ -203,14 +222,16 @@ class Ladder:
             room -= drained
         voices = 0
         for bitrate in offer.voices:
-            room -= bitrate
-            if room < 0 and voices:
+            if room < bitrate and voices:
                 break
+            room -= bitrate
             voices += 1
-        given_up = frozenset(part.layer for part in offer.pictures) - _fitting(kept, room)
-        if kept and given_up == self.given_up:
+        is_cut = voices < len(offer.voices)
+        fitting = _fitting([part for part in kept if part.bitrate <= LITTLE] if is_cut else kept, room)
+        given_up = frozenset(part.layer for part in offer.pictures) - fitting
+        if kept and given_up == self.given_up and not is_cut:
             given_up |= {kept[-1].layer}
-        elif not kept and voices == len(offer.voices) and voices > 1:
+        elif not kept and not is_cut and voices > 1:
             voices -= 1
         limit = min(max(voices, 1), MAX_VOICES) if voices < len(offer.voices) else self.voices
         changed = (limit, given_up) != (self.voices, self.given_up)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tcclient.core.downlink.arrivals import KEPT
-from tcclient.core.downlink.cause import NOTHING, UNLIMITED, Cause, Limit
+from tcclient.core.downlink.cause import UNLIMITED, Cause, Limit
 from tcclient.core.downlink.subscription import Subscription
 from tcclient.core.media.layers import LayerChoices
 from tcclient.core.membership.roster import RoomState
@@ -95,13 +95,10 @@ class TrackLimits:
         return UNLIMITED if lowest is None else Limit(Cause.BANDWIDTH, lowest - 1)
 
     def _voice(self, info: PublicationInfo, heard: set[int], last: Limit, now: float) -> Limit:
-        """Return whether a voice is left out. Who is silent stays as it was, for as long as voices are left out."""
-        asked = self._subscription.asked.voices
+        """Return whether a voice is left out. Who is silent stays as it was, as long as the cause is there."""
         if info.stream in heard or info.source is not Source.MICROPHONE:
             return UNLIMITED
-        if not asked and not heard:
-            return UNLIMITED  # nobody is heard: that is repaired elsewhere
-        since = self._speaking.get(info.participant, now)
-        if now < since + UNHEARD:
-            return last if asked and last.layer == NOTHING and last.cause not in _AS_WISHED else UNLIMITED
-        return Limit(self._subscription.voices_cause or Cause.NOT_SELECTED)
+        cause = self._subscription.voices_cause or Cause.NOT_SELECTED
+        if now >= self._speaking.get(info.participant, now) + UNHEARD and (heard or self._subscription.asked.voices):
+            return Limit(cause)  # where nobody is heard at all, that is repaired elsewhere
+        return last if last.cause in (cause, Cause.NOT_SELECTED) else UNLIMITED

@@ -30,8 +30,19 @@ USUAL_VOICE = 54_000
 """Bit/s of speech with 24 kbit/s in packets of 20 ms, with all headers, until it is measured."""
 COPIED_VOICE = 85_000
 """The same with a copy of each packet."""
-USUAL_PICTURES = 300_000, 700_000, 1_500_000
-"""Bit/s of pictures of one layer, or of each, until they are measured."""
+USUAL_LINES, USUAL_BITRATE, USUAL_GROWTH = 180, 130_000, 1.66
+"""Bit/s of pictures of 180 lines until they are measured, with all headers; of twice the lines three times as much."""
+UNKNOWN_LINES = 360
+"""Lines of the largest layer where its publisher does not tell."""
+OPENING = 5.0
+"""Seconds after the first datagram in which pictures do not begin that the line cannot bear, as a probe has shown."""
+OPENING_RATE = 250_000
+"""Bit/s of the line for which this probe is made: one of 128 kbit/s holds it for 80 ms. More than a few Mbit/s it
+cannot tell, and need not."""
+OPENING_INTERVAL, OPENING_TRIES = 0.4, 4
+"""Seconds until another one is sent, if that was lost, and how many; two have to be measured."""
+STILLS = 12_000
+"""Bit/s of still pictures, until they are measured."""
 PER_PICTURE = 0.0002
 """Seconds for which an offer holds, for each layer of pictures in it: to work it out takes a tenth of that. A room of
 thousands of cameras does not take all of the processor."""
@@ -102,13 +113,19 @@ class Subscription:
         self._offered_for: tuple[frozenset[int], Wishes, Saving] | None = None
         self._offered_of: Mapping[tuple[int, int], PublicationInfo] = {}
         self._looked_at = 0.0
+        self._opens_until: float | None = None
+        """Until when the line is tried at the beginning; None: nothing has come yet."""
+        self._tries = OPENING_TRIES
+        self._begun: frozenset[Layer] = frozenset()
+        """The pictures of which it is known whether they may begin."""
         self._owes = False
         """Whether something else is to be asked for than was."""
 
     @property
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due; never while nothing comes and nothing is given up."""
-        busy = self._owes or self.ladder.is_limiting or self.arrivals.latest > self._looked_at
+        opens = self._opens_until is not None and self._looked_at < self._opens_until
+        busy = self._owes or opens or self.ladder.is_limiting or self.arrivals.latest > self._looked_at
         return self._looked_at + LOOK_INTERVAL if busy else NEVER
 
     @property
@@ -158,6 +175,8 @@ class Subscription:
         if self.ladder.given_up:
             before = self._offered
             self._owes |= self.ladder.follow(self._offer(now), before)
+        if self._opens_until is None or now < self._opens_until:
+            self._open(now)
         line = self.arrivals.line(now)._replace(proven=self.probes.rate(now))
         if line.queue >= QUEUE:
             self._congested()
@@ -166,6 +185,24 @@ class Subscription:
             self._owes = not self.again()
         if self.ladder.wants_proof(now) and (item := self.probes.request(self.ladder.capacity, now)) is not None:
             self._send(item)
+
+    def _open(self, now: float) -> None:
+        """Try the line before pictures come, and give up what it will not bear."""
+        if self._opens_until is None:
+            self._opens_until = now + OPENING
+        rate = self.probes.bound(self.arrivals.line(now).jitter, now)
+        pictures = frozenset(part.layer for part in self._offer(now).pictures)
+        if self.ladder.has_stepped:
+            self._opens_until = now
+        elif rate is None and self._tries:
+            interval = 0.0 if self.probes.is_answered else OPENING_INTERVAL
+            if (item := self.probes.request(OPENING_RATE, now, interval)) is not None:
+                self._tries -= 1
+                self._send(item)
+        elif rate is not None and pictures != self._begun:
+            self._begun = pictures
+            stage = self._stage()
+            self._owes |= self.ladder.begin(pictures, lambda: self._offer_anew(stage, now), rate, now)
 
     def given_up(self, info: PublicationInfo) -> int | None:
         """Return the lowest layer of a publication that is given up; None: none of them."""
@@ -239,7 +276,7 @@ class Subscription:
 
     def _offer(self, now: float) -> Offer:
         """Return what there is to receive; that of a moment ago where there is so much that it takes long."""
-        stage = self.wishes.stage or frozenset((self._dominant(),))
+        stage = self._stage()
         key = stage, self.wishes, self.saving
         publications = self._room.publications
         is_recent = now < self._offered_at + PER_PICTURE * len(self._offered.pictures)
@@ -247,6 +284,9 @@ class Subscription:
             self._offered = self._offer_anew(stage, now)
             self._offered_at, self._offered_for, self._offered_of = now, key, publications
         return self._offered
+
+    def _stage(self) -> frozenset[int]:
+        return self.wishes.stage or frozenset((self._dominant(),))
 
     def _offer_anew(self, stage: frozenset[int], now: float) -> Offer:
         bitrates = self.arrivals.bitrates(now)
@@ -274,10 +314,12 @@ class Subscription:
             is_given_up = layer in self.ladder.given_up  # what still comes of it is the end of it
             if layer in bitrates and not is_given_up:
                 takes = bitrates[layer]
+            elif info.stills and layer[1] == 0:
+                takes = self._bitrates.get(layer) or STILLS
             elif layer < highest and not is_given_up:
                 takes = self._bitrates.get(layer) or bitrates[highest] * LOWER ** (highest[1] - layer[1])
             elif is_given_up:
-                takes = self._bitrates.get(layer) or USUAL_PICTURES[min(layer[1], len(USUAL_PICTURES) - 1)]
+                takes = self._bitrates.get(layer) or _usual(info, layer[1])
             self._bitrates[layer] = takes
             yield layer, max(0.0, takes - below)
             below = max(below, takes)
@@ -289,3 +331,9 @@ class Subscription:
                 continue
             if (choice := self.wanted(info)) is not None:
                 yield info, choice
+
+
+def _usual(info: PublicationInfo, layer: int) -> float:
+    """Return the bit/s that a layer is expected to take."""
+    lines = (min(info.width, info.height) or UNKNOWN_LINES) >> (info.layers - 1 - layer)
+    return USUAL_BITRATE * float((lines / USUAL_LINES) ** USUAL_GROWTH)

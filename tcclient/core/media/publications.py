@@ -114,10 +114,10 @@ class Publications:
         """When a frame was sent last."""
 
     def announce(
-        self, kind: Kind, source: Source, codec: str, muted: bool, layers: int, width: int, height: int
+        self, kind: Kind, source: Source, codec: str, muted: bool, layers: int, width: int, height: int, stills: bool
     ) -> Publish:
         """Return the request that announces a publication under the next number."""
-        return Publish(self._last_number + 1, kind, source, codec, muted, layers, width, height)
+        return Publish(self._last_number + 1, kind, source, codec, muted, layers, width, height, stills)
 
     def add(self, announced: Publish, demand: Demand | None = None) -> None:
         """Note that a publication was announced; its number is spent. With a demand it adapts to the way up."""

@@ -10,7 +10,7 @@ from tcclient.core.events import Event
 from tcclient.core.keys.own_key import SenderKeys
 from tcclient.core.media.publications import Publications
 from tcclient.core.membership.roster import RoomState
-from tcclient.core.rate.allocation import Demand
+from tcclient.core.rate.allocation import Demand, PictureDemand
 from tcclient.core.rate.sharing import UplinkSharing
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import (
@@ -73,7 +73,8 @@ class Publishing:
 
         ``Published`` or ``PublishFailed`` follows. Raises ``ValueError`` for a value out of range.
         """
-        announced = self._publications.announce(kind, source, codec, muted, layers, width, height)
+        stills = isinstance(demand, PictureDemand) and demand.stills
+        announced = self._publications.announce(kind, source, codec, muted, layers, width, height, stills)
         self._control.request(announced)
         self._publications.add(announced, demand)
         if self._room.room.e2ee:

@@ -27,6 +27,8 @@ LEAST_PICTURE = 50_000
 """Bits per second on the line below which a picture of 320x180 is no use to anybody."""
 LEAST_LAYER = 0.5
 """Share of its own bitrate that a spatial layer above the lowest needs: with less, the lower one looks as good."""
+STILLS_COST = 1.2
+"""Times of its bitrate that a layer of still pictures takes of the line: its packets are few, and not full."""
 MORE = 1.2
 """Times of what something needs that there has to be, so that it is sent again."""
 AGAIN = 5.0
@@ -74,6 +76,8 @@ class PictureDemand:
     caps: Caps = UNCAPPED
     wanted: tuple[bool, ...] = ()
     """Which spatial layers anybody wants; empty: all."""
+    stills: bool = False
+    """Whether the lowest layer is one of still pictures, which takes little and stays as it is."""
 
     def cost(self, bitrate: float) -> float:
         """Return the bits per second on the line of a layer of ``bitrate``."""
@@ -89,6 +93,16 @@ class PictureDemand:
     def layers(self) -> list[int]:
         """The spatial layers that anybody wants."""
         return [i for i in range(len(self.bitrates)) if not self.wanted or self.wanted[i]]
+
+    @property
+    def moving(self) -> list[int]:
+        """The same without that of still pictures."""
+        return [i for i in self.layers if i >= self.stills]
+
+    @property
+    def stills_cost(self) -> float:
+        """Bits per second on the line of still pictures, 0 where nobody wants any."""
+        return STILLS_COST * self.bitrates[0] if self.stills and 0 in self.layers else 0.0
 
 
 Demand = SoundDemand | PictureDemand
@@ -196,13 +210,17 @@ class Allocation:
         """Choose the bitrates of the layers; return them, None where they stay, and what they take."""
         given = self._pictures.get(number)
         sent = given.rate.bitrates if given else (0,) * len(demand.bitrates)
-        bitrates, taken = [0] * len(demand.bitrates), 0.0
-        short = lacks = capped = False
-        cap = CAP_SHARE * demand.caps.bitrate
-        for layer in demand.layers:
+        bitrates = [0] * len(demand.bitrates)
+        short = capped = False
+        lacks = demand.stills_cost > left
+        taken = 0.0 if lacks else demand.stills_cost
+        cap = CAP_SHARE * demand.caps.bitrate - taken
+        if taken:
+            bitrates[0] = demand.bitrates[0]
+        for layer in demand.moving:
             full = min(demand.bitrates[layer], cap)
             capped = capped or full < CAP_SHARE * demand.bitrates[layer]
-            least = demand.cost(LEAST_LAYER * full) if any(bitrates) else LEAST_PICTURE
+            least = demand.cost(LEAST_LAYER * full) if any(bitrates[demand.stills :]) else LEAST_PICTURE
             if given and not sent[layer]:
                 least *= MORE
                 short = short or now - given.lowered_at < AGAIN

@@ -99,6 +99,8 @@ class Arrivals:
         """Seconds for which packets wait in front of the narrowest link."""
         self.rate: float | None = None
         """Bits per second that come; None where too little came to tell."""
+        self.usual = 0.0
+        """Bits per second over all that is remembered, ``LOSS_SPAN``: pictures vary from one to the next."""
         self.loss = 0.0
         """Share, 0 to 1, that is lost."""
         self.packets = 0
@@ -174,6 +176,8 @@ class Arrivals:
         recent = [step for step in self._steps if step.until > newest - RATE_SPAN]
         span = newest - recent[0].until
         self.rate = sum(step.bits for step in recent[1:]) / span if span >= RATE_SPAN / 2 else None
+        span = newest - self._steps[0].until
+        self.usual = sum(step.bits for step in self._steps) / (span + STEP)
 
     def _measure_loss(self, now: float) -> None:
         newest = self._steps[-1]

@@ -120,7 +120,7 @@ class RateEstimator:
     @property
     def is_application_limited(self) -> bool:
         """Whether less than ``IN_USE`` of the estimate is in use, so that nobody knows whether more would come."""
-        return self.received < IN_USE * self.bitrate * (1 - self.loss)
+        return max(self.received, self._arrivals.usual) < IN_USE * self.bitrate * (1 - self.loss)
 
     def arrived(self, sent_us: int, at: float, size: int, clock: int = 0) -> None:
         """Take a datagram of ``size`` bytes of UDP payload, which counts as one packet for the loss.

@@ -78,8 +78,11 @@ class UplinkSharing:
         self._egress.pace = self._uplink.allowed(now) if adapts else None  # else more and more would wait here
         for number, rate in self._allocation.divide(self._usable(now), demands, now).items():
             self._tell(number, rate)
-        self._look_up(now)
-        self._look_at_limit(self._allocation.limit, now)
+        if self.saving:
+            self._look_at_limit(None, now)  # why less is sent is told otherwise
+        else:
+            self._look_up(now)
+            self._look_at_limit(self._allocation.limit, now)
         self.next_deadline = now + LOOK_INTERVAL if demands or self._told_limit else NEVER
 
     def _look_at_limit(self, limit: SendingLimit | None, now: float) -> None:

@@ -52,6 +52,7 @@ def publish(services: Services, request: RoomRequest[Publish]) -> None:
         muted=message.muted or message.source in seat.held,
         held=message.source in seat.held,
         layers=message.layers,
+        stills=message.stills and message.layers > 1,
         width=message.width,
         height=message.height,
     )

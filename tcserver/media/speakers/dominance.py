@@ -26,6 +26,8 @@ _IMMEDIATES = 5
 _MEDIUMS = 10
 """Medium values in a long one."""
 _MEDIUM_THRESHOLD = 7
+_LOUD = (_MEDIUM_THRESHOLD + 1) * _SUBUNIT
+"""Levels from here on have an immediate value above that threshold."""
 _LONG_THRESHOLD = 4
 _C1 = 3.0
 _C2 = 2.0
@@ -90,13 +92,13 @@ class Activity:
     def scores(self) -> Scores:
         """Return the scores over the last 20 ms, 100 ms and second."""
         threshold = self._floor + _SUBUNIT if self._floor else 0
-        immediates = [level // _SUBUNIT if level >= threshold else 0 for level in self._levels]
-        mediums = [
-            sum(value > _MEDIUM_THRESHOLD for value in immediates[start : start + _IMMEDIATES])
-            for start in range(0, LEVELS, _IMMEDIATES)
-        ]
+        newest = self._levels[0]
+        immediate = newest // _SUBUNIT if newest >= threshold else 0
+        loud = max(threshold, _LOUD)
+        louds = [level >= loud for level in self._levels]
+        mediums = [sum(louds[start : start + _IMMEDIATES]) for start in range(0, LEVELS, _IMMEDIATES)]
         long = sum(value > _LONG_THRESHOLD for value in mediums)
-        return Scores(_IMMEDIATE_SCORES[immediates[0]], _MEDIUM_SCORES[mediums[0]], _LONG_SCORES[long])
+        return Scores(_IMMEDIATE_SCORES[immediate], _MEDIUM_SCORES[mediums[0]], _LONG_SCORES[long])
 
 
 def dominant(activities: Mapping[Key, Activity], current: Key | None) -> Key | None:

@@ -38,6 +38,8 @@ READ_BUDGET = 0.002
 """Seconds of one turn of the loop: then no more is taken, so that a flood leaves time for the rest."""
 PORTION = 64
 """Datagrams taken between two looks at the clock. A batch of trains may hold thousands."""
+CLOCK_TICK = 0.001
+"""Seconds by which a timer of uvloop may be early, whose clock counts whole milliseconds."""
 MAX_STREAMS = 4096
 """Addresses of streams that are remembered; when there are more, all are forgotten. An equal one serves as well."""
 FAILURE_LOG_INTERVAL = 10.0
@@ -344,8 +346,8 @@ class MediaSockets:
             return
         deadline = self._plane.next_deadline()
         if deadline is not None:
-            # Not call_at: the clock of uvloop counts whole milliseconds, and relay times need microseconds.
-            self._timer = self._loop.call_later(max(0.0, deadline - self._clock()), self._poll)
+            # A timer that came early would be armed again and again, for no time at all, until its deadline.
+            self._timer = self._loop.call_later(max(0.0, deadline - self._clock()) + CLOCK_TICK, self._poll)
 
     def _log_failure(self, what: str, failure: Exception) -> None:
         now = self._clock()

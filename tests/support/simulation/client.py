@@ -309,7 +309,7 @@ class Client:
         self._delivered.add(place)
         assert self.world.spoken[place] in (None, packet.payload), "as it was sent"
         self.heard.append(Heard(self.world.clock.now, speaker, packet))
-        self.world.note(self.name, place, packet.payload)
+        self.world.note(packet.payload, self.name, place)
 
     # Use
 

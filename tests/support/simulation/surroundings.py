@@ -37,9 +37,10 @@ class Surroundings:
         """Return an address at a host that nobody has had."""
         return host, next(self._ports)
 
-    def note(self, *facts: object) -> None:
-        """Put something into the trace."""
+    def note(self, payload: bytes, *facts: object) -> None:
+        """Put a delivery into the trace, with what is to be known of it."""
         self._trace.update(repr((self.now, facts)).encode())
+        self._trace.update(payload)
 
     def trace(self) -> str:
         """Return a hash of all deliveries so far, with their times."""

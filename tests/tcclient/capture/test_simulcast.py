@@ -8,9 +8,10 @@ import av
 import pytest
 
 from tcclient.capture.picture import TestPicture, read_counter
-from tcclient.capture.simulcast import LayeredEncoder
-from tcclient.sources import EncodedVideo, VideoSource
+from tcclient.capture.simulcast import STILL_TIME, LayeredEncoder
+from tcclient.sources import STILL_BITRATE, EncodedVideo, VideoSource
 from tcclient.video.codec import VideoDecoder, VideoError
+from tcproto.packet import VIDEO_CLOCK
 
 ALL = 7
 
@@ -88,3 +89,21 @@ def test_one_layer_is_encoded_as_ever() -> None:
 def test_a_picture_that_cannot_be_scaled_is_an_error_of_one_line() -> None:
     with pytest.raises(VideoError, match="cannot scale a picture: there is no picture in it"):
         made().encode(av.VideoFrame(), 0)
+
+
+def test_still_pictures_are_keyframes_each_while_and_when_one_is_asked_for() -> None:
+    encoder = LayeredEncoder(VideoSource((), 640, 360, layers=2, stills=True))
+    encoder.want((ALL, -1, -1))
+    frames = encoded(encoder, 0, 130)
+    assert [frame.timestamp for frame in frames] == [0, STILL_TIME + 1800, 2 * STILL_TIME + 3600]
+    assert all(frame.keyframe and frame.spatial_id == 0 and not frame.discardable for frame in frames)
+    assert all(len(frame.data) <= 2 * STILL_BITRATE * STILL_TIME / VIDEO_CLOCK / 8 for frame in frames)
+    picture = VideoDecoder("vp8").decode(frames[1].data)
+    assert picture is not None
+    assert (picture.width, picture.height) == (160, 90)
+    encoder.want_keyframe(0)
+    assert len(encoded(encoder, 130, 2)) == 1
+    encoder.want((-1, ALL, -1))
+    moving = encoded(encoder, 132, 4)
+    assert [frame.temporal_id for frame in moving] == [0, 1, 0, 1]
+    assert {frame.spatial_id for frame in moving} == {1}

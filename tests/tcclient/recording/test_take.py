@@ -95,7 +95,7 @@ def test_what_waits_is_bounded(tmp_path: Path, opus: list[bytes]) -> None:
 
 
 @pytest.mark.no_cover  # it is long
-@pytest.mark.parametrize(("first", "hours"), [(0, 30), (WRAP - 1000, 1)])
+@pytest.mark.parametrize(("first", "hours"), [(0, 27), (WRAP - 1000, 1)])
 def test_nothing_is_lost_in_a_day(tmp_path: Path, opus: list[bytes], first: int, hours: int) -> None:
     """Both clocks wrap: that of sound once in a day and an hour, that of pictures twice."""
     speaker = Take(tmp_path, "a")

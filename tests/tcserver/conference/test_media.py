@@ -246,6 +246,16 @@ def test_spatial_layers_are_chosen_from_the_lowest_to_the_highest(choice, layers
     assert (receiver.min_spatial, receiver.max_spatial) == layers
 
 
+@pytest.mark.parametrize(("layers", "stills"), [(1, False), (2, True)])
+def test_still_pictures_are_told_where_there_are_several_layers(layers, stills):
+    driver = Driver()
+    camera, watcher = driver.participant(), driver.participant()
+    camera.publish(CAMERA, layers=layers, stills=True)
+    driver.advance(1)
+    (info,) = watcher.view.publications.values()
+    assert info.stills == stills
+
+
 def test_a_choice_by_default_follows_the_default_of_its_source():
     driver = Driver()
     camera, watcher = driver.participant(), driver.participant()

@@ -103,3 +103,17 @@ def test_datagrams_that_come_at_once_prove_no_endless_rate():
     for _ in range(AGREEING):
         bench.probe(1e12)
     assert bench.probes.rate(bench.now) < 1e8
+
+
+def test_the_bound_is_that_of_the_best_probe_without_the_jitter():
+    bench = Bench()
+    assert not bench.probes.is_answered
+    bench.probe(300_000)
+    assert bench.probes.is_answered
+    assert bench.probes.bound(0.0, bench.now) is None, "one probe proves little"
+    bench.probe(200_000)
+    assert bench.probes.bound(0.0, bench.now) == pytest.approx(300_000, rel=0.05)
+    jittered = bench.probes.bound(0.02, bench.now)
+    assert jittered is not None
+    assert jittered > 600_000, "a wide line with jitter is none that is thin"
+    assert bench.probes.bound(0.0, bench.now + LIFETIME) is None

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from tcclient.core.downlink.arrivals import Line
 from tcclient.core.downlink.ladder import (
+    FIRST_STABLE,
     LOOK_INTERVAL,
     MAX_STABLE,
     QUEUE,
@@ -78,6 +79,34 @@ def test_no_voice_is_given_up_for_a_picture():
     bench.run(8)
     assert bench.ladder.given_up == {STAGE}
     assert bench.ladder.voices == 1
+
+
+def test_still_pictures_stay_beside_the_voices_that_fit():
+    bench = Bench(135_000, 3, ((STAGE, 8_000), (SMALL, 8_000), (SCREEN, 20_000)))
+    bench.run(8)
+    assert bench.ladder.given_up == {SCREEN}
+    assert bench.ladder.voices == 2
+    assert bench.load <= bench.capacity
+
+
+def test_what_will_not_fit_is_given_up_beforehand_and_a_keyframe_of_it_costs_no_voice():
+    bench = Bench(256_000, 3, ((STAGE, 300_000), (SMALL, 8_000)))
+    every = frozenset((STAGE, SMALL))
+    assert bench.ladder.begin(every, bench.offer, bench.capacity, bench.now)
+    assert bench.ladder.given_up == {STAGE}
+    bench.queue = 0.28  # the keyframe had been sent before
+    bench.run(FIRST_STABLE)
+    assert bench.changes == []
+    assert not bench.ladder.has_stepped
+    bench.capacity = 1e6
+    bench.run(FIRST_STABLE)
+    assert not bench.ladder.is_limiting
+
+
+def test_nothing_is_given_up_beforehand_where_all_will_fit():
+    bench = Bench(1e6, 3, ((STAGE, 300_000),))
+    assert not bench.ladder.begin(frozenset((STAGE,)), bench.offer, bench.capacity, bench.now)
+    assert not bench.ladder.is_limiting
 
 
 def test_steps_down_are_soon_enough_for_the_jitter_buffer():

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from tcclient.core.downlink import subscription
 from tcclient.core.downlink.cause import UNLIMITED, Cause, Limit
 from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.downlink.limits import PATIENCE, TrackLimits
 from tcclient.core.downlink.subscription import Wishes
+from tcclient.core.membership.roster import MAX_PUBLICATIONS
 from tcproto.messages import Source, StreamChoice, StreamLimit, StreamState, StreamStates
 from tests.tcclient.core.downlink.bench import ALL, VOICES, meeting
 
@@ -100,10 +100,9 @@ def test_a_camera_that_the_server_does_not_show_is_told_unless_it_was_chosen():
     assert look.changes(1, **VOICES, **PICTURES) == {}
 
 
-def test_no_more_states_are_kept_than_a_room_has_publications(monkeypatch):
-    monkeypatch.setattr(subscription, "MAX_PUBLICATIONS", 2)
+def test_no_more_states_are_kept_than_a_room_has_publications():
     look = Look()
-    for stream in (21, 31, 32):
+    for stream in (21, *range(100, 98 + MAX_PUBLICATIONS), 31, 32):
         look.say(stream, StreamLimit.NOT_SELECTED)
     assert look.changes(1, **VOICES, s21=300_000) == {31: Limit(Cause.NOT_SELECTED), 32: Limit(Cause.NOT_SELECTED)}
 
@@ -152,6 +151,8 @@ def test_who_speaks_and_is_not_heard_beside_others_was_not_selected(voices, caus
     look.speakers = {2, 3}
     look.changes(1, **VOICES, **PICTURES)
     assert look.changes(4, s30=50_000, **PICTURES) == {20: Limit(cause)}
+    look.speakers = {3}
+    assert look.changes(4, s30=50_000, **PICTURES) == {}, "nothing of it came"
     assert look.changes(1, **VOICES, **PICTURES) == {20: UNLIMITED}
 
 

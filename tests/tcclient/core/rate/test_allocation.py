@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +76,18 @@ def test_layers_that_nobody_wants_take_nothing() -> None:
     assert isinstance(rate, PictureRate)
     assert rate.bitrates[:2] == (0, 0)
     assert rate.bitrates[2] > 500_000
+
+
+@pytest.mark.parametrize(("bitrate", "on"), [(9_000, 0), (20_000, 1), (80_000, 2), (900_000, 3)])
+def test_still_pictures_come_before_all_that_moves(bitrate: float, on: int) -> None:
+    demand = PictureDemand((8_000, 100_000, 316_000), 25, stills=True)
+    rate = Allocation().divide(bitrate, {1: demand}, 0.0)[1]
+    assert isinstance(rate, PictureRate)
+    assert sum(map(bool, rate.bitrates)) == on
+    assert rate.bitrates[0] == (8_000 if on else 0)
+    rate = Allocation().divide(bitrate, {1: replace(demand, wanted=(False, True, True))}, 0.0)[1]
+    assert isinstance(rate, PictureRate)
+    assert rate.bitrates[0] == 0
 
 
 def test_the_cap_of_the_server_is_the_ceiling() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tcclient.core.media.train import HEADERS
 from tcclient.core.rate.arrivals import MAX_CLOCKS, STEP
-from tcclient.core.rate.estimator import CONGESTED, LEAST, MOST, PAUSE_SHARE, START, RateEstimator
+from tcclient.core.rate.estimator import CONGESTED, IN_USE, LEAST, MOST, PAUSE_SHARE, START, RateEstimator
 from tcproto.serial import clock_us
 
 PACKET_INTERVAL = 0.02
@@ -149,6 +149,18 @@ def test_it_does_not_grow_beyond_what_is_in_use() -> None:
     assert way.estimator.bitrate < 200e3
     way.use = lambda allowed: 0.3 * allowed
     way.run(10)
+    assert way.estimator.is_application_limited
+
+
+def test_a_moment_with_little_does_not_mean_that_the_application_limits() -> None:
+    """Pictures vary from one to the next. Who tries for more then fills the queue."""
+    way = Way(1e6)
+    way.run(15)
+    way.use = lambda allowed: 0.4 * allowed
+    way.run(0.4)
+    assert way.estimator.received < IN_USE * way.estimator.bitrate
+    assert not way.estimator.is_application_limited
+    way.run(2)
     assert way.estimator.is_application_limited
 
 

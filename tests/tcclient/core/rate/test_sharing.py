@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from tcclient.core import events
-from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.media.proof import Way
 from tcclient.core.rate.allocation import SOUND_RATES, PictureDemand, PictureRate, SoundDemand, SoundRate
 from tcclient.core.rate.estimator import START
@@ -88,16 +87,25 @@ def test_data_is_saved_also_where_there_is_no_bound(server: Server) -> None:
     a.session.ways = (Way.UDP, Way.STREAM)
     a.seat.path.way = Way.STREAM
     a.seat.settle(server.now)
-    a.seat.sharing.saving = Saving.PICTURES
+    a.session.data.read(1_000_000)
+    a.session.data.cap = round(a.session.data.total * 1.24)
     camera = film(a)
     voice = a.publish(Kind.AUDIO, Source.MICROPHONE, "opus", demand=VOICE)
     server.advance(1)
     assert rates(a, camera)[-1] == PictureRate((0, 0))
     assert rates(a, voice)[-1] == VOICE.rate
-    a.seat.sharing.saving = Saving.ALL
-    server.advance(1)
+    a.session.data.cap = 1
+    server.advance(30)
     assert rates(a, voice)[-1] == SOUND_RATES[-1]
-    a.seat.sharing.saving = Saving.NOTHING
+    assert a.told(events.SendingLimited) == [], "why is told by the event of the cap"
+    a.session.data.cap = 0
     server.advance(30)
     assert rates(a, camera)[-1].bitrates[0]
     assert rates(a, voice)[-1] == VOICE.rate
+
+
+def test_still_pictures_are_announced(server: Server) -> None:
+    a, b = server.seated(2)
+    film(a, PictureDemand((8_000, 316_000), 25, stills=True))
+    film(a, CAMERA)
+    assert [info.stills for info in b.seat.room.publications.values()] == [True, False]

@@ -11,6 +11,7 @@ from tcserver.media.lanes.sender import Sender
 from tcserver.media.lanes.stream import (
     FLUSH_INTERVAL,
     FLUSH_SHARE,
+    LEAST_UNSENT,
     LONGEST_FLUSH_INTERVAL,
     MAX_PENDING,
     MAX_WRITE,
@@ -143,6 +144,28 @@ def test_a_slow_stream_is_looked_at_again_and_resumes_when_it_has_room() -> None
     lane.now += LARGE_PATIENCE
     lane.run()
     assert (lane.due, lane.waiting, lane.counts.gave_way) == ([], 0, {"small": 0, "large": 1})
+
+
+@pytest.mark.parametrize(("rate", "most"), [(300_000, LEAST_UNSENT), (5_000_000, MAX_UNSENT)])
+def test_sound_has_little_in_front_of_it_on_a_slow_line_and_the_line_is_used(rate: int, most: int) -> None:
+    lane, turns = Lane(1), 500
+    (end,) = lane.ends.values()
+    end.reads = False
+    ahead: list[int] = []
+    carried = 0
+    for turn in range(turns):
+        send(lane, everybody(lane), *[bytes(1100)] * 3)  # 6.6 Mbit/s
+        if not turn % 5:
+            send(lane, everybody(lane), b"sound")
+        before = end.waits
+        lane.run()
+        ahead += [before] * end.take().count(b"sound")
+        left = min(end.waits, round(rate / 8 * FLUSH_INTERVAL))
+        end.waits -= left
+        carried += left
+    assert len(ahead) > 0.9 * turns / 5, "sound leaves"
+    assert max(ahead[5:]) <= most
+    assert carried > 0.9 * rate / 8 * turns * FLUSH_INTERVAL
 
 
 def test_the_longer_writing_takes_the_more_is_collected() -> None:

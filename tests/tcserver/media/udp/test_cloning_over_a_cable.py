@@ -12,6 +12,7 @@ from tcserver.media import ReceiverSet, Transmission
 from tcserver.media.bpf.network import Refusal
 from tcserver.media.bpf.watch import Watch
 from tcserver.media.interface import Address
+from tcserver.media.lanes.train import MAX_SEGMENTS
 from tests.support.media.cloning import COUNT, CloningSender, clients, opened, set_of
 from tests.support.media.loopback import received
 from tests.support.media.namespaces import (
@@ -61,6 +62,26 @@ def test_over_a_cable_all_get_each_datagram_once_while_others_join_and_leave(hos
                 sent = sum(map(len, expected.values()))
                 assert sender.counts.sent - before.sent == sent
                 assert sender.counts.cloned - before.cloned > 0.9 * sent
+
+    asyncio.run(main())
+
+
+def test_long_trains_to_many_do_not_fill_the_queue_of_the_kernel(cable, clients):
+    """A cable that computes no checksums cuts no trains apart: that is done before, and each datagram is a packet."""
+
+    async def main() -> None:
+        payloads = [bytes((number,)) * 140 for number in range(MAX_SEGMENTS)]
+        with cable.inside("clients"):
+            sockets = clients(CLIENTS, 40)
+        with cable.inside("server"), without_checksums(CABLE):
+            async with opened() as sender:
+                await resolve(sender, sockets[0], 0)
+                before = sender.counts.cloned
+                receivers = set_of(sockets, 0)
+                sender.send([Transmission(payload, receivers) for payload in payloads])
+                assert sender.counts.cloned - before == len(sockets) * len(payloads)
+                for sock in sockets:
+                    assert received(sock) == payloads
 
     asyncio.run(main())
 

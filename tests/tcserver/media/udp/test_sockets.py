@@ -10,6 +10,7 @@ from itertools import count, pairwise
 from types import SimpleNamespace
 
 import pytest
+import uvloop
 
 from tcproto.datagram import MAX_DATAGRAM, MIN_DATAGRAM, Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
@@ -363,3 +364,29 @@ def test_both_families_on_one_port(bind):
         await both.close()
 
     asyncio.run(run())
+
+
+def test_nothing_is_polled_again_and_again_before_it_is_due():
+    """The clock of uvloop counts whole milliseconds, and cuts off what is less."""
+    due: list[bool] = []
+
+    class Impatient(MediaPlane):
+        deadline = 0.0
+
+        def next_deadline(self) -> float:
+            return self.deadline
+
+        def poll(self, now: float) -> None:
+            due.append(self.deadline <= now)
+            if due[-1]:
+                self.deadline = now + 0.0104
+
+    async def run() -> None:
+        sockets = MediaSockets(Impatient(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop())
+        sockets.open()
+        await asyncio.sleep(0.3)
+        await sockets.close()
+
+    uvloop.run(run())
+    assert due.count(True) > 3
+    assert due.count(False) < due.count(True)

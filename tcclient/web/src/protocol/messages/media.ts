@@ -45,6 +45,7 @@ export const Publish = row(
     layers: withDefault(range(1, 4), 1),
     width: withDefault(U16, 0),
     height: withDefault(U16, 0),
+    stills: withDefault(BOOL, false),
   },
   { states: SEATED, answer: "published" },
 );

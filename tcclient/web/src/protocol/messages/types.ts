@@ -181,6 +181,8 @@ const PUBLICATION_INFO = {
   height: withDefault(U16, 0),
   /** Whether a participant with MUTE_OTHERS has muted it. Its publisher cannot unmute it. */
   held: withDefault(BOOL, false),
+  /** Whether the lowest of several layers is one of still pictures: a keyframe each few seconds. */
+  stills: withDefault(BOOL, false),
 };
 /** A publication of a member. Its publisher counts `number`, and never uses one twice under a sender key. */
 export type PublicationInfo = Whole<typeof PUBLICATION_INFO>;
