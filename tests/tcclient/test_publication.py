@@ -44,7 +44,7 @@ class Seat:
             drops,
         )
         uplink = UplinkRate(lambda item: None, lambda: None)
-        self.sharing = UplinkSharing(uplink, publications, self.egress, lambda number, rate: None)
+        self.sharing = UplinkSharing(uplink, publications, self.egress, lambda number, rate: None, lambda *limit: None)
 
     def set_muted(self, number: int, muted: bool) -> None:
         if self.gone:

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from tcserver.media.bpf.program import CONTROL, ENTRY_SIZE, Outcome
-
-
-class Clones(NamedTuple):
-    """What the program did with the last trigger."""
-
-    outcome: int
-    """See ``Outcome``."""
-    cloned: int
-    """Receivers that have got a clone, from the first one on."""
-    answer: int
-    """What the kernel said to the last clone: 0, a queue's answer, or the negative number of an error."""
+from tcserver.media.bpf.program import CONTROL, ENTRY_SIZE, NOT_SEEN, WRITTEN, WRITTEN_AT
 
 
 class Placed:
@@ -64,13 +51,13 @@ class Maps:
 
     def arm(self, cookie: int, base: int, first: int, total: int, count: int) -> None:
         """Say what is to be done with the next trigger; see ``program``."""
-        CONTROL.pack_into(self._control, 0, cookie, base, first, total, count, 0, 0, Outcome.NOT_SEEN)
+        CONTROL.pack_into(self._control, 0, cookie, base, first, total, count, 0, 0, NOT_SEEN)
 
     def disarm(self) -> None:
         """Take that back: nothing is a trigger until the next ``arm``."""
         self.arm(0, 0, 0, 0, 0)
 
-    def clones(self) -> Clones:
-        """Return what was done with it."""
-        *_, cloned, answer, outcome = CONTROL.unpack_from(self._control)
-        return Clones(outcome, cloned, answer)
+    def written(self) -> tuple[int, int, int]:
+        """Return what was done with it: the clones, the answer to the last of them, the outcome; see ``program``."""
+        cloned, answer, outcome = WRITTEN.unpack_from(self._control, WRITTEN_AT)
+        return cloned, answer, outcome

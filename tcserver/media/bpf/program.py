@@ -18,7 +18,7 @@ machine)::
     20  4  receivers of this trigger
     24  4  clones that the kernel took, from the first receiver on       (written by the program)
     28  4  what it said to the last clone: 0, or why there are no more   (written by the program)
-    32  4  outcome, see ``Outcome``                                      (written by the program)
+    32  4  outcome, see ``NOT_SEEN``                                     (written by the program)
 
 An *entry* is one receiver::
 
@@ -40,7 +40,6 @@ from __future__ import annotations
 import socket
 import struct
 import sys
-from enum import IntEnum
 from typing import NamedTuple
 
 from tcserver.media.bpf.assembler import Assembler, Condition, Operation, Program, Register, Size
@@ -52,6 +51,9 @@ MAX_CLONES = 256
 Those for this machine, and for virtual devices, wait in a queue of the kernel (``netdev_max_backlog``: 1,000).
 """
 CONTROL = struct.Struct("@QIIIIIiI")
+WRITTEN = struct.Struct("@IiI")
+"""What the program writes of it, from ``WRITTEN_AT`` on."""
+WRITTEN_AT = 24
 ENTRY_SIZE = 64
 MAX_ENTRIES = 1 << 14
 """Entries of the map, 1 MiB."""
@@ -69,20 +71,16 @@ _PROTOCOL, _DEVICE_OF_PACKET, _DATA, _DATA_END = 16, 40, 76, 80
 """Fields of ``struct __sk_buff``."""
 _MAP_LOOKUP, _CLONE_REDIRECT, _SOCKET_COOKIE, _LOOP = 1, 13, 46, 181
 """Helper functions, by their number in ``linux/bpf.h``."""
+NOT_SEEN, CLONED, UNSUITABLE = range(3)
+"""Outcomes of a trigger.
+
+``NOT_SEEN`` is what the process writes beforehand: no program saw it. ``UNSUITABLE``: its checksum was computed
+already, and no clone was made, for the loopback device has that offload switched off.
+"""
 _NEXT, _DROP = -1, 2
 """What the program returns: the packet goes on, or is dropped (``TCX_NEXT``, ``TCX_DROP``)."""
 _UDP = 17
 R = Register
-
-
-class Outcome(IntEnum):
-    """What became of a trigger."""
-
-    NOT_SEEN = 0
-    """No program saw it; this is what the process writes beforehand."""
-    CLONED = 1
-    UNSUITABLE = 2
-    """Its checksum was computed already, and no clone was made: the loopback device has that offload switched off."""
 
 
 class Trigger(NamedTuple):
@@ -196,7 +194,7 @@ class _Writer:
         a.jump_if(Condition.NE, R.R0, R.R1, "next")
         a.jump_if(Condition.EQ, R.R0, 0, "next")
         a.store(Size.DOUBLE, R.R7, _COOKIE, 0)
-        a.store(Size.WORD, R.R7, _OUTCOME, Outcome.UNSUITABLE)
+        a.store(Size.WORD, R.R7, _OUTCOME, UNSUITABLE)
         # The device computes the checksum, from what stands in its place: the sum of addresses, length and protocol.
         a.load(Size.HALF, R.R2, R.R8, layout.length)
         a.compute(Operation.ADD, R.R2, _native(bytes((0, _UDP))))
@@ -213,7 +211,7 @@ class _Writer:
                 a.load(Size.HALF, R.R1, R.R8, at)
                 a.compute(Operation.ADD, R.R2, R.R1)
             a.store(Size.DOUBLE, R.FP, self._CONTEXT + self._HEADER_SUM, R.R2)
-        a.store(Size.WORD, R.R7, _OUTCOME, Outcome.CLONED)
+        a.store(Size.WORD, R.R7, _OUTCOME, CLONED)
         a.store(Size.DOUBLE, R.FP, self._CONTEXT, R.R6)
         a.load(Size.WORD, R.R1, R.R7, _COUNT)
         a.load_function(R.R2, f"clone{layout.name}")

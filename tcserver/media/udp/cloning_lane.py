@@ -13,7 +13,7 @@ from contextlib import closing
 from tcproto.datagram import MAX_DATAGRAM
 from tcserver.media.bpf.maps import Placed
 from tcserver.media.bpf.network import Refusal
-from tcserver.media.bpf.program import MAX_CLONES, MAX_ENTRIES, TRIGGER_PORT, Outcome, pack_entry
+from tcserver.media.bpf.program import CLONED, MAX_CLONES, MAX_ENTRIES, TRIGGER_PORT, UNSUITABLE, pack_entry
 from tcserver.media.forwarding.receivers import LaneReceivers
 from tcserver.media.interface import Address
 from tcserver.media.udp.cloning import Cloning, address_bytes
@@ -124,12 +124,13 @@ class CloningLane(VectorLane):
                 continue
             refusals = part.refusals
             if part.placed is not None:
-                refusal = self._refusal(size, end - first)
-                if refusal is None:
-                    first, refusal = self._clone(part, payload, size, first, end)
+                if self._full or size > MAX_DATAGRAM or end - first < MIN_RECEIVERS:
+                    refusals = (self._refusal(size),)
+                else:
+                    first = self._clone(part, part.placed, payload, size, first, end)
                     if first == end:
                         continue
-                refusals = (refusal,)
+                    refusals = (Refusal.QUEUE if self._full else Refusal.SUSPENDED,)
             self._count_refused(refusals, first, end, _segments(payload, size))
             super().send(payload, size, part.receivers, first, end)
 
@@ -156,14 +157,12 @@ class CloningLane(VectorLane):
             receiver.bind((host, 0))
             receiver.settimeout(TEST_PATIENCE)
             port = receiver.getsockname()[1]
-            part = _Part(LaneReceivers(0, 0, (Address(0, host, port),)), [0])
-            part.placed = Placed(pack_entry(0, local, self._port, local, port, b""))
-            part.trigger = self._triggers[size]
+            placed = Placed(pack_entry(0, local, self._port, local, port, b""))
             payload = os.urandom(250)
             for length in (len(payload), 100)[: 1 + self.trains]:
                 self._load(payload, length)
                 try:
-                    self._trigger(part, 0, 1, length < len(payload))
+                    self._trigger(self._triggers[size][length < len(payload)], placed, 0, 1)
                 except _NotCloned as failure:
                     return str(failure)
                 for at in range(0, len(payload), length):
@@ -175,58 +174,53 @@ class CloningLane(VectorLane):
                         return "a clone was not as it should be"
         return ""
 
-    def _refusal(self, size: int, count: int) -> Refusal | None:
-        """Return why receivers with entries get no clones of a datagram of this size; None: they do."""
+    def _refusal(self, size: int) -> Refusal:
+        """Return why receivers with entries get no clones of a datagram of this size."""
         if self._full:
             return Refusal.WAITING
-        if size > MAX_DATAGRAM:
-            return Refusal.SIZE
-        return Refusal.NUMBER if count < MIN_RECEIVERS else None
+        return Refusal.SIZE if size > MAX_DATAGRAM else Refusal.NUMBER
 
-    def _clone(self, part: _Part, payload: bytes, size: int, first: int, end: int) -> tuple[int, Refusal]:
-        """Have clones made for the receivers from ``first`` to before ``end``; return where that ended, and why."""
+    def _clone(self, part: _Part, placed: Placed, payload: bytes, size: int, first: int, end: int) -> int:
+        """Have clones made for the receivers from ``first`` to before ``end``; return where that ended."""
         if self.marking is not None:
             self.marking.mark(size)
         if payload is not self._loaded:
             self._load(payload, size)
-        segments = _segments(payload, size)
-        most = MAX_CLONES // segments or 1
+        segments = 1 if size >= len(payload) else _segments(payload, size)
+        counts = self.counts
         while first < end:
-            number = min(end - first, most)
+            number = min(end - first, MAX_CLONES // segments or 1)
             try:
-                cloned, answer = self._trigger(part, first, number, segments > 1)
+                cloned, answer = self._trigger(part.trigger[segments > 1], placed, first, number)
             except _NotCloned as failure:
                 if str(failure) != _AGAIN:
                     self._cloning.fail(str(failure))
-                return first, Refusal.SUSPENDED
-            counts = self.counts
+                break
             counts.sent += cloned * segments
             counts.cloned += cloned * segments
             first += cloned
             if answer or cloned < number:
                 self._full = True  # so that the rest waits
                 self._cloning.wait_for_room(answer, lambda: self._on_full(self))
-                return first, Refusal.QUEUE
-        return first, Refusal.SUSPENDED
+                break
+        return first
 
-    def _trigger(self, part: _Part, first: int, count: int, train: bool) -> tuple[int, int]:
+    def _trigger(self, message: int, placed: Placed, first: int, count: int) -> tuple[int, int]:
         """Send what is loaded as a trigger; return the clones that were made, and the answer to the last.
 
         Raises ``_NotCloned``.
         """
-        placed = part.placed
-        assert placed is not None
         maps = self._maps
         maps.arm(self._cookie, maps.put(placed), first, placed.count, count)
-        if self._sendmmsg(self._socket.fileno(), part.trigger[train], 1, DONT_WAIT) != 1:
+        if self._sendmmsg(self._socket.fileno(), message, 1, DONT_WAIT) != 1:
             error = ctypes.get_errno()
             maps.disarm()
             raise _NotCloned(os.strerror(error))
-        outcome, cloned, answer = maps.clones()
-        if outcome == Outcome.CLONED:
+        cloned, answer, outcome = maps.written()
+        if outcome == CLONED:
             return cloned, answer
         maps.disarm()
-        if outcome == Outcome.UNSUITABLE:
+        if outcome == UNSUITABLE:
             raise _NotCloned("the loopback device computes no checksums (ethtool -K lo tx on)")
         raise _NotCloned("the program is not at the loopback device any more")
 

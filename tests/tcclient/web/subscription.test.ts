@@ -17,6 +17,7 @@ function camera(participant: number, more: Partial<PublicationInfo> = {}): Publi
     width: 0,
     height: 0,
     held: false,
+    stills: false,
     ...more,
   };
 }

@@ -99,7 +99,7 @@ def test_programs_that_were_opened_are_closed_if_one_cannot_be(monkeypatch: pyte
         open_fan_outs(configuration)
     for fan_out in opened:
         with pytest.raises(ValueError, match="released"):
-            fan_out.maps.clones()
+            fan_out.maps.written()
 
 
 def test_it_is_tried_whether_the_kernel_can_make_copies() -> None:

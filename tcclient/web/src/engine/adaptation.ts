@@ -132,8 +132,6 @@ export function layerQualities(
 
 /** Of the packets of pictures, or of all, lost on the way down, that make a second a bad one. */
 export const BAD_LOSS = 0.05;
-/** Of the packets of all, late, that make a second a bad one: the line holds up what comes, sound too. */
-export const BAD_LATE = 0.5;
 /** Bad seconds in a row after which fewer pictures are received. */
 export const BAD_SECONDS = 2;
 /** Good seconds in a row after which more is tried; twice as many after each attempt that failed. */
@@ -158,7 +156,6 @@ export interface DownlinkSecond {
   /** Sent to us. */
   readonly packets: number;
   readonly lost: number;
-  readonly late: number;
 }
 
 /** Finds how many bits per second of pictures of others the way down carries. */
@@ -177,9 +174,9 @@ export class DownlinkAdaptation {
    * which more would be; infinity where all that the page wants are asked for. Return whether `budget` changed.
    */
   second(pictures: PictureSecond, all: DownlinkSecond, expectsPictures: boolean, next: number): boolean {
-    const isBad = losesPictures(pictures) || holdsUp(all);
-    // Loss of pictures shows only when some come. Without, what else comes may tell that the line is slow; else the
-    // second is neither good nor bad, since their publisher may have stopped.
+    const isBad = isLossy(pictures.received + pictures.lost, pictures.lost) || isLossy(all.packets, all.lost);
+    // Loss of pictures shows only when some come. Without, that of sound may tell that the line is slow; else the second
+    // is neither good nor bad, since their publisher may have stopped.
     if (!isBad && pictures.received === 0 && expectsPictures) return false;
     if (this.isSettling) {
       // What was asked for before was still on its way.
@@ -222,10 +219,6 @@ export class DownlinkAdaptation {
   }
 }
 
-function losesPictures({ received, lost }: PictureSecond): boolean {
-  return lost > BAD_LOSS * (received + lost);
-}
-
-function holdsUp({ packets, lost, late }: DownlinkSecond): boolean {
-  return lost > BAD_LOSS * packets || late > BAD_LATE * packets;
+function isLossy(packets: number, lost: number): boolean {
+  return lost > BAD_LOSS * packets;
 }

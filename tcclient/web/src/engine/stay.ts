@@ -24,7 +24,7 @@ const TELL_DELAY = 50;
 const TEND_INTERVAL = 100;
 /** Of these, those in a second. */
 const TENDS_PER_SECOND = 10;
-const NO_PACKETS: DownlinkSecond = { packets: 0, lost: 0, late: 0 };
+const NO_PACKETS: DownlinkSecond = { packets: 0, lost: 0 };
 
 /** One seat, with what carries it. */
 interface Place {
@@ -284,11 +284,7 @@ export class Stay {
 
   private second(connection: Connection, session: Session): void {
     const { path, rtt, up, down } = session.networkStatistics();
-    const all = {
-      packets: down.packets - this.counted.packets,
-      lost: down.lost - this.counted.lost,
-      late: down.late - this.counted.late,
-    };
+    const all = { packets: down.packets - this.counted.packets, lost: down.lost - this.counted.lost };
     this.counted = down;
     if (this.downlink.second(this.reception.second(), all, this.streams.length > 0, this.nextBudget)) this.subscribe();
     const statistics = {

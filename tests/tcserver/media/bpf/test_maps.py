@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from tcserver.media.bpf.maps import Clones, Maps, Placed
-from tcserver.media.bpf.program import CONTROL, ENTRY_SIZE, Outcome
+from tcserver.media.bpf.maps import Maps, Placed
+from tcserver.media.bpf.program import CLONED, CONTROL, ENTRY_SIZE, NOT_SEEN
 
 
 def entries_of(letters: bytes) -> Placed:
@@ -53,10 +53,10 @@ def test_the_control_block_forgets_the_last_trigger_when_the_next_is_armed():
     maps = Maps(memoryview(control), memoryview(bytearray(ENTRY_SIZE)))
     maps.arm(0x0102030405060708, 5, 6, 7, 8)
     assert struct.unpack("=QIIII", control[:24]) == (0x0102030405060708, 5, 6, 7, 8)
-    assert maps.clones() == Clones(Outcome.NOT_SEEN, 0, 0)
+    assert maps.written() == (0, 0, NOT_SEEN)
     control[24:] = struct.pack("=IiI", 3, -12, 1)
-    assert maps.clones() == Clones(Outcome.CLONED, 3, -12)
+    assert maps.written() == (3, -12, CLONED)
     maps.arm(1, 2, 3, 4, 5)
-    assert maps.clones() == Clones(Outcome.NOT_SEEN, 0, 0)
+    assert maps.written() == (0, 0, NOT_SEEN)
     maps.disarm()
     assert not any(control)
