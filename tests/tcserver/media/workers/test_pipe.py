@@ -86,6 +86,7 @@ def test_a_reading_arrives_as_it_was():
         6,
         {"route": 7},
         3,
+        8,
         latency,
         latency,
         latency,
