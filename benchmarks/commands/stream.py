@@ -23,10 +23,12 @@ from benchmarks.harness.report import Bar, BenchmarkError, Report, Table, progre
 from benchmarks.harness.server import OTHER_FILES, Server
 from benchmarks.harness.slow_line import slow_line
 from benchmarks.harness.stream_client import StreamClients, StreamSeat, drain
+from benchmarks.parts.stream_floor import floor
 from tcproto.datagram import Item, ItemType
 from tcproto.datagram import Kind as DatagramKind
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, parse_header
+from tcserver.media.lanes.stream import LONGEST_FLUSH_INTERVAL
 
 _say = progress("stream")
 
@@ -34,6 +36,11 @@ PARTICIPANTS, TALKERS, CAMERAS = 100, 3, 4
 AUDIO_INTERVAL, PICTURE_INTERVAL = 0.02, 0.04
 PICTURE = 3
 """Datagrams of a picture: with 25 pictures per second 0.7 Mbit/s, as of a camera of 360p."""
+_RATES = TALKERS / AUDIO_INTERVAL, CAMERAS * PICTURE / PICTURE_INTERVAL
+FLUSHED = sum(_RATES) * LONGEST_FLUSH_INTERVAL
+"""Packets that a server writes at once to each of many streams."""
+_FRAME_BYTES = (160 * _RATES[0] + 1180 * _RATES[1]) / sum(_RATES)
+"""Of a packet in its datagram and its frame, about: a mean over sound and pictures."""
 SAMPLES = 2
 """Participants on streams whose datagrams are counted. The others' stay encrypted, and are thrown away."""
 DRAIN_INTERVAL = 0.01
@@ -105,9 +112,13 @@ def run(options: argparse.Namespace) -> Report:
         for way, measure in (("UDP", _on_udp), ("streams", _on_streams)):
             _say(f"{options.participants} participants on {way}, run {number + 1} of {repeats}")
             costs[way].append(measure(options.participants, seconds))
+    _say("the kernel alone")
+    alone = floor(
+        options.participants - 1, round(FLUSHED * _FRAME_BYTES), LONGEST_FLUSH_INTERVAL, seconds, DRAIN_INTERVAL
+    )
     _say("a slow line")
     slow, fast = _slow(max(seconds, 5.0))
-    return _report(costs, slow, fast)
+    return _report(costs, alone * 1e6 / FLUSHED, slow, fast)
 
 
 # The cost
@@ -282,7 +293,8 @@ def p95(values: Sequence[float]) -> float:
     return ordered[int(len(ordered) * 0.95)] * 1000 if ordered else float("inf")
 
 
-def _report(costs: dict[str, list[Cost]], slow: Received, fast: Received) -> Report:
+def _report(costs: dict[str, list[Cost]], alone: float, slow: Received, fast: Received) -> Report:
+    """Return the report; ``alone`` is what writing a packet costs the kernel, in µs."""
     medians = {
         way: Cost(*(statistics.median(column) for column in zip(*runs, strict=True))) for way, runs in costs.items()
     }
@@ -309,13 +321,20 @@ def _report(costs: dict[str, list[Cost]], slow: Received, fast: Received) -> Rep
             ),
         ],
         [
-            Bar("a forwarded packet, participants on streams", stream.cpu, "us", COST).unless(doubt),
+            Bar(
+                "a forwarded packet, participants on streams",
+                stream.cpu,
+                "us",
+                COST,
+                note=f"the kernel alone takes {alone:.1f} us to write it",
+            ).unless(doubt),
             Bar("memory of the server, participants on streams", stream.resident, "MiB", RESIDENT),
             Bar("audio on a slow line, p95", p95(slow.audio), "ms", AUDIO_DELAY),
             Bar("audio lost on a slow line", slow.audio_lost, "packets", 0),
             Bar("audio and video lost beside it", fast.audio_lost + fast.video_lost, "packets", 0),
         ],
         figures={
+            "alone": alone,
             "costs": {way: [cost._asdict() for cost in runs] for way, runs in costs.items()},
             "slow": slow._asdict(),
             "fast": fast._asdict(),

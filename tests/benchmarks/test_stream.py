@@ -12,6 +12,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.commands.stream import Received, p95
 from benchmarks.harness.slow_line import slow_line
+from benchmarks.parts.stream_floor import floor
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks need Linux")
 
@@ -40,6 +41,10 @@ def test_p95_in_milliseconds() -> None:
     assert p95([n / 1000 for n in range(100)]) == 95
     assert p95([]) == float("inf")
     assert Received([0.1], 0, 1, 2).video_lost == 2
+
+
+def test_the_kernel_alone_needs_time_for_each_write(all_processors: None) -> None:
+    assert 0 < floor(streams=3, size=1000, interval=0.01, seconds=0.05, rest=0.01) < 0.01
 
 
 def test_too_few_participants(capsys: pytest.CaptureFixture[str]) -> None:
