@@ -9,6 +9,7 @@ each on its own or as trains (UDP_GRO, UDP_SEGMENT). It opens and seals nothing,
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import NamedTuple
 
 from benchmarks.harness.light_clients import Clients
@@ -40,7 +41,7 @@ from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table, progress
 from benchmarks.harness.server import MAX_SEATS, Server, add_sender, sending_by
-from benchmarks.parts import delivery_cliff
+from benchmarks.parts import delivery_cliff, leaving
 from benchmarks.parts.arrival import measure
 from tcserver.media.opening import FAN_OUT
 
@@ -127,7 +128,11 @@ def run(options: argparse.Namespace) -> Report:
         figures |= _busy(rooms, seconds, repeats, settings, between)
     _say("the media plane alone")
     arrival = measure(rooms, BUSY_PARTICIPANTS, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
-    return _report(figures, approach, arrival, options.sender)
+    report = _report(figures, approach, arrival, options.sender)
+    if options.sender != FAN_OUT:
+        return report
+    _say("sending alone")
+    return replace(report, tables=[*report.tables, leaving.table(receivers or QUICK_RECEIVERS)])
 
 
 def _one_talker(

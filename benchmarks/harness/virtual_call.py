@@ -17,6 +17,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from benchmarks.harness.signal_comparison import Sound
+from tcclient.audio.delay import START_TARGET
 from tcclient.audio.frame import FrameKind
 from tcclient.capture.publisher import TICKS_PER_MS, AudioEncoding
 from tcclient.capture.reader import open_audio
@@ -201,6 +202,7 @@ class Ear:
             self._take.add_audio(packet)
         if len(self._blocks) % round(FLUSH / TICK) == 0:
             self._recording.flush(due)
+        self._playout.start = max(START_TARGET, self._client.session.seat.downlink.losses.start_delay())
         mix = self._playout.tick(due, arrivals)
         self._blocks.append(mix.pcm)
         for sound in mix.sounds.values():

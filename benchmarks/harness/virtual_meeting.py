@@ -16,6 +16,7 @@ import numpy as np
 
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.virtual_call import TICK, Spoken, encoded, gentle, say
+from tcclient.audio.delay import START_TARGET
 from tcclient.audio.frame import FrameKind
 from tcclient.core.media.packet import AudioPacket
 from tcclient.playout.playout import TICK_SAMPLES, Playout
@@ -175,6 +176,7 @@ class _Ear:
             for each in news
             if isinstance(each.packet.header, AudioHeader)
         ]
+        self._playout.start = max(START_TARGET, client.session.seat.downlink.losses.start_delay())
         sounds = self._playout.tick(due, arrivals).sounds
         for number, name in enumerate(self._names):
             sound = sounds.get(name)

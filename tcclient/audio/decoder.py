@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from tcclient.audio.delay import START_TARGET
 from tcclient.audio.frame import Frame, FrameKind
 from tcclient.audio.jitter import JitterBuffer, PutResult
 from tcclient.audio.jitter_statistics import JitterStatistics
@@ -39,21 +40,42 @@ class _Chunk(NamedTuple):
     timestamp: int | None
 
 
+class _Gap:
+    """Invented sound, and the state of the decoder before it."""
+
+    def __init__(self, before: bytes) -> None:
+        self.before = before
+        self.missing: dict[tuple[int, int], bytes | None] = {}
+        """By media time and duration: packets that were concealed, and what came of them too late."""
+
+    def late(self, timestamp: int, duration: int, payload: bytes) -> None:
+        """Take a packet that came too late to be played."""
+        if (timestamp, duration) in self.missing:
+            self.missing[timestamp, duration] = payload
+
+    @property
+    def is_known(self) -> bool:
+        """Whether all of it that was not heard has come: then the decoder can go on as if it had been heard."""
+        return all(payload is not None for payload in self.missing.values())
+
+
 class SpeakerDecoder:
     """Jitter buffer and Opus decoder of one speaker. It does not raise, however broken a packet is.
 
-    Raises ``OpusUnavailable`` when made without a library.
+    ``start`` is the delay of the buffer at first, in seconds. Raises ``OpusUnavailable`` when made without a library.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: float = START_TARGET) -> None:
         self.corrupt = 0
         """Packets that Opus could not decode; they are concealed."""
-        self._buffer = JitterBuffer()
+        self._buffer = JitterBuffer(start)
         self._decoder = OpusDecoder()
         self._chunks: deque[_Chunk] = deque()
         """Samples that are decoded and not yet requested: less than one packet."""
         self._pauses = PauseDetector()
         self._previous = FrameKind.SILENCE
+        self._gap: _Gap | None = None
+        """What was invented since the last packet."""
 
     @property
     def statistics(self) -> JitterStatistics:
@@ -70,7 +92,10 @@ class SpeakerDecoder:
         except OpusError:
             self.corrupt += 1
             return None
-        return self._buffer.put(packet, duration, fec=packet_has_fec(packet.payload))
+        result = self._buffer.put(packet, duration, fec=packet_has_fec(packet.payload))
+        if result is PutResult.LATE and self._gap is not None:
+            self._gap.late(packet.header.timestamp, duration, packet.payload)
+        return result
 
     def pcm(self, now: float, samples: int) -> Sound:
         """Return the next ``samples``, as of ``now``. Call it once in each tick of the play-out."""
@@ -100,6 +125,8 @@ class SpeakerDecoder:
         kind, previous = frame.kind, self._previous
         self._previous = kind
         duration = min(frame.duration, wanted) if kind is FrameKind.SILENCE else frame.duration
+        if kind in _MUTE:
+            self._gap = None
         if kind not in _MUTE:
             pcm = self._sound(frame)
             if previous in _MUTE:
@@ -115,7 +142,7 @@ class SpeakerDecoder:
             if frame.kind is FrameKind.FEC and frame.payload is not None:
                 return self._decoder.decode_fec(frame.payload, frame.duration)
             if frame.payload is not None:
-                pcm = self._decoder.decode(frame.payload)
+                pcm = self._decoded(frame.payload)
                 if self._pauses.detect(pcm):
                     return resize(pcm, frame.adjust)
                 if frame.audible:
@@ -123,4 +150,24 @@ class SpeakerDecoder:
                 return pcm
         except OpusError:
             self.corrupt += 1
+        if self._gap is None:
+            self._gap = _Gap(self._decoder.save())
+        if frame.timestamp is not None:
+            self._gap.missing[frame.timestamp, frame.duration] = None
         return self._decoder.conceal(frame.duration)
+
+    def _decoded(self, payload: bytes) -> Pcm:
+        """Decode a packet. Behind invented sound the decoder goes back, and learns what has come too late."""
+        pcm = self._decoder.decode(payload)
+        gap, self._gap = self._gap, None
+        if gap is None or not gap.is_known:
+            return pcm
+        self._decoder.restore(gap.before)
+        for late in gap.missing.values():
+            assert late is not None
+            self._decoder.decode(late)
+        exact = self._decoder.decode(payload)
+        length = min(_FADE, len(pcm))
+        weight = np.linspace(0, 1, length)
+        exact[:length] = pcm[:length] * (1 - weight) + exact[:length] * weight
+        return exact

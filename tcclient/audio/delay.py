@@ -19,6 +19,11 @@ MAX_TARGET: Final = 0.400
 START_TARGET: Final = 0.060
 """Seconds. Assumed until packets show a better value: three frames. Whoever begins is not cut off at once on a bad
 line, and two seconds later a good one has its own value."""
+START_PACKETS, REPAIR_PACKETS = 100, 500
+"""Packets for which the delay is not below that at the start: the first ones, and those after a repaired one, 10 s."""
+START_HALF_LIFE: Final = 200
+"""Packets in which that least delay is halved afterwards, 4 s. If it fell at once, sound would be hurried to follow;
+so it follows in pauses."""
 FEW_LATE: Final = 0.004
 """Share of late packets up to which one more costs little. PESQ falls by 0.15 with so many, and by 0.45 with 1 %."""
 
@@ -31,7 +36,7 @@ _ASSUMED: Final = 150
 """Punctual packets that are assumed before any came. Without them one that is late at the beginning would count as a
 large share, and the delay would jump up and down."""
 _START_WEIGHT: Final = 1.5
-"""Weight of ``START_TARGET``, in packets: too little to be worth it after 100 of them, where none is late."""
+"""Weight of ``START_TARGET``, in packets: too little to be worth it after ``START_PACKETS``, where none is late."""
 _LATE_COST: Final = 3.0
 """Seconds of delay that are accepted so that no packet is late: 30 ms for each per cent."""
 _MANY_COST: Final = 16.0
@@ -74,10 +79,13 @@ class DelayEstimator:
     Over a decaying histogram of relative delays, a delay D costs itself, 3 s times the share of packets that are later
     than D, and 16 s times the part of that share above 0.4 %. The target is within 10 and 400 ms. A stall that is
     alone raises it at once for a while; stalls that come again and again count like all packets.
+
+    The target begins with ``start``, what a packet needs that is lost and asked for again, and is not below it for the
+    first two seconds and while packets are repaired. To raise the delay for the first of them would be heard.
     """
 
-    def __init__(self) -> None:
-        self.target = START_TARGET
+    def __init__(self, start: float = START_TARGET) -> None:
+        self.target = start
         """Seconds between the earliest possible play-out of a sample and the wanted one."""
         self.base: float | None = None
         """The least transit of the last 10 s, or since the path became longer, in seconds; None before any packet."""
@@ -90,8 +98,11 @@ class DelayEstimator:
         """Share of the histogram that was assumed."""
         self._histogram[0] = self._assumed
         self._histogram[round(START_TARGET / _BUCKET)] = _START_WEIGHT / self._weight
-        self._costs = _SHORT_COST * np.abs(_DELAYS - START_TARGET)
+        self._costs = _SHORT_COST * np.abs(_DELAYS - start)
         """Seconds, by delay."""
+        self._start = start
+        self._start_left = START_PACKETS
+        """Packets for which the target is not below ``start``; below zero, those since."""
         self._usual = START_TARGET
         """The target, were there no stall."""
         self._stalled = False
@@ -122,6 +133,7 @@ class DelayEstimator:
             self._histogram *= forget
             self._assumed *= forget
             self._histogram[min(int(relative / _BUCKET), _BUCKETS)] += 1 - forget
+        self._start_left = REPAIR_PACKETS if repaired else self._start_left - 1
         self._retarget(now)
 
     def choose(self, delay: float, step: float) -> Choice:
@@ -188,7 +200,10 @@ class DelayEstimator:
         self._usual = float(_DELAYS[np.argmin(costs)])
         age = now - self._stall_at - _SPIKE_HOLD
         expected = self._lone_stall * 0.5 ** max(age / _SPIKE_HALF_LIFE, 0.0)
-        self._costs = costs + _SHORT_COST * np.maximum(max(expected, MIN_TARGET) - _DELAYS, 0.0)
+        start = self._start * 0.5 ** max(-self._start_left / START_HALF_LIFE, 0.0)
+        if start <= START_TARGET:  # from there on what may be late is told by the histogram alone
+            start = MIN_TARGET
+        self._costs = costs + _SHORT_COST * np.maximum(max(expected, start, MIN_TARGET) - _DELAYS, 0.0)
         self.target = float(_DELAYS[np.argmin(self._costs)])
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Final, NamedTuple
 
-from tcclient.audio.delay import DelayEstimator
+from tcclient.audio.delay import START_TARGET, DelayEstimator
 from tcclient.audio.frame import Frame, FrameKind
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import MAX_PACKET_SAMPLES, SAMPLE_RATE
@@ -86,10 +86,13 @@ class _Packet(NamedTuple):
 
 
 class JitterBuffer:
-    """Orders and times the packets of one speaker; see the text of the module. Give times as monotonic seconds."""
+    """Orders and times the packets of one speaker; see the text of the module. Give times as monotonic seconds.
 
-    def __init__(self) -> None:
-        self._delay = DelayEstimator()
+    ``start`` is the delay at first, in seconds.
+    """
+
+    def __init__(self, start: float = START_TARGET) -> None:
+        self._delay = DelayEstimator(start)
         self._statistics = JitterStatistics()
         self._packets: dict[int, _Packet] = {}
         """By unwrapped sequence number."""

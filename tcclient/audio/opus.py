@@ -171,6 +171,7 @@ class OpusDecoder:
     def __init__(self) -> None:
         self._opus = _library()
         self._state = _create(self._opus, self._opus.decoder)
+        self._size = self._opus.library.opus_decoder_get_size(ctypes.c_int(1))
         weakref.finalize(self, self._opus.decoder.destroy, self._state)
         self._pcm = np.zeros(MAX_PACKET_SAMPLES, np.int16)
         self._pcm_pointer = _pointer(self._pcm)
@@ -191,6 +192,14 @@ class OpusDecoder:
         """
         packet_duration(packet_next)
         return self._decode(packet_next, _rounded(samples), fec=True)[:samples]
+
+    def save(self) -> bytes:
+        """Return the state, to which ``restore`` goes back: 20 KB that lie together, as the manual of Opus promises."""
+        return ctypes.string_at(self._state, self._size)
+
+    def restore(self, state: bytes) -> None:
+        """Go back to a state of this decoder, as if nothing had been decoded since."""
+        ctypes.memmove(self._state, state, self._size)
 
     def _decode(self, packet: bytes | None, samples: int, *, fec: bool) -> Pcm:
         decoded = self._opus.decoder.libopus_decode(

@@ -13,6 +13,7 @@ from tcclient.core.downlink.downlink import Downlink
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Place
+from tcclient.core.keys.exchange import KeyExchange
 from tcclient.core.keys.key_inbox import KeyInbox
 from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
@@ -32,14 +33,11 @@ from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
-from tcproto.datagram import Item, ItemType
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
 from tcproto.messages import ChatScope, Source
-from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader
 from tcproto.sender_key import Party
-from tcproto.urgent import URGENT_DOWN, pack_urgent, parse_urgent
 
 MEDIA_TIME = 1.0
 """Seconds after a frame for which the way up is measured: without media it tells little."""
@@ -89,7 +87,6 @@ class Seat:
             lambda limit: emit(events.SendingLimited(limit)),
         )
         self.path.take_report = self.sharing.receive
-        self.path.take_urgent = self._urgent
         self._own = Party(identity.device.public, identity.box.public)
         self.member_keys = MemberKeyTable(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
         own = identity.seat(joined.participant)
@@ -127,10 +124,18 @@ class Seat:
             emit,
             random_bytes,
         )
-        self._inbox = KeyInbox(self.room, self.member_keys, self._key_came, drops)
         self.texts = Texts(
             self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
+        self._exchange = KeyExchange(
+            self.keys,
+            KeyInbox(self.room, self.member_keys, self._key_came, drops),
+            self.downlink.opener,
+            control,
+            self.path.send_by_udp,
+            self.texts.retry,
+        )
+        self.path.take_urgent = self._exchange.receive_urgent
         self.connections = Connections(
             self.path, self.downlink.losses, self.publications, self.room, self.downlink.subscription, control, emit
         )
@@ -140,8 +145,6 @@ class Seat:
         self._now = 0.0
         """When something happened last: near enough for what needs no more."""
         self._complete = False
-        self._urgent_came = False
-        """Whether an urgent message came, of which something may follow."""
         self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
         self._data = data
         self._data_at = 0.0
@@ -149,7 +152,7 @@ class Seat:
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
             messages.RoomChanges: self._changes,
-            messages.KeyBoxes: self._key_boxes,
+            messages.KeyBoxes: self._exchange.receive_boxes,
             messages.KeyReceipts: self.keys.receive,
             messages.SessionKeys: self._session_keys,
             messages.MediaMove: self._media_move,
@@ -201,7 +204,7 @@ class Seat:
     def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
         """Take a datagram, and the way by which it came."""
         self.downlink.media.receive(data, way, now)
-        if self.downlink.media.beacons or self._urgent_came or self._path_has_changed:
+        if self.downlink.media.beacons or self._exchange.has_news or self._path_has_changed:
             self.settle(now)
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
@@ -217,14 +220,13 @@ class Seat:
     def settle(self, now: float) -> None:
         """Say what has collected: requests, boxes, receipts to the server; the rest to the application."""
         self._now = now
-        self._urgent_came = False
         self.snapshots.handle_timeout(now)
         self.keys.handle_timeout(now)
         received, self.downlink.media.beacons = self.downlink.media.beacons, []
         for member, beacon, first in received:
             if self.member_keys.get(member.id) is member:
                 self.presence.receive(member, beacon, first, now)
-        self._send_keys()
+        self._exchange.send()
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
         for number, spatial in self.publications.keyframes.take(now):
@@ -238,17 +240,6 @@ class Seat:
             if self._complete:
                 self.presence.path_changed(self.path.state, now)
             self._emit(self._path_told)
-
-    def _send_keys(self) -> None:
-        boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
-        for start in range(0, len(boxes), MAX_KEY_BOXES):
-            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
-        for start in range(0, len(receipts), MAX_KEY_BOXES):
-            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
-        for box in self.keys.take_urgent_boxes():
-            self._send_urgently(messages.KeyBoxes((box,)))
-        for receipt in self._inbox.take_urgent_receipts():
-            self._send_urgently(messages.KeyReceipts((receipt,)))
 
     @property
     def _path_has_changed(self) -> bool:
@@ -344,11 +335,7 @@ class Seat:
 
     def _retry(self, now: float) -> None:
         """Look again at what waits for the roster."""
-        self._inbox.retry(now)
-        self.texts.retry(now)
-
-    def _key_boxes(self, message: messages.KeyBoxes, now: float) -> None:
-        self._inbox.receive(message.boxes, now)
+        self._exchange.retry(now)
         self.texts.retry(now)
 
     def _key_came(self, member: MemberKeys, now: float) -> None:
@@ -365,24 +352,6 @@ class Seat:
     def _way_changed(self, now: float) -> None:
         self.uplink_rate.restart(self.path.way is Way.UDP)
         self.sharing.update(now)
-
-    def _urgent(self, value: bytes, now: float) -> None:
-        """Act on an urgent message; raises ``ValueError`` for what is none."""
-        message = parse_urgent(value, URGENT_DOWN)
-        self._urgent_came = True
-        match message:
-            case messages.NewRoomKey():
-                self.downlink.opener.add_urgent_key(message.room_key)
-            case messages.KeyBoxes():
-                self._inbox.receive_urgent(message.boxes, now)
-                self.texts.retry(now)
-            case messages.KeyReceipts():
-                self.keys.receive(message, now)
-
-    def _send_urgently(self, message: messages.KeyBoxes | messages.KeyReceipts) -> None:
-        value = pack_urgent(message)
-        assert value is not None, "one box or receipt fits"
-        self.path.send_by_udp(Item(ItemType.URGENT, value))
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:

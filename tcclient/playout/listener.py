@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
+from tcclient.audio.delay import START_TARGET
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import Pcm, require_library
 from tcclient.capture.pacing import Schedule, Timeline
@@ -27,13 +28,15 @@ FAREWELL = 1.0
 class Listener:
     """Plays out the sound of tracks. ``on_mix`` is called with each block, and the time at which it plays.
 
-    The participant of a track determines how loud it is played, and whether the others are lowered for it.
+    The participant of a track determines how loud it is played, and whether the others are lowered for it. ``start``
+    returns the seconds of delay with which a voice begins at least.
 
     Raises ``OpusUnavailable`` when made without a library.
     """
 
-    def __init__(self, pool: Executor) -> None:
+    def __init__(self, pool: Executor, start: Callable[[], float] = float) -> None:
         require_library()
+        self._start = start
         self.playout = Playout()
         self.on_mix: list[Callable[[Mix, float], None]] = []
         self._pool = pool
@@ -81,7 +84,8 @@ class Listener:
                 callback(mix, played)
 
     def _weigh(self) -> None:
-        """Hand volumes and priorities to the play-out, between its ticks."""
+        """Hand volumes, priorities and the first delay to the play-out, between its ticks."""
+        self.playout.start = max(START_TARGET, self._start())
         playing = (*self._tracks, *self._leaving)
         self.playout.volumes = {track: track.participant.volume for track in playing}
         self.playout.priority = {track for track in playing if track.participant.priority}

@@ -6,6 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from tcclient.audio.decoder import Sound, SpeakerDecoder
+from tcclient.audio.delay import START_TARGET
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.mixer import Mixer, Voice
 from tcclient.audio.opus import Pcm
@@ -30,6 +31,8 @@ class Playout:
         """Factor of the amplitude by speaker; 1 if none is set. Replace it between ticks only."""
         self.priority: Collection[Hashable] = ()
         """Speakers for whom the others are lowered. Replace it between ticks only."""
+        self.start = START_TARGET
+        """Seconds of delay with which a speaker begins. Change it between ticks only."""
         self._speakers: dict[Hashable, SpeakerDecoder] = {}
         self._mixer = Mixer()
 
@@ -43,7 +46,7 @@ class Playout:
         for speaker, packet in arrivals:
             decoder = self._speakers.get(speaker)
             if decoder is None:
-                decoder = self._speakers[speaker] = SpeakerDecoder()
+                decoder = self._speakers[speaker] = SpeakerDecoder(self.start)
             decoder.put(packet)
         sounds = {speaker: decoder.pcm(now, TICK_SAMPLES) for speaker, decoder in self._speakers.items()}
         voices = [

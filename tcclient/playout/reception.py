@@ -105,7 +105,7 @@ class TrackReception:
         from tcclient.playout.listener import Listener
 
         if self._listener is None:
-            self._listener = Listener(self._pool)
+            self._listener = Listener(self._pool, self._start_delay)
             for track in self.tracks.values():
                 self._listener.add(track)
             self._spawn(self._listener.run())
@@ -150,6 +150,10 @@ class TrackReception:
         session = self._connection.session
         if session.seated and session.seat.downlink.layers.shown(stream, layer, now):
             self._connection.pump()
+
+    def _start_delay(self) -> float:
+        session = self._connection.session
+        return session.seat.downlink.losses.start_delay() if session.seated else 0.0
 
     def _ask_keyframe(self, stream: int, layer: int) -> bool:
         try:

@@ -22,6 +22,13 @@ The server leaves it out for 0.3 s at least.
 NEAR, FAR = 0.1, 0.12
 """Seconds of a round trip up to which what is asked for comes in time, and from which it does not. In between nothing
 changes."""
+SECOND_ANSWER = 0.06
+"""Seconds, besides a round trip, by which sound of 20 ms is late that is lost, and whose first answer is lost too: it
+is missed with the next packet, asked for again ``MIN_SPACING`` later, and played with the next tick."""
+COPIED = 0.08
+"""Seconds by which a copy is late, which is at most 60 ms behind, and played with the next tick."""
+CLEAN, ENOUGH_CLEAN = 0.005, 200
+"""Share of lost packets below which a line counts as clean, and packets that tell."""
 MAX_SERIES = 4096
 """Series that are counted; more are received without."""
 
@@ -84,6 +91,17 @@ class Losses:
         if rtt is None or rtt > (FAR if before else NEAR):
             return False
         return not self._runs.are_bursts(not before)
+
+    def start_delay(self) -> float:
+        """Return the seconds of delay with which the play-out of a voice is to begin so that it can be repaired.
+
+        It is 0 where little is lost. Far from the server copies bring what was lost.
+        """
+        rtt, _ = self._path.round_trip
+        share, packets = self.share()
+        if rtt is None or self._path.way is not Way.UDP or (packets >= ENOUGH_CLEAN and share < CLEAN):
+            return 0.0
+        return COPIED if rtt > NEAR else rtt + SECOND_ANSWER
 
     def forgive(self) -> None:
         """Count what was lost until now no more for ``share``: a full queue lost it, and copies would be worse."""

@@ -32,10 +32,11 @@ MAX_GAP = 128
 """Packets lost in a row that are asked for, the newest: more of them is an outage, after which a keyframe helps."""
 UNKNOWN_RTT = 0.1
 """Seconds of a round trip that was not measured yet, as in libwebrtc."""
-QUICK_LOSSES = (0.05, 0.25)
-"""Shares of packets lost from which sound is asked for twice, and three times, before an answer can have come.
+QUICK, MORE_QUICK, MORE_FROM = 2, 3, 0.25
+"""How often sound is asked for before an answer can have come, the same where much is lost, and from which share on.
 
 At 20 % loss one answer in five is lost. To find that out takes a round trip, which all sound would have to wait for.
+Where a voice begins, nobody knows yet how much is lost, and where little is lost it costs little.
 """
 QUICK_TRIES = 4
 """Requests at even intervals: what a conversation can wait for. After them each interval is twice the one before."""
@@ -60,7 +61,7 @@ class _Missing:
 
 def quick_requests(loss: float) -> int:
     """Return how often sound is asked for before an answer can have come, where this share is lost."""
-    return 1 + sum(loss >= least for least in QUICK_LOSSES)
+    return QUICK if loss < MORE_FROM else MORE_QUICK
 
 
 class Repair:

@@ -20,6 +20,9 @@ BURSTS, LONE = 0.5, 0.6
 that are independent of each other have 0.7."""
 ENOUGH_LOST = 10
 """Lost packets from which their runs tell something."""
+FEW_LOST, LONG_RUNS = 3, 0.34
+"""Lost packets from which runs tell something if there are so few for each packet: three lost in a row, or twice three.
+Of independent losses of 10 % the first three are so once in a hundred calls, and copies cost some bytes then."""
 FULL_QUEUE = 0.2
 """Seconds by which round trips are longer where a queue on the way is nearly full, and loses what comes."""
 
@@ -151,8 +154,10 @@ class LossRuns:
 
     def are_bursts(self, before: bool) -> bool:
         """Return whether runs are longer than those of independent losses. ``before`` is what was found last."""
-        share = self._meter.recent(self._lost, self._gaps)
-        return self._meter.sent(self._lost) >= ENOUGH_LOST and share <= (LONE if before else BURSTS)
+        share, lost = self._meter.recent(self._lost, self._gaps), self._meter.sent(self._lost)
+        if before:
+            return lost >= FEW_LOST and share <= LONE
+        return (lost >= ENOUGH_LOST and share <= BURSTS) or (lost >= FEW_LOST and share <= LONG_RUNS)
 
 
 class DirectionStatistics(NamedTuple):

@@ -1,7 +1,16 @@
 import numpy as np
 import pytest
 
-from tcclient.audio.delay import FEW_LATE, MAX_TARGET, MIN_TARGET, START_TARGET, DelayEstimator
+from tcclient.audio.delay import (
+    FEW_LATE,
+    MAX_TARGET,
+    MIN_TARGET,
+    REPAIR_PACKETS,
+    START_HALF_LIFE,
+    START_PACKETS,
+    START_TARGET,
+    DelayEstimator,
+)
 
 
 def follow(relative_delays, estimator=None, start=0.0, transit=7.0):
@@ -20,6 +29,20 @@ def test_nothing_is_known_at_first():
 def test_target_falls_to_the_floor_without_jitter_and_within_seconds():
     assert follow([0.0]).target == START_TARGET
     assert follow([0.0] * 110).target == MIN_TARGET
+
+
+def test_it_begins_with_the_delay_of_a_repair_and_keeps_it_while_packets_are_repaired():
+    estimator = DelayEstimator(0.14)
+    assert estimator.target == 0.14
+    follow([0.0] * (START_PACKETS - 1), estimator)
+    assert estimator.target == 0.14
+    estimator.update(7.1, 2.0, in_order=False, repaired=True)
+    follow([0.0] * (REPAIR_PACKETS - 1), estimator, start=2.0)
+    assert estimator.target == 0.14
+    follow([0.0] * START_HALF_LIFE, estimator, start=12.0)
+    assert estimator.target == pytest.approx(0.07, abs=0.001), "slowly, so that the sound can follow in pauses"
+    follow([0.0] * START_HALF_LIFE, estimator, start=16.0)
+    assert estimator.target == MIN_TARGET
 
 
 def test_target_has_a_ceiling():

@@ -305,3 +305,14 @@ def test_no_binding_is_told_in_one_line(monkeypatch):
     with pytest.raises(OpusUnavailable, match="pip install opuslib"):
         libopus.load()
     assert ctypes.util.find_library is search
+
+
+def test_a_decoder_goes_back_to_a_state():
+    encoder, decoder = OpusEncoder(), OpusDecoder()
+    first, second, third = (encoder.encode(sine(f, 960)) for f in (300.0, 440.0, 700.0))
+    decoder.decode(first)
+    state = decoder.save()
+    expected = [decoder.decode(second), decoder.decode(third)]
+    decoder.conceal(960)
+    decoder.restore(state)
+    assert np.array_equal([decoder.decode(second), decoder.decode(third)], expected)

@@ -211,3 +211,17 @@ def test_no_packet_makes_it_raise(packets):
         )
         block = decoder.pcm(TICK * step, 960)
     assert block.labels[0][0] is FrameKind.PACKET
+
+
+def test_what_comes_too_late_to_be_played_still_tells_the_decoder_how_the_sound_goes_on():
+    packets = encode(SPEECH[: 48_000 * 2])
+    whole = joined(play(packets)[1])
+
+    def differs(**faults):
+        decoder, blocks, labels = play(packets, **faults)
+        assert (labels[FrameKind.CONCEAL], decoder.corrupt) == (960, 0)
+        heard = joined(blocks)
+        return [tick for tick in range(60, 70) if not np.array_equal(*(x[960 * tick :][:960] for x in (heard, whole)))]
+
+    assert differs(delays={60: 0.075}) == [63, 64], "the concealed one, and the change to the true sound"
+    assert differs(lost={60}) == list(range(63, 70))

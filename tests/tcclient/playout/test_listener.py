@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from tcclient.audio.delay import START_TARGET
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
 from tcclient.core.membership.roster_entry import RosterEntry
@@ -115,6 +116,17 @@ def test_a_participant_is_as_loud_as_one_says_while_it_speaks():
     assert level_at(quieter, 1_000) == pytest.approx(level_at(usual, 1_000), abs=1.5)
     assert level_at(lowered, 400) == pytest.approx(level_at(usual, 400) - 12.0, abs=1.5)
     assert level_at(lowered, 1_000) == pytest.approx(level_at(usual, 1_000), abs=1.5)
+
+
+def test_voices_begin_with_the_delay_that_is_asked_for_but_with_no_less_than_usual():
+    with ThreadPoolExecutor(1) as pool:
+        for asked in (0.0, 0.14):
+            listener = Listener(pool, lambda asked=asked: asked)
+            listener._weigh()
+            packet = sound_packet(0, 0, TONES["ada"][0], 1.0, voice=True)
+            listener.playout.tick(1.0, [("ada", packet)])
+            (statistics,) = listener.playout.statistics().values()
+            assert statistics.target_ms == pytest.approx(1000 * max(START_TARGET, asked))
 
 
 def test_a_track_that_ended_is_played_to_its_end_as_loud_as_before():

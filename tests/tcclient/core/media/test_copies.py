@@ -5,7 +5,7 @@ import pytest
 from tcclient.core import Drop, Way, events
 from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.media.copies import COPIED_BELOW, COPIES_FROM, COPIES_UNTIL, ENOUGH, SECOND_FROM, OwnCopies
-from tcclient.core.media.losses import FAR, NEAR
+from tcclient.core.media.losses import COPIED, ENOUGH_CLEAN, FAR, NEAR, SECOND_ANSWER
 from tcproto import messages as m
 from tcproto.copies import DISTANCES, Copy, copied_distances, pack_copies
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
@@ -143,6 +143,23 @@ def test_whether_what_is_lost_is_better_asked_for(server, pair, sound):
     for number in (0, 4, 9):
         give(b, redundant(server, sound, number, (), number * 3))
     assert not losses.repairs_by_requests(True), "losses come in bursts"
+
+
+def test_the_delay_with_which_a_voice_begins(server, pair, sound):
+    _, b = pair
+    losses, path = b.session.seat.downlink.losses, b.session.seat.path
+    path.statistics.rtt = None
+    assert losses.start_delay() == 0.0
+    path.statistics.rtt = NEAR
+    assert losses.start_delay() == NEAR + SECOND_ANSWER, "nobody knows what is lost"
+    path.statistics.rtt = NEAR + 0.01
+    assert losses.start_delay() == COPIED
+    path.way = Way.STREAM
+    assert losses.start_delay() == 0.0
+    path.way = Way.UDP
+    for data in undelivered(server, pair[0], ENOUGH_CLEAN + 2):
+        give(b, data)
+    assert losses.start_delay() == 0.0, "nothing is lost"
 
 
 class Talk:

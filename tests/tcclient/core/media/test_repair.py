@@ -11,7 +11,9 @@ from tcclient.core.media.repair import (
     MAX_GAP,
     MAX_MISSING,
     MIN_SPACING,
-    QUICK_LOSSES,
+    MORE_FROM,
+    MORE_QUICK,
+    QUICK,
     QUICK_TRIES,
     RECORDING_PATIENCE,
     REORDER_MEMORY,
@@ -97,8 +99,8 @@ def test_where_much_is_lost_it_is_asked_for_more_than_once_before_an_answer_is_w
 
 
 def test_how_often_it_is_asked_for_depends_on_the_loss():
-    few, many = QUICK_LOSSES
-    assert [quick_requests(loss) for loss in (0.0, few - 0.01, few, many - 0.01, many, 1.0)] == [1, 1, 2, 2, 3, 3]
+    assert [quick_requests(loss) for loss in (0.0, MORE_FROM - 0.01)] == [QUICK, QUICK]
+    assert [quick_requests(loss) for loss in (MORE_FROM, 1.0)] == [MORE_QUICK, MORE_QUICK]
 
 
 def test_each_packet_waits_for_the_copies_that_can_still_come_of_it():

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from tcclient.core.media.statistics import (
     ENOUGH_LOST,
+    FEW_LOST,
     FULL_QUEUE,
     RECENT,
     RECENT_STEP,
@@ -105,17 +106,27 @@ def test_pings_tell_how_the_way_up_does():
 
 def test_losses_that_come_in_bursts():
     runs = LossRuns()
-    for n in range(ENOUGH_LOST // 3):
-        runs.lost(3, float(n))
-    assert not runs.are_bursts(False), "too few"
-    runs.lost(3, 4.0)
+    for n in range(ENOUGH_LOST // 2):
+        assert not runs.are_bursts(False), "too few"
+        runs.lost(2, float(n))
     assert runs.are_bursts(False)
-    for n in range(6):
-        runs.lost(1, 5.0 + n / 2)
+    for n in range(2):
+        runs.lost(1, 4.0 + n / 2)
     assert (runs.are_bursts(False), runs.are_bursts(True)) == (False, True)
     for n in range(10):
         runs.lost(1, 8.0 + n / 2)
     assert not runs.are_bursts(True)
+
+
+def test_long_runs_tell_soon():
+    runs = LossRuns()
+    runs.lost(FEW_LOST - 1, 0.0)
+    assert not runs.are_bursts(False)
+    runs = LossRuns()
+    runs.lost(FEW_LOST, 0.0)
+    assert runs.are_bursts(False)
+    runs.lost(1, 1.0)
+    assert (runs.are_bursts(False), runs.are_bursts(True)) == (False, True)
 
 
 def test_downlink_delay_over_the_wrap():

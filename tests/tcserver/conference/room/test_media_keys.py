@@ -1,5 +1,7 @@
 """Keys of the media path: of the room, and of each seat."""
 
+import pytest
+
 from tcproto import messages as m
 from tcproto.messages.types import MAX_JOINED_KEYS
 from tcserver.conference.room.media_seats import REKEY_INTERVAL
@@ -35,6 +37,7 @@ def test_leave_changes_the_room_key_and_leaves_together_share_one():
     driver.check()
 
 
+@pytest.mark.no_cover  # it is long
 def test_epoch_numbers_do_not_come_back_within_the_overlap():
     driver = Driver()
     driver.participant()
