@@ -5,8 +5,8 @@ from tcclient.audio.delay import (
     FEW_LATE,
     MAX_TARGET,
     MIN_TARGET,
+    PATIENT_PACKETS,
     REPAIR_PACKETS,
-    START_HALF_LIFE,
     START_PACKETS,
     START_TARGET,
     DelayEstimator,
@@ -39,10 +39,19 @@ def test_it_begins_with_the_delay_of_a_repair_and_keeps_it_while_packets_are_rep
     estimator.update(7.1, 2.0, in_order=False, repaired=True)
     follow([0.0] * (REPAIR_PACKETS - 1), estimator, start=2.0)
     assert estimator.target == 0.14
-    follow([0.0] * START_HALF_LIFE, estimator, start=12.0)
-    assert estimator.target == pytest.approx(0.07, abs=0.001), "slowly, so that the sound can follow in pauses"
-    follow([0.0] * START_HALF_LIFE, estimator, start=16.0)
+    follow([0.0] * PATIENT_PACKETS, estimator, start=12.0)
     assert estimator.target == MIN_TARGET
+
+
+def test_a_delay_of_the_start_that_is_not_needed_is_left_without_hurry():
+    estimator = follow([0.0] * (START_PACKETS + PATIENT_PACKETS // 2), DelayEstimator(0.14))
+    assert estimator.target == MIN_TARGET
+    steps, gain = estimator.choose(0.14, 0.02)
+    assert steps == -6
+    assert 0.002 <= gain < 0.1, "in a pause, and by no change that may be heard"
+    assert estimator.choose(0.03, 0.02).gain < 0.002, "too little to change anything"
+    follow([0.0] * PATIENT_PACKETS, estimator, start=32.0)
+    assert estimator.choose(0.03, 0.02).gain > 0.01
 
 
 def test_target_has_a_ceiling():
