@@ -126,11 +126,15 @@ class KeyRing:
     def __init__(self, life: bytes) -> None:
         self._life = life
         self._keys: dict[int, _Held] = {}
+        self._text_number = -1
+        self._text: _Held | None = None
+        """The key of texts."""
 
-    def add(self, opened: OpenedBox, now: float) -> bool:
+    def add(self, opened: OpenedBox, now: float, *, in_order: bool = True) -> bool:
         """Take the content of a key box, and tell whether the key is new. Only one box for a key number is accepted.
 
-        The overlap of all keys before it begins, also of those not used yet: a member that left may have them.
+        The overlap of all keys before it begins, also of those not used yet: a member that left may have them. A box
+        that is not ``in_order`` has overtaken texts; ``came_in_order`` is called when it comes again.
         """
         number = opened.sender_key.number
         if self._keys and number <= max(self._keys):
@@ -140,7 +144,18 @@ class KeyRing:
         self._keys[number] = _Held(self._life, opened)
         if len(self._keys) > MAX_KEYS:
             del self._keys[min(self._keys)]
+        if in_order:
+            self.came_in_order(opened)
         return True
+
+    def came_in_order(self, opened: OpenedBox) -> None:
+        """Note that a key has come in order with texts: those that follow are under it, and none before.
+
+        It need not be here any more, if its box was overtaken by a row of others.
+        """
+        number = opened.sender_key.number
+        if number > self._text_number:
+            self._text_number, self._text = number, self._keys.get(number) or _Held(self._life, opened)
 
     def open(self, header: Header, packet: bytes, publication: PublicationId, now: float) -> bytes:
         """Return the payload of a packet, which then counts as delivered. ``header`` is the header of the packet.
@@ -156,20 +171,20 @@ class KeyRing:
         return not held or held[-1].is_new(header, publication)
 
     @property
-    def newest_number(self) -> int:
-        """Number of the newest key that arrived; -1 before the first."""
-        return max(self._keys, default=-1)
+    def text_number(self) -> int:
+        """Number of the newest key that came in order with texts; -1 before the first."""
+        return self._text_number
 
     def open_text(self, header: TextHeader, sealed: bytes, sender: Party, now: float) -> Note:
         """Open a text to the room, for which only the newest key is good. ``header`` is the header of the text.
 
-        Texts and key boxes come in order, so a text under an older key may be made by somebody who has left. The caller
-        counts texts across keys, and says whether this one is new. Raises ``CryptoFailure`` for another key, a
-        generation out of reach, or a box that does not open.
+        Texts and key boxes come in order, so a text under an older key may be made by somebody who has left. A key that
+        has overtaken texts counts when it comes in order. The caller counts texts across keys, and says whether this
+        one is new. Raises ``CryptoFailure`` for another key, a generation out of reach, or a box that does not open.
         """
-        if header.number != self.newest_number:
+        held = self._text
+        if header.number != self._text_number or held is None:
             raise CryptoFailure("the text is not under the newest key")
-        held = self._keys[header.number]
         note = open_room_text(sealed, text_key(held.at(header.generation, now), self._life, sender))
         held.advance(header.generation, now)
         return note

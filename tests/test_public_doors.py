@@ -71,7 +71,7 @@ PRIVATE: dict[str, dict[str, int]] = {
         "tests/integration/test_screens.py": 1,
         "tests/support/seated_room.py": 2,
         "tests/tcclient/cli/test_output.py": 1,
-        "tests/tcclient/playout/test_listener.py": 1,
+        "tests/tcclient/playout/test_listener.py": 3,
         "tests/tcclient/test_room.py": 3,
         "tests/tcclient/test_verbs.py": 1,
     },

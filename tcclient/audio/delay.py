@@ -22,8 +22,8 @@ line, and two seconds later a good one has its own value."""
 START_PACKETS, REPAIR_PACKETS = 100, 500
 """Packets for which the delay is not below that at the start: the first ones, and those after a repaired one, 10 s."""
 PATIENT_PACKETS: Final = 3_000
-"""Packets after those, a minute, in which a shorter delay is worth little. If all of it were cut out at once, PESQ would
-be 0.15 lower on a line without loss, although it is cut out in pauses."""
+"""Packets after those, a minute, in which a shorter delay is worth little. If all of it were cut out at once, PESQ
+would be 0.15 lower on a line without loss, although it is cut out in pauses."""
 FEW_LATE: Final = 0.004
 """Share of late packets up to which one more costs little. PESQ falls by 0.15 with so many, and by 0.45 with 1 %."""
 
@@ -84,8 +84,8 @@ class DelayEstimator:
     alone raises it at once for a while; stalls that come again and again count like all packets.
 
     The target begins with ``start``, what a packet needs that is lost and asked for again, and is not below it for the
-    first two seconds and while packets are repaired. To raise the delay for the first of them would be heard. After that
-    it is in no hurry for a minute.
+    first two seconds and while packets are repaired. To raise the delay for the first of them would be heard. Then it
+    is in no hurry for a minute.
     """
 
     def __init__(self, start: float = START_TARGET) -> None:

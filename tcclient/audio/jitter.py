@@ -149,6 +149,10 @@ class JitterBuffer:
             sequence = unwrap(sequence, self._newest_sequence)
             timestamp = unwrap(timestamp, self._newest_timestamp)
         transit = now - packet.held_ms / 1000 - timestamp / SAMPLE_RATE
+        base = self._delay.base
+        if packet.repaired and base is not None and transit - base > RESYNC_JUMP:  # no clock has jumped
+            self._statistics.late += 1
+            return PutResult.LATE
         result = PutResult.QUEUED
         if self._jumped(sequence, transit):
             self._statistics.resyncs += 1

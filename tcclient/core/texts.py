@@ -249,7 +249,7 @@ class Texts:
             header = parse_text_header(message.sealed)
             sequence = header.sequence
             assert isinstance(member.ring, KeyRing)
-            if header.number > member.ring.newest_number:
+            if header.number > member.ring.text_number:
                 return False
             note = member.ring.open_text(header, message.sealed, member.party, now)
         if note.message_id != message.message_id:

@@ -92,7 +92,7 @@ def test_a_wrong_password_is_one_clear_error(running, guests, monkeypatch):
 
 @mumble
 def test_both_servers_and_the_kernel_are_measured_under_the_same_load(small):
-    report = peers.run(Namespace(quick=True, receivers=[3], seconds=0.1, repeats=1))
+    report = peers.run(Namespace(quick=True, receivers=[3], seconds=0.1, repeats=1, sender="auto"))
     runs = report.figures["runs"]
     assert [(run["pace"], run["receivers"], run["target"]) for run in runs] == [
         (*what, target)
@@ -141,6 +141,6 @@ def test_without_aes_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(peers, "version", lambda: "1")
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
     with pytest.raises(BenchmarkError, match="pip install cryptography"):
-        peers.run(Namespace(quick=True, receivers=None, seconds=None, repeats=None))
+        peers.run(Namespace(quick=True, receivers=None, seconds=None, repeats=None, sender="auto"))
     with pytest.raises(BenchmarkError, match="pip install cryptography"):
         ocb2.Ocb2(bytes(16))

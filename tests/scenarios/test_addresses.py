@@ -234,7 +234,7 @@ def test_after_a_long_silence_the_window_follows_within_a_round_trip(world, monk
     world.run(0.5)
     first = next(heard.at for heard in ben.heard if heard.at > since)
     assert first < since + 2 * HOME.delay + 0.041
-    assert ben.up.sent - sent <= 2, "asked once, not for each datagram"
+    assert ben.up.sent - sent <= 6, "asked once, not for each datagram; the others are about what was lost"
     assert ben.session.drops["ahead"] <= 5
 
 

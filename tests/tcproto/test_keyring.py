@@ -47,12 +47,35 @@ def test_a_ring_follows_a_sender_that_only_writes() -> None:
 
 def test_texts_are_good_under_the_newest_key_only() -> None:
     ring = ring_with(sender_key(1), sender_key(2))
-    assert ring.newest_number == 2
+    assert ring.text_number == 2
     assert text_opened(ring, sender_key(2)) == "halo"
     text_refused(ring, sender_key(1))
     text_refused(ring, sender_key(3))
     text_refused(KeyRing(LIFE), sender_key(1))
     assert opened(ring, sealed(sender_key(1))) == b"payload", "packets are on their way under the old one"
+
+
+def test_a_key_that_overtook_texts_is_good_for_texts_from_when_on_it_comes_in_order() -> None:
+    ring = ring_with(sender_key(1))
+    assert ring.add(OpenedBox(sender_key(2), ()), NOW, in_order=False)
+    assert opened(ring, sealed(sender_key(2))) == b"payload"
+    late = NOW + 2 * SENDER_KEY_OVERLAP
+    assert text_opened(ring, sender_key(1), late) == "halo", "it was on its way all the time"
+    text_refused(ring, sender_key(2), late)
+    ring.came_in_order(OpenedBox(sender_key(2), ()))
+    assert text_opened(ring, sender_key(2), late) == "halo"
+    text_refused(ring, sender_key(1), late)
+    ring.came_in_order(OpenedBox(sender_key(1), ()))
+    assert ring.text_number == 2
+
+
+def test_texts_follow_keys_in_order_also_when_a_row_of_keys_has_overtaken_them() -> None:
+    ring = ring_with(sender_key(1))
+    for number in range(2, MAX_KEYS + 4):
+        assert ring.add(OpenedBox(sender_key(number), ()), NOW, in_order=False)
+    for number in range(1, MAX_KEYS + 4):
+        ring.came_in_order(OpenedBox(sender_key(number), ()))
+        assert text_opened(ring, sender_key(number)) == "halo"
 
 
 def test_a_forged_text_moves_nothing() -> None:

@@ -95,13 +95,18 @@ class MemberKeys:
         """Return the number of the key in a box that was opened, and came again; None for another one."""
         return next((number for before, number in self._boxes if before == box), None)
 
-    def open_box(self, box: bytes, now: float) -> int:
-        """Take a key box, and return the number of its key.
+    def came_in_order(self, box: bytes) -> None:
+        """Note that a box that was opened before has come in order with texts."""
+        if isinstance(self.ring, KeyRing):
+            self.ring.came_in_order(open_key_box(self._context, box, self.shared()))
+
+    def open_box(self, box: bytes, now: float, *, in_order: bool = True) -> int:
+        """Take a key box, and return the number of its key. Texts wait for one that came ``in_order`` with them.
 
         Raises ``CryptoFailure`` if it does not open, was made for another purpose, or its number is not new.
         """
         opened = open_key_box(self._context, box, self.shared())
-        if not (isinstance(self.ring, KeyRing) and self.ring.add(opened, now)):
+        if not (isinstance(self.ring, KeyRing) and self.ring.add(opened, now, in_order=in_order)):
             raise CryptoFailure("the key is not new")
         number = opened.sender_key.number
         self._numbers.append(wrapped(number, KEY_NUMBER_BITS))

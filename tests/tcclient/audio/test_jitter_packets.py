@@ -9,6 +9,7 @@ from tcclient.audio.jitter import (
     MAX_DELAY,
     MAX_PACKETS,
     MAX_REORDER,
+    RESYNC_JUMP,
     JitterBuffer,
     PutResult,
 )
@@ -159,6 +160,14 @@ def test_jumps_resynchronise(sequence, timestamp):
     frames = drain(buffer, now, 4)
     assert {frame.payload for frame in frames} == {None, b"new"}
     assert put(buffer, sequence + 1, timestamp + 960, 960, b"next", now + TICK) is PutResult.QUEUED
+
+
+def test_the_last_packet_of_a_talk_that_is_repaired_late_moves_no_clock():
+    """Nothing follows it that would tell at once that it is missing."""
+    buffer = filled(0, 1, 3)
+    packet = sound_packet(4, 4 * 960, b"4", 10.08 + RESYNC_JUMP + 0.1)._replace(repaired=True)
+    assert buffer.put(packet, 960) is PutResult.LATE
+    assert (buffer.statistics.resyncs, buffer.statistics.late) == (0, 1)
 
 
 def test_old_packet_with_a_wild_timestamp_is_only_late():

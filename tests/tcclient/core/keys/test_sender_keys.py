@@ -304,7 +304,7 @@ def test_texts_after_each_of_many_leaves_never_take_the_key_of_packets_from_rece
         sender.boxes()
         key = sender.keys.sealing_key(AUDIO)
         assert sender.rings[20].ring.knows(key.number)
-        assert sender.rings[20].ring.newest_number == number + 1
+        assert sender.rings[20].ring.text_number == number + 1
 
 
 def test_who_wrote_and_now_speaks_begins_with_a_new_key_that_all_have():
