@@ -238,6 +238,7 @@ def test_a_way_of_which_little_is_used_is_tried_for_more() -> None:
     assert len(drawing.begun) == 1
 
 
+@pytest.mark.no_cover  # it is long
 def test_a_way_that_does_not_carry_more_is_tried_less_and_less() -> None:
     world = World(10)
     ada = talking(world, Conditions(delay=0.02, rate=300e3, queue=1.0))

