@@ -76,10 +76,12 @@ def test_a_box_that_comes_by_a_datagram_is_confirmed_by_one_each_time(server):
         server.pump()
         assert urgent_boxes(b) == [receipt]
     assert a.session.seat.publications.can_send(number), "the receipt went through the channel as well"
-    received = len(b.received)
+    received, ring = len(b.received), b.session.seat.member_keys[a.participant].ring
+    assert ring.text_number == -1, "texts under the key before may be on their way in the channel"
     server.pass_box(b.participant, box)
     server.pump()
     assert len(b.received) == received, "nothing is said of a box that comes again there"
+    assert ring.text_number == 1
     assert b.drops(Drop.KEY_BOX) == 0
     stranger = m.AddressedBox(99, box.box)
     forged = m.AddressedBox(a.participant, bytes(300))
