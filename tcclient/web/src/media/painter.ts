@@ -3,14 +3,6 @@
 /** Pictures that wait for their time, for each source: decoders lend only a few. */
 const MAX_WAITING = 6;
 
-/** Sources of which each picture is drawn as soon as it is due. Those of more are drawn together. */
-const FEW = 2;
-/**
- * Milliseconds between two drawings then, at least: a drawing for two refreshes of 60 Hz, more than a camera has pictures.
- * Each drawing has the whole window composed anew, and without a GPU that is the processor's work.
- */
-const TOGETHER = 30;
-
 interface Waiting {
   readonly frame: VideoFrame;
   /** Unix ms. */
@@ -28,8 +20,6 @@ interface Track {
 export class Painter {
   private readonly tracks = new Map<string, Track>();
   private scheduled: number | undefined;
-  /** Unix ms. */
-  private drawnAt = 0;
 
   /** `drawn` is called for each picture that was given to `take()`, when it has been closed. */
   constructor(private readonly drawn: (key: string) => void) {}
@@ -68,33 +58,23 @@ export class Painter {
   }
 
   private draw(): void {
-    const now = performance.timeOrigin + performance.now();
-    const together = this.tracks.size > FEW;
-    if (together && now < this.drawnAt + TOGETHER) {
-      this.scheduled = requestAnimationFrame(() => this.draw());
-      return;
-    }
     this.scheduled = undefined;
-    this.drawnAt = now;
+    const now = performance.timeOrigin + performance.now();
     let more = false;
     for (const [key, track] of this.tracks) {
-      this.drawTrack(key, track, now, together);
+      const due = track.waiting.filter((waiting) => waiting.showAt <= now).length;
+      for (let i = 1; i < due; i++) this.closeFirst(key, track);
+      const newest = track.waiting[0];
+      if (due > 0 && newest !== undefined) {
+        for (const canvas of track.canvases) {
+          paint(canvas, newest.frame, newest.frame.displayWidth, newest.frame.displayHeight);
+          track.last = canvas;
+        }
+        this.closeFirst(key, track);
+      }
       more ||= track.waiting.length > 0;
     }
     if (more) this.scheduled = requestAnimationFrame(() => this.draw());
-  }
-
-  private drawTrack(key: string, track: Track, now: number, together: boolean): void {
-    const due = track.waiting.filter((waiting) => waiting.showAt <= now).length;
-    // Two may be due where drawings are rare: the newer is drawn next time, which is soon enough.
-    for (let i = together ? 2 : 1; i < due; i++) this.closeFirst(key, track);
-    const first = track.waiting[0];
-    if (due === 0 || first === undefined) return;
-    for (const canvas of track.canvases) {
-      paint(canvas, first.frame, first.frame.displayWidth, first.frame.displayHeight);
-      track.last = canvas;
-    }
-    this.closeFirst(key, track);
   }
 
   private closeFirst(key: string, track: Track): void {
