@@ -17,32 +17,27 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import av
 import numpy as np
 
 import tcserver
-from benchmarks.harness import scrape
 from benchmarks.harness.browser import RATE, Person, browser_cpu, chromium, delays
+from benchmarks.harness.hall import PASSWORD, Hall, Place
 from benchmarks.harness.options import positive
 from benchmarks.harness.participant_process import RATE as PICTURE_RATE
-from benchmarks.harness.participant_process import Participant, Task
+from benchmarks.harness.participant_process import Participant
 from benchmarks.harness.processes import PROCESSORS, end, need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Missing, Report, Table
-from benchmarks.harness.server import ACCOUNT, Server
+from benchmarks.harness.server import ACCOUNT
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.slow_line import Throttle, slow_line
+from benchmarks.parts.full_conference import hold
 from benchmarks.quality import speech
 from tcclient.capture import SPEECH
 from tcproto.link import Link
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
 INDEX = Path(tcserver.__file__).parent / "web" / "page" / "index.html"
-PASSWORD = "correct horse battery"
-ROOM = "hall"
 JOINS = 5
 TILES = 6
 SETTLE = 3.0
@@ -58,50 +53,6 @@ SLOW_DELAY, SLOW_DROPS = 500.0, 2.0
 QUICK_SECONDS, SECONDS = 4.0, 20.0
 QUICK = ("down",)
 """What a short run shows."""
-
-
-class Hall(NamedTuple):
-    """A server with a room."""
-
-    link: Link
-    address: tuple[str, int]
-    metrics: int
-    """Port of the server's metrics."""
-
-    def gave_way(self) -> tuple[float, float]:
-        """Return how many small and large datagrams, sound and pictures, slow lines have cost so far."""
-        sizes = scrape.by_label(scrape.fetch(self.metrics), "tcserver_media_gave_way_total", "size")
-        return sizes.get("small", 0.0), sizes.get("large", 0.0)
-
-
-class Place(NamedTuple):
-    """What the parts are held with."""
-
-    browser: Browser
-    folder: Path
-    seconds: float
-    quick: bool
-
-    @contextmanager
-    def hall(self) -> Iterator[Hall]:
-        """Run a server."""
-        port = scrape.free_port()
-        with Server([ROOM], {"http.port": port}, password=PASSWORD) as server:
-            yield Hall(replace(server.link, room=ROOM), server.address, port)
-
-    def person(
-        self, stack: ExitStack, link: Link, name: str, *, microphone: bool = True, camera: bool = True
-    ) -> Person:
-        """Return somebody in the meeting."""
-        person = Person(self.browser)
-        stack.callback(person.close)
-        person.open(link, ACCOUNT, PASSWORD, name, microphone=microphone, camera=camera)
-        person.join()
-        return person
-
-    def task(self, link: Link, name: str) -> Task:
-        """Return the task of a native participant that receives."""
-        return Task(str(link), ACCOUNT, PASSWORD, str(self.folder / name), seconds=self.seconds)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -327,6 +278,7 @@ PARTS: Mapping[str, Callable[[Place, Hall], Report]] = {
     "delay": _delay,
     "tiles": _tiles,
     "slow": _slow,
+    "conference": hold,
 }
 """By name, with what they show in their docstrings."""
 

@@ -165,6 +165,12 @@ class Person:
             raise BenchmarkError(f"a page does not get into the meeting: {str(error).splitlines()[0]}") from None
         return float(self._page.evaluate("taps.joinedIn()")) / 1000
 
+    def save_data(self) -> None:
+        """Want no pictures."""
+        self._page.get_by_role("button", name="Settings", exact=True).click()
+        self._page.get_by_label("Data saver", exact=True).check()
+        self._page.keyboard.press("Escape")
+
     def rest(self, seconds: float) -> None:
         """Let the page go on. Its events come only while it is looked after."""
         self._page.wait_for_timeout(seconds * 1000)

@@ -2,8 +2,9 @@
 
 Started as ``python -m benchmarks.harness.participant_process``.
 
-Reads a ``Task`` as a line of JSON. A sender publishes, prints a line when everything is on its way, and ends with its
-input. A receiver hears and sees everything for the seconds of its task, and prints what that cost.
+Reads a ``Task`` as a line of JSON. A receiver hears and sees everything for the seconds of its task, and prints what
+that cost. Any other publishes what it has, prints a line when everything is on its way, ends with its input, and prints
+what has come to it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 
@@ -47,12 +49,14 @@ END_LIMIT = 60.0
 
 @dataclass(frozen=True)
 class Task:
-    """What a participant does. With neither voices nor pictures it receives."""
+    """What a participant does. With neither voices nor pictures, and with seconds, it is a receiver."""
 
     link: str
     user: str
     password: str
     data: str
+    name: str = ""
+    """Empty: that of the user."""
     voices: int = 0
     pictures: int = 0
     hear: bool = False
@@ -86,6 +90,12 @@ class Participant:
             words = self._process.stderr.read().strip().splitlines()
             raise BenchmarkError(f"a participant failed: {words[-1] if words else 'it says nothing'}")
         return line
+
+    def close_input(self) -> None:
+        """Have it leave when it is neither a receiver nor has left, without waiting for it."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.stdin = None
 
     def end(self) -> None:
         """Have it leave; may be called again."""
@@ -172,16 +182,36 @@ class Observer:
             self._heard.set()
 
 
-async def send(room: Room, task: Task) -> None:
-    """Publish everything, until the input ends."""
+class Came(NamedTuple):
+    """What came of a track."""
+
+    name: str
+    """Of its publisher."""
+    kind: str
+    packets: int
+    lost: int
+    """Packets that the server has sent and that did not come."""
+    age: float
+    """Seconds since the latest packet."""
+
+
+async def take_part(room: Room, task: Task) -> list[Came]:
+    """Publish everything, until the input ends; return what came."""
     encoded = _encoded() if task.pictures else []
     sources: list[AnySource] = [audio_file(SPEECH, loop=True) for _ in range(task.voices)]
     for _ in range(task.pictures):
         pictures = Loop(encoded)
         sources.append(EncodedVideoSource(pictures, WIDTH, HEIGHT, keyframe_wanted=pictures.keyframe_wanted))
-    await room.publish_together(*sources)
-    print("sends", flush=True)
+    if sources:
+        await room.publish_together(*sources)
+    print("takes part", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    now = time.monotonic()
+    return [
+        Came(track.participant.label.rpartition(" / ")[2], track.kind.name, came.packets, came.lost, now - came.latest)
+        for track in room.tracks
+        if (came := track.statistics).packets
+    ]
 
 
 async def receive(room: Room, task: Task) -> Result:
@@ -207,10 +237,10 @@ async def main() -> None:
     """Carry the task out."""
     task = Task(**json.loads(sys.stdin.readline()))
     async with tcclient.connect(
-        task.link, user=task.user, password=task.password, name=task.user, data=Path(task.data)
+        task.link, user=task.user, password=task.password, name=task.name or task.user, data=Path(task.data)
     ) as room:
-        if task.voices or task.pictures:
-            await send(room, task)
+        if task.voices or task.pictures or not task.seconds:
+            print(json.dumps(await take_part(room, task)), flush=True)
         else:
             print(json.dumps(asdict(await receive(room, task))), flush=True)
 

@@ -20,6 +20,8 @@ from benchmarks.harness.browser import (
     delays,
     write_camera,
 )
+from benchmarks.harness.participant_process import Came
+from benchmarks.parts.full_conference import VOICES, heard, hears_all
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks need Linux")
 
@@ -40,6 +42,22 @@ def test_pictures_in_the_decoder_at_either_end_are_not_missed() -> None:
     assert undecoded(received=100, missing=0, decoded=98) == 0
     assert undecoded(received=100, missing=2, decoded=90) == 2 + 8
     assert undecoded(received=100, missing=0, decoded=101) == 0
+
+
+def test_a_page_hears_in_the_seconds_in_which_it_plays_speech() -> None:
+    speech = (np.random.default_rng(1).standard_normal(4 * RATE) * 3000).astype(np.int16)
+    speech[RATE : 2 * RATE] = 0
+    assert heard(Recorded(speech, 100.0)) == 0.75
+    assert heard(Recorded(speech[: RATE // 2], 100.0)) == 0.0, "no whole second"
+
+
+def test_a_native_client_hears_who_talks_until_the_end() -> None:
+    voices = [Came(name, "audio", 500, 0, 0.1) for name in ("Page 1", *VOICES)]
+    assert hears_all("Listener 1", voices)
+    assert not hears_all("Listener 1", voices[1:])
+    assert hears_all(VOICES[0], [voices[0], voices[2]]), "nobody hears oneself"
+    assert not hears_all("Listener 1", [*voices[:2], voices[2]._replace(age=5.0)])
+    assert not hears_all("Listener 1", [*voices[:2], voices[2]._replace(kind="video")])
 
 
 def test_the_camera_is_a_file_of_raw_pictures(tmp_path: Path) -> None:
