@@ -112,13 +112,15 @@ def run(options: argparse.Namespace) -> Report:
         for way, measure in (("UDP", _on_udp), ("streams", _on_streams)):
             _say(f"{options.participants} participants on {way}, run {number + 1} of {repeats}")
             costs[way].append(measure(options.participants, seconds))
-    _say("the kernel alone")
-    alone = floor(
-        options.participants - 1, round(FLUSHED * _FRAME_BYTES), LONGEST_FLUSH_INTERVAL, seconds, DRAIN_INTERVAL
+    _say("the kernel alone, and with TLS")
+    size, interval = round(FLUSHED * _FRAME_BYTES), LONGEST_FLUSH_INTERVAL
+    alone, sealed = (
+        floor(options.participants - 1, size, interval, seconds, DRAIN_INTERVAL, tls=tls) * 1e6 / FLUSHED
+        for tls in (False, True)
     )
     _say("a slow line")
     slow, fast = _slow(max(seconds, 5.0))
-    return _report(costs, alone * 1e6 / FLUSHED, slow, fast)
+    return _report(costs, alone, sealed, slow, fast)
 
 
 # The cost
@@ -293,8 +295,8 @@ def p95(values: Sequence[float]) -> float:
     return ordered[int(len(ordered) * 0.95)] * 1000 if ordered else float("inf")
 
 
-def _report(costs: dict[str, list[Cost]], alone: float, slow: Received, fast: Received) -> Report:
-    """Return the report; ``alone`` is what writing a packet costs the kernel, in µs."""
+def _report(costs: dict[str, list[Cost]], alone: float, sealed: float, slow: Received, fast: Received) -> Report:
+    """Return the report; writing a packet costs the kernel ``alone`` µs, and with TLS ``sealed``."""
     medians = {
         way: Cost(*(statistics.median(column) for column in zip(*runs, strict=True))) for way, runs in costs.items()
     }
@@ -326,7 +328,7 @@ def _report(costs: dict[str, list[Cost]], alone: float, slow: Received, fast: Re
                 stream.cpu,
                 "us",
                 COST,
-                note=f"the kernel alone takes {alone:.1f} us to write it",
+                note=f"the kernel alone takes {alone:.2f} us to write it, and with TLS {sealed:.2f}",
             ).unless(doubt),
             Bar("memory of the server, participants on streams", stream.resident, "MiB", RESIDENT),
             Bar("audio on a slow line, p95", p95(slow.audio), "ms", AUDIO_DELAY),
@@ -335,6 +337,7 @@ def _report(costs: dict[str, list[Cost]], alone: float, slow: Received, fast: Re
         ],
         figures={
             "alone": alone,
+            "sealed": sealed,
             "costs": {way: [cost._asdict() for cost in runs] for way, runs in costs.items()},
             "slow": slow._asdict(),
             "fast": fast._asdict(),

@@ -36,6 +36,8 @@ CONNECT_LIMIT = 10.0
 """Seconds for the control connection to be made."""
 FAREWELL_LIMIT = 1.0
 """Seconds for the last bytes to leave when a connection is closed."""
+CLOCK_TICK = 0.001
+"""Seconds by which a timer of uvloop may be early, whose clock counts whole milliseconds."""
 
 
 class Connection:
@@ -217,14 +219,17 @@ class Connection:
             self._stream.send_datagrams(datagrams)
 
     def _rearm(self) -> None:
-        """Set the timer, unless one comes in time: a timer that comes too early is set again."""
+        """Set the timer, unless one comes in time: a timer that comes too early is set again.
+
+        So that none does without need, it waits a tick of the clock longer.
+        """
         deadline = self.session.next_deadline()
         if deadline is None or (self._timer is not None and self._timer_at <= deadline):
             return
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = deadline
-        self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._due)
+        self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()) + CLOCK_TICK, self._due)
 
     def _due(self) -> None:
         self._timer = None

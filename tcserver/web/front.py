@@ -74,6 +74,8 @@ class Front:
         self._site = site
         self._redirect = redirect
         self._is_plain = is_plain
+        self._outgoing = ssl.MemoryBIO()
+        """Of all connections."""
 
     def make_protocol(self) -> asyncio.BufferedProtocol:
         """Return the protocol of a new connection."""
@@ -83,7 +85,8 @@ class Front:
         """Return a connection of the web for one that begins with this byte; None where a control connection does."""
         if first == TLS_HANDSHAKE:
             self.service.counters.accepted["tls"] += 1
-            return WebConnection(self.service, self._site, self.proxies, client, TlsLayer(self._context()))
+            tls = TlsLayer(self._context(), self._outgoing)
+            return WebConnection(self.service, self._site, self.proxies, client, tls)
         if chr(first).isascii() and chr(first).isalpha():
             self.service.counters.accepted["plain"] += 1
             routes = self._site if self._is_plain and is_loopback(local) else self._redirect

@@ -43,8 +43,9 @@ def test_p95_in_milliseconds() -> None:
     assert Received([0.1], 0, 1, 2).video_lost == 2
 
 
-def test_the_kernel_alone_needs_time_for_each_write(all_processors: None) -> None:
-    assert 0 < floor(streams=3, size=1000, interval=0.01, seconds=0.05, rest=0.01) < 0.01
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_kernel_alone_needs_time_for_each_write(tls: bool, all_processors: None) -> None:
+    assert 0 < floor(streams=3, size=1000, interval=0.01, seconds=0.05, rest=0.01, tls=tls) < 0.01
 
 
 def test_too_few_participants(capsys: pytest.CaptureFixture[str]) -> None:

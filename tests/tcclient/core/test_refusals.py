@@ -1,10 +1,20 @@
 import pytest
 
 from tcclient.core import Drop, events
+from tcclient.core.media.path import POSITION_INTERVAL
 from tcclient.core.media.receiving import MAX_STRAYS, STRAY_HOLD
 from tcproto import messages as m
 from tcproto.beacon import Beacon, BeaconContext, sign_beacon
-from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, Item, ItemType, pack_items, pack_relay_time
+from tcproto.datagram import (
+    MAX_COUNTER,
+    MAX_DATAGRAM,
+    Item,
+    ItemType,
+    open_datagram,
+    pack_items,
+    pack_relay_time,
+    parse_items,
+)
 from tcproto.packet import AudioHeader, PlainHeader, VideoHeader, seal_packet
 from tcproto.path import PingItem, Position, pack_positions
 from tcproto.replay import SEALER_WINDOW
@@ -56,6 +66,22 @@ def test_a_forged_counter_far_ahead_silences_nobody(server, pair):
     give(b, server.seal_room(pack_relay_time(0), counter=server.counter + SEALER_WINDOW // 2))
     a.speak()
     assert payloads(b) == [b"voice"]
+
+
+def test_datagrams_far_ahead_make_a_client_ask_ten_times_a_second_at_most(server, pair):
+    """Otherwise who forges or holds them back would have it send a ping for each."""
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    b.sent.clear()
+    for turn in range(200):
+        counters = range(server.counter + SEALER_WINDOW + 10 * turn, server.counter + SEALER_WINDOW + 10 * turn + 10)
+        give(b, *(server.seal_room(pack_relay_time(0), counter=counter) for counter in counters))
+        server.advance(0.01)
+    assert b.drops(Drop.AHEAD) == 2000
+    opened = [parse_items(open_datagram(data, b.up_keys[b.epoch])) for data in b.sent]
+    pings = sum(item.type == ItemType.PING for items in opened for item in items)
+    assert 2 / POSITION_INTERVAL <= pings <= 2 / POSITION_INTERVAL + 2, "and the usual one of each second"
 
 
 def test_positions_let_the_window_follow(server, pair):

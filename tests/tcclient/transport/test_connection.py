@@ -3,6 +3,7 @@ import random
 import socket
 
 import pytest
+import uvloop
 
 from tcclient.core import Settings
 from tcclient.core.control import control_connection
@@ -73,3 +74,31 @@ def test_a_connection_that_is_lost_while_the_seat_goes_on_is_a_typed_error_until
         await connection.close()
 
     asyncio.run(lose())
+
+
+def test_nothing_is_due_again_and_again_before_its_time() -> None:
+    """The clock of uvloop counts whole milliseconds, and cuts off what is less."""
+    due: list[bool] = []
+
+    class Impatient(Session):
+        deadline = 0.0
+
+        def next_deadline(self) -> float:
+            return self.deadline
+
+        def handle_timeout(self, now: float) -> None:
+            due.append(self.deadline <= now)
+            if due[-1]:
+                self.deadline = now + 0.0104
+
+    async def run() -> None:
+        chance = random.Random(1).randbytes
+        session = Impatient(Settings(), SigningKey(bytes(32)), control_connection(chance), chance, 0.0)
+        connection = Connection(session, lambda event: None, lambda packets: None, 0.0)
+        connection.pump()
+        await asyncio.sleep(0.3)
+        await connection.close()
+
+    uvloop.run(run())
+    assert due.count(True) > 3
+    assert due.count(False) < due.count(True)

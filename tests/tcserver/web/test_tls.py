@@ -32,9 +32,11 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     return SelfSigned(tmp_path_factory.mktemp("tls") / "web.pem", ["localhost"]).load(time.time())[0]
 
 
-def shaken(context: ssl.SSLContext, client: Client, size: int = 1 << 20) -> TlsLayer:
+def shaken(
+    context: ssl.SSLContext, client: Client, size: int = 1 << 20, outgoing: ssl.MemoryBIO | None = None
+) -> TlsLayer:
     """A server after the handshake, to which bytes came in parts of a size."""
-    server = TlsLayer(context)
+    server = TlsLayer(context, outgoing)
     while not server.is_ready:
         data = client.step(server.data_to_send())
         for at in range(0, len(data), size):
@@ -55,6 +57,44 @@ def test_bytes_in_both_directions(context: ssl.SSLContext, size: int) -> None:
     while len(found) < 60_000:
         found += client.tls.read(1 << 16)
     assert found == b"answer" * 10_000
+
+
+def test_layers_that_share_what_goes_out_send_only_their_own(context: ssl.SSLContext) -> None:
+    outgoing = ssl.MemoryBIO()
+    broken, strange = TlsLayer(context, outgoing), TlsLayer(context, outgoing)
+    unfinished = Client(client_context())
+    broken.receive_data(unfinished.step(b""))
+    with pytest.raises(ssl.SSLError):
+        broken.seal(b"too early")
+    with pytest.raises(TlsError):
+        strange.receive_data(b"\x16\x03\x01\x00\x05hello")
+    broken.close()
+    clients = [Client(client_context()) for _ in range(2)]
+    servers = [shaken(context, client, outgoing=outgoing) for client in clients]
+    assert outgoing.pending == 0, "each has taken out what it put in"
+    for client, server in zip(clients, servers, strict=True):
+        client.tls.write(b"question")
+        assert server.receive_data(client.outgoing.read()) == b"question"
+        sealed = server.seal(b"answer")
+        server.close()
+        client.incoming.write(sealed + server.data_to_send())
+        assert client.tls.read(1 << 16) == b"answer"
+        assert client.tls.read(1) == b"", "and the end"
+    unfinished.step(broken.data_to_send())
+    assert unfinished.tls.version() == "TLSv1.3", "nothing of its handshake was lost"
+    assert strange.data_to_send()[0] == 0x15, "an alert"
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_all_records_that_came_are_read_and_the_end_behind_them(context: ssl.SSLContext, count: int) -> None:
+    client = Client(client_context())
+    server = shaken(context, client)
+    for number in range(count):
+        client.tls.write(bytes([number]) * 16_384)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        client.tls.unwrap()
+    assert server.receive_data(client.outgoing.read()) == b"".join(bytes([n]) * 16_384 for n in range(count))
+    assert server.is_ended
 
 
 def test_a_client_of_many_small_records_floods_and_one_of_large_ones_does_not(context: ssl.SSLContext) -> None:

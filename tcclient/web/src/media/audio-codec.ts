@@ -1,5 +1,6 @@
 /** Opus through WebCodecs, in the worker. */
 
+import { VoiceBand } from "./band.js";
 import { CAPTURE_FRAME } from "./sound-messages.js";
 
 /**
@@ -41,52 +42,75 @@ export class SampleClock {
   }
 }
 
+/** An encoder for one rate of samples, and what was said of the frames that wait in it. */
+interface Encoding<Note> {
+  readonly encoder: AudioEncoder;
+  readonly sampleRate: number;
+  readonly notes: Note[];
+}
+
 /** Encodes frames of `CAPTURE_FRAME` samples; `output` gets each packet with what was said of its frame, in order. */
 export class OpusSender<Note> {
-  private readonly notes: Note[] = [];
-  private encoder: AudioEncoder | undefined;
+  private readonly band: VoiceBand | undefined;
+  private encoding: Encoding<Note> | undefined;
   private encoded = 0;
 
   constructor(
     private readonly content: "voice" | "music",
     private readonly output: (packet: Uint8Array, note: Note) => void,
     private readonly failed: () => void,
-  ) {}
+  ) {
+    if (content === "voice") this.band = new VoiceBand();
+  }
 
   /** Encode a frame. A codec that is stuck is begun anew, and what waited in it is lost. */
   encode(pcm: Float32Array<ArrayBuffer>, note: Note): void {
-    if (this.notes.length >= MAX_PENDING || this.encoder?.state === "closed") this.close();
-    this.encoder ??= this.open();
-    this.notes.push(note);
+    const samples = this.band?.take(pcm) ?? pcm;
+    const sampleRate = (SAMPLE_RATE * samples.length) / pcm.length;
+    const isStuck = this.encoding !== undefined && this.encoding.notes.length >= MAX_PENDING;
+    if (isStuck || this.encoding?.encoder.state === "closed") this.close();
+    if (this.encoding?.sampleRate !== sampleRate) this.finish();
+    const { encoder, notes } = (this.encoding ??= this.open(sampleRate));
+    notes.push(note);
     const data = new AudioData({
       format: "f32-planar",
-      sampleRate: SAMPLE_RATE,
-      numberOfFrames: pcm.length,
+      sampleRate,
+      numberOfFrames: samples.length,
       numberOfChannels: 1,
       timestamp: this.encoded++ * MICROSECONDS_PER_FRAME,
-      data: pcm,
+      data: samples,
     });
-    this.encoder.encode(data);
+    encoder.encode(data);
     data.close();
   }
 
   close(): void {
-    this.notes.length = 0;
-    if (this.encoder !== undefined && this.encoder.state !== "closed") this.encoder.close();
-    this.encoder = undefined;
+    if (this.encoding !== undefined && this.encoding.encoder.state !== "closed") this.encoding.encoder.close();
+    this.encoding = undefined;
   }
 
-  private open(): AudioEncoder {
+  /** Let an encoder give what waits in it, and end. Not all browsers can configure one anew. */
+  private finish(): void {
+    const encoder = this.encoding?.encoder;
+    this.encoding = undefined;
+    encoder?.flush().then(
+      () => encoder.close(),
+      () => undefined, // it has failed
+    );
+  }
+
+  private open(sampleRate: number): Encoding<Note> {
+    const notes: Note[] = [];
     const encoder = new AudioEncoder({
       output: (chunk) => {
-        const note = this.notes.shift();
-        if (encoder !== this.encoder || note === undefined) return;
+        const note = notes.shift();
+        if (note === undefined) return; // of the silence with which the last frame is filled up
         const packet = new Uint8Array(chunk.byteLength);
         chunk.copyTo(packet);
         this.output(packet, note);
       },
       error: () => {
-        if (encoder !== this.encoder) return;
+        if (encoder !== this.encoding?.encoder) return;
         this.close();
         this.failed();
       },
@@ -95,9 +119,9 @@ export class OpusSender<Note> {
     const isVoice = this.content === "voice";
     const [application, bitrate] = isVoice ? ["voip", BITRATE] : ["audio", MUSIC_BITRATE];
     const opus = { application, signal: this.content, frameDuration: MICROSECONDS_PER_FRAME, complexity: 10 };
-    const config = { codec: "opus", sampleRate: SAMPLE_RATE, numberOfChannels: 1, bitrate };
+    const config = { codec: "opus", sampleRate, numberOfChannels: 1, bitrate };
     encoder.configure({ ...config, bitrateMode: "constant", opus } as AudioEncoderConfig);
-    return encoder;
+    return { encoder, sampleRate, notes };
   }
 }
 
