@@ -273,7 +273,8 @@ export class Stay {
     this.tellLimited(
       limitedPictures(this.wanted, this.streams, this.reception.stalled, (stream) => this.layers.isLowered(stream)),
     );
-    if (this.layers.handleTimeout(this.patience, monotonic())) this.subscribe();
+    const failed = this.downlink.glance(this.reception.packets);
+    if (this.layers.handleTimeout(this.patience, monotonic()) || failed) this.subscribe();
     const { connection, session } = this.place;
     const dropped = connection.uplink.dropped.large;
     if (dropped > this.droppedPictures) this.desk.picturesDropped();
