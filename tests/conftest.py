@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import gc
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,17 @@ TESTS = Path(__file__).parent
 WHOLE = ("benchmarks", "documents", "integration", "scenarios")
 """Folders with tests of the whole. Of these, and of the files beside them, which read sources, only tests with the
 fixture ``measured`` are counted."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """Keep ten thousand tests out of each garbage collection, while they are made and later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -82,10 +82,10 @@ class Liveness:
         self._heard_at = 0.0
 
     def watch(self, now: float, *, pings: bool) -> None:
-        """Watch from now on. Pings are sent after the handshake only."""
+        """Watch from now on. Pings are sent after the handshake only, the first at once: it measures the round trip."""
         self._pings = pings
         self._heard_at = now
-        self._timers.set(self.KEY, now + CONTROL_PING, self._due)
+        self._due(now)
 
     def probe(self, now: float) -> None:
         """Find out at once whether the server is still there: it has ``PROBE_PATIENCE`` to say anything."""

@@ -212,6 +212,7 @@ class Seat:
         self.downlink.subscription.urgent.handle_timeout(now)
         datagrams = self.egress.take(now)
         if self.path.way is Way.UDP:
+            self.uplink.put(self.egress.take_probe(), now)
             self.uplink_rate.sent(datagrams, now - self.publications.sent_at < MEDIA_TIME, now)
             return datagrams
         self.uplink.put(datagrams, now)

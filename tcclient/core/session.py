@@ -48,8 +48,7 @@ class Session:
     """See the module's text.
 
     ``device`` is the device identity; ``control`` the first connection, as ``control_connection`` makes it;
-    ``random_bytes`` is like ``os.urandom``; ``lives`` are those that this client has been in, shared by all sessions of
-    a process.
+    ``random_bytes`` is like ``os.urandom``; ``lives``, those that it has been in, are the same for a whole process.
     """
 
     def __init__(
@@ -407,6 +406,7 @@ class Session:
             self.data,
         )
         self.phase = Phase.ROOM
+        self._seat.path.control_rtt = self._liveness.rtt
         self._seat.downlink.losses.sound_patience = self._sound_patience
         self._seat.downlink.wish(Wishes(self._settings.sources, voices=self._settings.voices))
 

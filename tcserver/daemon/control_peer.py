@@ -24,7 +24,7 @@ A receiver that was too slow has the same time to read what waits, and the reaso
 MAX_HELD = MAX_FRAME
 """Bytes of a connection that may wait for their turn. Beyond it nothing more is read from the socket."""
 READ_SIZE = 16_384
-"""Bytes taken from the kernel at once. A small buffer keeps the memory of a connection small."""
+"""Bytes taken from the kernel at once."""
 
 
 class ControlHandler(Protocol):
@@ -65,7 +65,10 @@ class ControlHandler(Protocol):
 
 
 class ControlPeer(asyncio.BufferedProtocol):
-    """One client's control connection, from ``address``; "" is that of the socket."""
+    """One client's control connection, from ``address``; "" is that of the socket.
+
+    The event loop reads into ``buffer``, which may be that of all connections: the bytes are taken out at once.
+    """
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         connection: ControlConnection,
         handler: ControlHandler,
         turns: ControlTurns,
+        buffer: bytearray,
         address: str = "",
     ) -> None:
         self.number = number
@@ -80,7 +84,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         self._connection = connection
         self._handler = handler
         self._turns = turns
-        self._buffer = bytearray(READ_SIZE)
+        self._buffer = buffer
         self._transport: asyncio.Transport | None = None
         self._welcome = False
         self._received = 0

@@ -11,7 +11,7 @@ from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.messages import Envelope
 from tcserver.conference import Conference, Effect, Where
 from tcserver.daemon.addresses import named_in_errors
-from tcserver.daemon.control_peer import ControlPeer
+from tcserver.daemon.control_peer import READ_SIZE, ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
 from tcserver.daemon.listening import Listener
 
@@ -44,6 +44,7 @@ class ControlServer:
         self._now = now
         self._on_error = on_error
         self.turns = ControlTurns(lambda rest, run: asyncio.get_running_loop().call_later(rest, run), now)
+        self._buffer = bytearray(READ_SIZE)
         self._written: set[ControlPeer] = set()
         """Those with messages that were not given to the kernel yet."""
         self._next_number = 1
@@ -180,4 +181,4 @@ class ControlServer:
         number = self._next_number
         self._next_number += 1
         connection = ControlConnection.server(self._secret, software=SOFTWARE)
-        return ControlPeer(number, connection, self, self.turns, address)
+        return ControlPeer(number, connection, self, self.turns, self._buffer, address)

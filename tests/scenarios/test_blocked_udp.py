@@ -6,12 +6,13 @@ import pytest
 
 from tcclient.core import Drop, PathState, Way, events
 from tcclient.core.media.probation import DOUBTED_STEADY, MAX_STEADY, STEADY
+from tcclient.core.media.proof import IMPATIENT, QUICK_INTERVALS
 from tcproto.datagram import MAX_DATAGRAM
 from tcproto.messages import Kind, Source
 from tcproto.packet import VideoHeader
 from tcserver.media.interface import Address
 from tests.support.simulation.client import Client
-from tests.support.simulation.network import LAN, SATELLITE
+from tests.support.simulation.network import LAN, SATELLITE, Conditions
 from tests.support.simulation.world import World
 
 BOTH = (Way.UDP, Way.STREAM)
@@ -59,11 +60,39 @@ def test_udp_that_is_blocked_from_the_start(world: World, blocked: tuple[str, ..
     for way in blocked:
         getattr(ben, way).change(blocked=True)
     start = world.now
-    world.until(lambda: ben.heard_from(ada), limit=2)
+    world.until(lambda: ben.in_room)
+    world.until(lambda: ben.heard_from(ada), limit=sum(QUICK_INTERVALS) + 4 * LAN.delay + 0.02)
     ben.talk()
-    world.until(lambda: ada.heard_from(ben), limit=start + 2 - world.now)
+    world.until(lambda: ada.heard_from(ben), limit=start + 1 - world.now)
     assert on(ben, Way.STREAM)
+    assert changes(ben) == [(Way.STREAM, PathState.OK)]
+
+
+def test_the_stream_is_used_in_the_end_though_it_answers_as_late_as_udp(world: World) -> None:
+    (ada,) = world.room("ada")
+    ada.talk()
+    ben = world.client("ben", ways=BOTH)
+    ben.block()
+    world.until(lambda: ben.in_room)
+    ben.stream_down.stop()
+    world.until(lambda: ben.way is Way.STREAM, limit=IMPATIENT.proof + 0.01)
+    world.run(1)
+    ben.stream_down.resume()
+    world.until(lambda: ben.heard_from(ada), limit=0.5)
     assert changes(ben) == [(Way.STREAM, PathState.UNKNOWN), (Way.STREAM, PathState.OK)]
+
+
+def test_first_pings_that_are_lost_open_no_stream(world: World) -> None:
+    """Two of three, where a round trip takes 0.18 s."""
+    world.room("ada")
+    ben = world.client("ben", Conditions(delay=0.09), ways=BOTH)
+    ben.block()
+    world.until(lambda: ben.in_room)
+    world.run(0.15)
+    ben.unblock()
+    world.run(1)
+    assert changes(ben) == [(Way.UDP, PathState.OK)]
+    assert not any(address.host.startswith("stream") for address in world.server.bytes_in)
 
 
 @pytest.mark.parametrize("blocked", [("up",), ("down",), ("up", "down")], ids="+".join)
@@ -144,6 +173,7 @@ def test_a_far_server_needs_no_stream(world: World) -> None:
     _, ben = talking(world, conditions=SATELLITE)
     world.run(60)
     assert changes(ben) == [(Way.UDP, PathState.OK)]
+    assert not any(address.host.startswith("stream") for address in world.server.bytes_in)
 
 
 def test_the_stream_alone(world: World) -> None:

@@ -65,7 +65,7 @@ def test_who_was_away_for_an_outage_of_all_hears_again_at_once_and_has_missed_no
     world.run(away / 2)
     anna.unblock()
     back = world.now
-    world.until(lambda: anna.session.phase is Phase.ROOM and anna.session.control_rtt is not None, limit=21)
+    world.until(lambda: anna.session.phase is Phase.ROOM and anna.told(events.ChatReceived), limit=21)
     world.run(1)
     assert silence(anna, budi, back) <= 1.0
     assert silence(budi, anna, back) <= 1.0

@@ -25,6 +25,8 @@ RATE_WINDOW = 0.2
 """Seconds over which the rate is taken: what a line carries that has just become slower is to be known at once."""
 LEAST_SPAN = 0.5
 """Seconds over which the usual rates are taken at least: those of pictures vary."""
+REPLACED = 10
+"""Buckets in which another layer of a stream came instead, after which a layer is no longer what comes: 0.5 s."""
 IP_UDP = 28
 """Bytes of IPv4 and UDP around a datagram."""
 OVERHEAD = IP_UDP + MIN_DATAGRAM + RELAY_TIME_SIZE
@@ -55,6 +57,18 @@ class _Bucket:
     delay: float | None = None
     """The least."""
     sizes: dict[Layer, int] = field(default_factory=dict)
+    lost: dict[Layer, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What came of a layer, in bytes."""
+
+    first: int
+    """Number of the bucket."""
+    last: int = 0
+    size: int = 0
+    lost: int = 0
 
 
 class Arrivals:
@@ -94,6 +108,11 @@ class Arrivals:
         sizes = self._buckets[-1].sizes
         sizes[layer] = sizes.get(layer, 0) + size
 
+    def lost(self, layer: Layer, size: int) -> None:
+        """Count bytes for the layer of a stream that did not come; below 0 for those that came after all."""
+        lost = self._buckets[-1].lost
+        lost[layer] = lost.get(layer, 0) + size
+
     def line(self, now: float) -> Line:
         """Return how the way down does. The queue is 0 where nothing came for a while, since then nobody knows."""
         delays = [bucket.delay for bucket in self._since(now, QUEUE_WINDOW) if bucket.delay is not None]
@@ -110,15 +129,33 @@ class Arrivals:
             jitter=2 * sum(waits) / max(len(waits), 1),
         )
 
-    def bitrates(self, now: float) -> dict[Layer, float]:
-        """Return the bit/s of each layer of which something came, since it came first within ``KEPT``."""
-        sizes: dict[Layer, int] = {}
-        began: dict[Layer, int] = {}
+    def bitrates(self, now: float, with_lost: bool = False) -> dict[Layer, float]:
+        """Return the bit/s of each layer that comes, since it came first within ``KEPT``.
+
+        ``with_lost`` adds what was lost: so much was sent.
+        """
+        return {
+            layer: (run.size + with_lost * run.lost) * 8 / max(now - run.first * BUCKET, LEAST_SPAN)
+            for layer, run in self._runs().items()
+        }
+
+    def begun_since(self, since: float) -> set[Layer]:
+        """Return the layers that come only since then, so that little is known of what they take."""
+        return {layer for layer, run in self._runs().items() if run.first >= int(since / BUCKET)}
+
+    def _runs(self) -> dict[Layer, _Run]:
+        """Return what came of each layer without a pause in which another one of its stream came."""
+        runs: dict[Layer, _Run] = {}
+        latest: dict[int, int] = {}
         for bucket in self._buckets:
             for layer, size in bucket.sizes.items():
-                sizes[layer] = sizes.get(layer, 0) + size
-                began.setdefault(layer, bucket.number)
-        return {layer: size * 8 / max(now - began[layer] * BUCKET, LEAST_SPAN) for layer, size in sizes.items()}
+                run = runs.get(layer)
+                if run is None or run.last < latest[layer[0]] - REPLACED:
+                    run = runs[layer] = _Run(bucket.number)
+                run.last = latest[layer[0]] = bucket.number
+                run.size += size
+                run.lost += bucket.lost.get(layer, 0)
+        return {layer: run for layer, run in runs.items() if run.last >= latest[layer[0]] - REPLACED}
 
     def heard_since(self, since: float) -> set[int]:
         """Return the streams of which something came since then, at most ``KEPT`` seconds back."""

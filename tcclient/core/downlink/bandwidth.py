@@ -22,6 +22,8 @@ LEAST_TIME = 0.001
 """Seconds in which they come at least: the event loop takes what came meanwhile at once."""
 AGREEING = 2
 """Probes whose lowest rate counts: a stall of the network gathers datagrams, which then come too fast."""
+ALIKE = 0.8
+"""The lowest rate of these, of the highest, from which the line has no jitter that would matter."""
 LIFETIME = 5.0
 """Seconds for which a probe tells something."""
 
@@ -79,11 +81,15 @@ class BandwidthProbes:
     def bound(self, jitter: float, now: float) -> float | None:
         """Return the bit/s beyond which the line cannot carry; None where too few probes came of late.
 
-        Jitter spreads the datagrams of a probe too. So seconds of it are left out, and the best probe counts.
+        Jitter spreads the datagrams of a probe too. So seconds of it are left out where the probes differ, and the best
+        one counts.
         """
         fresh = [probe for probe in self._measured if now < probe.at + LIFETIME]
         if len(fresh) < AGREEING:
             return None
+        rates = [probe.size * 8 / probe.span for probe in fresh]
+        if min(rates) >= ALIKE * max(rates):
+            return max(rates)
         return max(probe.size * 8 / max(probe.span - jitter, LEAST_TIME) for probe in fresh)
 
     def rate(self, now: float) -> float | None:

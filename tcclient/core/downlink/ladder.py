@@ -35,6 +35,8 @@ SETTLE = 0.3
 """Seconds from a step to datagrams that the server has sent after it: a round trip, where it is a long one."""
 USABLE = 0.9
 """Part of what came while the queue stood that is used from then on."""
+EXPECTED = 0.8
+"""The same before anything has come, by what it is expected to take."""
 MOST_DRAINED = 0.4
 """Part that is left free beside it at most where only voices are left, so that the queue drains: as much of the rate as
 the queue has seconds. Where pictures are given up it drains by itself."""
@@ -124,7 +126,7 @@ class Ladder:
         """
         self.given_up = pictures
         offered = offer()
-        self.given_up = pictures - _fitting(offered.pictures, bitrate * USABLE - sum(offered.voices))
+        self.given_up = pictures - _fitting(offered.pictures, bitrate * EXPECTED - sum(offered.voices))
         if self.given_up:
             self.capacity, self._stable_since, self._stable = bitrate, now, FIRST_STABLE
             self._stepped_at = now  # what has been sent may be a keyframe
@@ -176,7 +178,9 @@ class Ladder:
         """
         if not self.given_up:
             return False
-        old = {part.layer for part in before.pictures}
+        old = [part.layer for part in before.pictures]
+        if old == [part.layer for part in offer.pictures]:
+            return False  # what they take varies
         known = [part for part in offer.pictures if part.layer in old]
         room = 1 + sum(part.bitrate for part in known if part.layer not in self.given_up)  # a sum is rounded
         every = frozenset(part.layer for part in offer.pictures)

@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from tcclient.core.control import Line as ControlLine
-from tcclient.core.downlink.arrivals import Arrivals, Layer
+from tcclient.core.downlink.arrivals import LEAST_SPAN, Arrivals, Layer
 from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.downlink.cause import Cause
 from tcclient.core.downlink.data_meter import Saving
@@ -39,13 +39,19 @@ OPENING = 5.0
 OPENING_RATE = 250_000
 """Bit/s of the line for which this probe is made: one of 128 kbit/s holds it for 80 ms. More than a few Mbit/s it
 cannot tell, and need not."""
-OPENING_INTERVAL, OPENING_TRIES = 0.4, 4
+OPENING_INTERVAL, OPENING_TRIES = 0.3, 6
 """Seconds until another one is sent, if that was lost, and how many; two have to be measured."""
+WIDE = 3e6
+"""Bit/s of a line on which new pictures come without being asked for: all that a probe can tell."""
 STILLS = 12_000
 """Bit/s of still pictures, until they are measured."""
 PER_PICTURE = 0.0002
 """Seconds for which an offer holds, for each layer of pictures in it: to work it out takes a tenth of that. A room of
 thousands of cameras does not take all of the processor."""
+AT_ONCE = 3
+"""Voices for which there has to be room beside the pictures at the beginning; more seldom talk at the same time."""
+FULL = 0.25
+"""Seconds of a queue from which what is lost is what it had no room for. Then more is sent than comes."""
 LOWER = 0.3
 """What a layer takes of the next higher one, which is measured: it has half the width and height."""
 
@@ -116,6 +122,8 @@ class Subscription:
         self._opens_until: float | None = None
         """Until when the line is tried at the beginning; None: nothing has come yet."""
         self._tries = OPENING_TRIES
+        self._bears: float | None = None
+        """Bit/s that the line bears at most, as it was found at the beginning; None: nobody knows."""
         self._begun: frozenset[Layer] = frozenset()
         """The pictures of which it is known whether they may begin."""
         self._owes = False
@@ -124,7 +132,7 @@ class Subscription:
     @property
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due; never while nothing comes and nothing is given up."""
-        opens = self._opens_until is not None and self._looked_at < self._opens_until
+        opens = self._is_thin or (self._opens_until is not None and self._looked_at < self._opens_until)
         busy = self._owes or opens or self.ladder.is_limiting or self.arrivals.latest > self._looked_at
         return self._looked_at + LOOK_INTERVAL if busy else NEVER
 
@@ -157,6 +165,7 @@ class Subscription:
                 self.not_selected[state.stream] = None
                 if len(self.not_selected) > MAX_PUBLICATIONS:
                     del self.not_selected[next(iter(self.not_selected))]
+        self._owes |= self._is_thin
 
     def ended(self, stream: int) -> None:
         """Forget what the server said of a stream: its id may be used again."""
@@ -175,8 +184,11 @@ class Subscription:
         if self.ladder.given_up:
             before = self._offered
             self._owes |= self.ladder.follow(self._offer(now), before)
-        if self._opens_until is None or now < self._opens_until:
+        is_open = self._opens_until is None or now < self._opens_until
+        if is_open:
             self._open(now)
+        if self._bears is not None and (is_open or self._is_thin):
+            self._begin(self._bears, now)
         line = self.arrivals.line(now)._replace(proven=self.probes.rate(now))
         if line.queue >= QUEUE:
             self._congested()
@@ -187,22 +199,37 @@ class Subscription:
             self._send(item)
 
     def _open(self, now: float) -> None:
-        """Try the line before pictures come, and give up what it will not bear."""
+        """Try the line before pictures come."""
         if self._opens_until is None:
             self._opens_until = now + OPENING
-        rate = self.probes.bound(self.arrivals.line(now).jitter, now)
-        pictures = frozenset(part.layer for part in self._offer(now).pictures)
         if self.ladder.has_stepped:
             self._opens_until = now
-        elif rate is None and self._tries:
-            interval = 0.0 if self.probes.is_answered else OPENING_INTERVAL
-            if (item := self.probes.request(OPENING_RATE, now, interval)) is not None:
-                self._tries -= 1
-                self._send(item)
-        elif rate is not None and pictures != self._begun:
-            self._begun = pictures
+        elif self._bears is None:
+            self._bears = self.probes.bound(self.arrivals.line(now).jitter, now)
+            self._owes |= self._is_thin
+            if self._bears is None and self._tries:
+                self._probe(now)
+
+    def _probe(self, now: float) -> None:
+        interval = 0.0 if self.probes.is_answered else OPENING_INTERVAL
+        if (item := self.probes.request(OPENING_RATE, now, interval)) is not None:
+            self._tries -= 1
+            self._send(item)
+
+    @property
+    def _is_thin(self) -> bool:
+        """Whether pictures may be too much for the line, so that each is asked for when it is known to fit."""
+        return self._bears is not None and self._bears < WIDE
+
+    def _begin(self, bears: float, now: float) -> None:
+        """Give up what the line will not bear of pictures that are new."""
+        pictures = frozenset(part.layer for part in self._offer(now).pictures)
+        if not pictures <= self._begun:
+            rate = self.ladder.capacity or bears
             stage = self._stage()
-            self._owes |= self.ladder.begin(pictures, lambda: self._offer_anew(stage, now), rate, now)
+            self._owes |= self.ladder.begin(pictures, lambda: _expected(self._offer_anew(stage, now)), rate, now)
+            self._owes |= self._is_thin
+        self._begun = pictures
 
     def given_up(self, info: PublicationInfo) -> int | None:
         """Return the lowest layer of a publication that is given up; None: none of them."""
@@ -250,27 +277,32 @@ class Subscription:
     def _affordable(self) -> tuple[tuple[Source, ...], tuple[StreamChoice, ...]]:
         """Return sources and choices of the wishes, without the pictures that are given up.
 
-        A source of which all is given up is left out itself, so that a new stream of it does not come first.
+        A source of which all is given up is left out itself, so that a new stream of it does not come first. On a thin
+        line all pictures are chosen one by one.
         """
         if self.wishes.audio_only or self.saving:
             pictures = {info.stream for info in self._room.publications.values() if info.kind is Kind.VIDEO}
             choices = tuple(choice for choice in self.wishes.choices if choice.stream not in pictures)
             return tuple(source for source in self.wishes.sources if source in SOUND), choices
-        if not self.ladder.given_up:
+        if not self.ladder.given_up and not self._is_thin:
             return self.wishes.sources, self.wishes.choices
         chosen = dict(self._chosen)
         kept: set[Source] = set()
         lost: set[Source] = set()
+        is_thin = self._is_thin
         for info, choice in self._wanted(Kind.VIDEO):
             layer = self.given_up(info)
-            if layer is None:
-                kept.add(info.source)
-            elif layer:
-                kept.add(info.source)
-                chosen[info.stream] = replace(choice, max_spatial=min(choice.max_spatial, layer - 1))
-            else:
+            if layer == 0:
                 lost.add(info.source)
                 chosen[info.stream] = StreamChoice(info.stream, wanted=False)
+                continue
+            kept.add(info.source)
+            if layer is not None:
+                choice = replace(choice, max_spatial=min(choice.max_spatial, layer - 1))
+            if layer is not None or is_thin:
+                chosen[info.stream] = replace(choice, by_default=choice.by_default and not is_thin)
+        if is_thin:
+            kept, lost = set(), set(PICTURES)
         sources = tuple(source for source in self.wishes.sources if source in kept or source not in lost)
         return sources, tuple(chosen.values())[-MAX_CHOICES:]
 
@@ -289,7 +321,9 @@ class Subscription:
         return self.wishes.stage or frozenset((self._dominant(),))
 
     def _offer_anew(self, stage: frozenset[int], now: float) -> Offer:
-        bitrates = self.arrivals.bitrates(now)
+        is_full = self.arrivals.line(now).queue >= FULL
+        bitrates = self.arrivals.bitrates(now, with_lost=is_full)
+        begun = self.arrivals.begun_since(now - LEAST_SPAN)
         heard = self.arrivals.heard_since(now - TALKING)
         talkers = [info.stream for info, _ in self._wanted(Kind.AUDIO) if not info.muted]
         least = COPIED_VOICE if self._is_redundant() else 0  # copies that were not sent yet are not measured
@@ -297,29 +331,35 @@ class Subscription:
         parts: list[tuple[int, int, int, Part]] = []
         for info, choice in self._wanted(Kind.VIDEO):
             importance = 1 if info.source is Source.SCREEN else 0 if info.participant in stage else 2
-            for layer, more in self._layers(info, choice, bitrates):
+            for layer, more in self._layers(info, choice, bitrates, begun):
                 parts.append((importance, layer[1], layer[0], Part(layer, more)))
-        self._bitrates = {each.layer: self._bitrates[each.layer] for *_, each in parts}
+        offered = {each.layer for *_, each in parts}
+        self._bitrates = {layer: takes for layer, takes in self._bitrates.items() if layer in offered}
         return Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))))
 
     def _layers(
-        self, info: PublicationInfo, choice: StreamChoice, bitrates: dict[Layer, float]
+        self, info: PublicationInfo, choice: StreamChoice, bitrates: dict[Layer, float], begun: set[Layer]
     ) -> Iterator[tuple[Layer, float]]:
         """Yield each layer, and what it takes more of the line than the one below it, whose place it takes."""
         layers = [(info.stream, layer) for layer in range(min(info.layers, choice.max_spatial + 1))]
         highest = max((layer for layer in layers if layer in bitrates), default=(info.stream, -1))
         below = 0.0
         for layer in layers:
-            takes = below
+            known = self._bitrates.get(layer)
             is_given_up = layer in self.ladder.given_up  # what still comes of it is the end of it
             if layer in bitrates and not is_given_up:
                 takes = bitrates[layer]
+                if layer in begun and not info.stills:
+                    takes = max(takes, known or _usual(info, layer[1]))
             elif info.stills and layer[1] == 0:
-                takes = self._bitrates.get(layer) or STILLS
+                takes = known or STILLS
             elif layer < highest and not is_given_up:
-                takes = self._bitrates.get(layer) or bitrates[highest] * LOWER ** (highest[1] - layer[1])
+                takes = known or bitrates[highest] * LOWER ** (highest[1] - layer[1])
             elif is_given_up:
-                takes = self._bitrates.get(layer) or _usual(info, layer[1])
+                takes = known or _usual(info, layer[1])
+            else:
+                yield layer, 0.0  # nothing comes of it
+                continue
             self._bitrates[layer] = takes
             yield layer, max(0.0, takes - below)
             below = max(below, takes)
@@ -331,6 +371,12 @@ class Subscription:
                 continue
             if (choice := self.wanted(info)) is not None:
                 yield info, choice
+
+
+def _expected(offer: Offer) -> Offer:
+    """Return an offer at the beginning of a meeting with the voices that may be heard soon."""
+    more = min(offer.talkers, AT_ONCE) - len(offer.voices)
+    return offer._replace(voices=offer.voices + (USUAL_VOICE,) * more)
 
 
 def _usual(info: PublicationInfo, layer: int) -> float:

@@ -51,6 +51,7 @@ class MediaPath:
     ``ways`` are those that there are. UDP is used as long as it works; then the stream, until UDP has been steady for a
     while. The server follows: it sends by the way whose challenge was answered last. So a challenge is answered only
     on the way in use. Without another way the state stops nothing: what is sent on a lost path may arrive all the same.
+    At the start the stream is pinged, too, as soon as the first answer by UDP is late, and used if it answers before.
 
     ``on_call`` says whether anything is published or subscribed, which decides how often to ping.
     """
@@ -60,6 +61,8 @@ class MediaPath:
         self.way = Way.UDP if Way.UDP in ways else Way.STREAM
         self.statistics = PathStatistics()
         self.on_call = True
+        self.control_rtt: float | None = None
+        """Seconds of a round trip on the control connection, None until measured. The stream has the same."""
         self.needs_large = False
         """Whether pictures are sent or wanted."""
         self.take_report: Callable[[bytes, float], None] = lambda value, now: None
@@ -177,8 +180,7 @@ class MediaPath:
         Perhaps only small datagrams pass.
         """
         if self._patience is IMPATIENT and self.way is Way.UDP:
-            self._take(Way.STREAM, now)
-            self._probation.begin(now, doubted=True)
+            self._give_way(now, doubted=True)
 
     def handle_item(self, type_: int, value: bytes, way: Way, now: float) -> None:
         """Act on an item of a down datagram; raises ``ValueError`` where it is malformed."""
@@ -216,9 +218,11 @@ class MediaPath:
         if now >= self._proof.next_deadline:
             self._proof.expire(self.statistics.rtt, now)
             if self.state is PathState.LOST and self._patience is IMPATIENT and self.way is Way.UDP:
-                self._take(Way.STREAM, now)
-                self._probation.begin(now)
-            self._ping(self.way, now, self.way is Way.UDP and self.state is PathState.OK and self._large.take())
+                self._give_way(now)
+            if self._asks_stream(now):
+                self._ping(Way.STREAM, now, large=False)
+            else:
+                self._ping(self.way, now, self.way is Way.UDP and self.state is PathState.OK and self._large.take())
             self._proof.pinged(self.on_call, now)
             if self.needs_large and self._large.is_stopped:
                 self.doubt(now)
@@ -234,6 +238,24 @@ class MediaPath:
         if now >= self._position_asked_at + POSITION_INTERVAL:
             self._position_asked_at = now
             self._egress.send(self._ping_item(now))
+
+    def _asks_stream(self, now: float) -> bool:
+        """Return whether to ping the stream, once, in place of UDP, whose first answer is late.
+
+        Not beside it: the server challenges one address at a time, that of the newest datagram.
+        """
+        return (
+            self._patience is IMPATIENT
+            and self.way is Way.UDP
+            and self.control_rtt is not None
+            and self._proof.is_late(self.control_rtt, now)
+            and not any(ping.way is Way.STREAM for ping in self._pings.values())
+        )
+
+    def _give_way(self, now: float, *, doubted: bool = False) -> None:
+        """Use the stream from now on, until UDP has been steady."""
+        self._take(Way.STREAM, now)
+        self._probation.begin(now, doubted=doubted)
 
     def _ping(self, way: Way, now: float, large: bool) -> None:
         self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
@@ -261,7 +283,10 @@ class MediaPath:
             for number, other in self._pings.items()
             if other.way is not way or other.sent_at > ping.sent_at
         }
-        if way is self.way:
+        if way is Way.STREAM and self.way is Way.UDP and self.state is PathState.UNKNOWN:
+            self._give_way(now)  # UDP was asked before, and has not answered
+            self._proof.prove(now)
+        elif way is self.way:
             self._large.answered(ping.large)
             self._measure(ping, pong, now)
             self._proof.prove(now)

@@ -18,6 +18,8 @@ from tcproto.path import (
 
 PROOF_INTERVALS = (0.2, 0.3, 0.5)
 """Seconds between the first pings. One of them may be lost. The last interval repeats."""
+QUICK_INTERVALS = (0.1, 0.1, 0.2)
+"""The same where there is another way. The fourth ping asks that, and two of those before may be lost."""
 PROOF_TIMEOUT = 5.0
 """Seconds without an answer to the first pings after which a way counts as blocked, and pings come as in a call."""
 
@@ -50,11 +52,13 @@ class Patience(NamedTuple):
     """From the first ping that was not answered, on a way that worked; a round trip more where answers are needed."""
     needs_answers: bool
     """Whether only a pong ends the silence. Otherwise any datagram does."""
+    intervals: tuple[float, ...] = PROOF_INTERVALS
+    """Between the first pings, until one is answered; the last interval repeats."""
 
 
 PATIENT = Patience(PROOF_TIMEOUT, PATH_SILENCE, needs_answers=False)
 """For a way without another beside it: to give it up gains nothing."""
-IMPATIENT = Patience(0.8, 1.5, needs_answers=True)
+IMPATIENT = Patience(0.8, 1.5, needs_answers=True, intervals=QUICK_INTERVALS)
 """For UDP where the stream is there. Where UDP is blocked, sound begins within 2 s from the start of the connection.
 Later it stops for 3 s at most, with the second until the next ping and the round trips that prove the stream. Room
 datagrams show only that the way down works; a pong needs both."""
@@ -105,8 +109,8 @@ class Proof:
         self._ping_at = now
         """When the next ping is due, unless speech is missed before."""
         self._patience = patience
-        self._prove_by = NEVER
-        """When a way that was never answered counts as lost."""
+        self._began = NEVER
+        """When the first ping was sent."""
         self._pings = 0
         self._pinged_at = 0.0
         self._silent_since: float | None = None
@@ -130,15 +134,27 @@ class Proof:
         silent = 0.0 if self._silent_since is None else now - self._silent_since
         limit = self._patience.silence + (self._rtt if self._patience.needs_answers else 0.0)
         if (self.state is PathState.OK and silent >= limit) or (
-            self.state is PathState.UNKNOWN and now >= self._prove_by
+            self.state is PathState.UNKNOWN and now >= self._began + self._patience.proof
         ):
             self.state = PathState.LOST
+
+    def is_late(self, rtt: float, now: float) -> bool:
+        """Return whether the next ping may ask another way, where a round trip takes ``rtt`` seconds.
+
+        A way that works has answered one of the first pings after two round trips. If it has not, the way that answers
+        first is used, as RFC 8305 does it with addresses (section 5).
+        """
+        return (
+            self.state is PathState.UNKNOWN
+            and self._pings >= len(self._patience.intervals)
+            and now >= self._began + 2 * rtt
+        )
 
     def pinged(self, on_call: bool, now: float) -> None:
         """Take note of a ping. ``on_call`` says whether anything is published or subscribed."""
         self._on_call = on_call
         if not self._pings:
-            self._prove_by = now + self._patience.proof
+            self._began = now
         self._pings += 1
         self._pinged_at = now
         if self._silent_since is None:
@@ -146,8 +162,8 @@ class Proof:
         if self._speech and now >= self._heard_at + SPEECH_PATIENCE:
             self._speech, self._missed = False, True
         self._ping_at = now + self._interval()
-        if self.state is PathState.UNKNOWN and now < self._prove_by:
-            self._ping_at = min(self._ping_at, self._prove_by)
+        if self.state is PathState.UNKNOWN and now < (limit := self._began + self._patience.proof):
+            self._ping_at = min(self._ping_at, limit)
 
     def expect(self, speech: bool) -> None:
         """Take note of whether speech goes on, so that its next datagram comes within ``SPEECH_PATIENCE``."""
@@ -176,7 +192,8 @@ class Proof:
     def _interval(self) -> float:
         """Return the seconds from the latest ping to the next one."""
         if self.state is PathState.UNKNOWN:
-            return PROOF_INTERVALS[min(self._pings, len(PROOF_INTERVALS)) - 1]
+            intervals = self._patience.intervals
+            return intervals[min(self._pings, len(intervals)) - 1]
         if self.state is PathState.LOST:
             return PING_INTERVAL_LOST
         if self._silent_since is None:

@@ -220,8 +220,11 @@ class MediaReceiver:
         if stream is None:
             self._stray(sealed, now)
             return
+        lost = self._losses.of_stream(sealed.header.stream)
         if self._losses.count(sealed):
             sealed = sealed._replace(repaired=True)
+        if (more := self._losses.of_stream(sealed.header.stream) - lost) != 0:
+            self._arrivals.lost(_layer(sealed.header), more * (len(sealed.packet) + OVERHEAD))
         sender = self._senders.get(stream.participant)
         if sender is None:
             self._drops[Drop.OWN if stream.participant == self._room.own else Drop.UNVERIFIED] += 1

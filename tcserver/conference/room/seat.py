@@ -31,6 +31,9 @@ from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
 from tcserver.media.interface import WORKER_MASK, OpenStream, Receiver, SealerState
 
+MAX_WISHES = 8
+"""Ways in which a seat wants streams that are remembered. When there are more, all are forgotten."""
+
 
 @dataclass(slots=True, eq=False)
 class Stream:
@@ -138,6 +141,8 @@ class Seat:
     last_number: int = 0
     """The highest publication number used so far."""
     subscription: Subscription = field(default_factory=Subscription)
+    wishes: dict[Receiver, Receiver] = field(default_factory=dict)
+    """The ways in which it wants streams: one object for each, since it may want hundreds in the same way."""
     seen: int = 0
     """Number of the newest change that was sent."""
     entry: int = 0
@@ -234,6 +239,14 @@ class Seat:
 
     def wish(self, stream: Stream) -> Receiver | None:
         """Return how the seat wants to receive a stream of another seat; None: not at all."""
+        wish = self._wish(stream)
+        if wish is None:
+            return None
+        if len(self.wishes) >= MAX_WISHES and wish not in self.wishes:
+            self.wishes.clear()
+        return self.wishes.setdefault(wish, wish)
+
+    def _wish(self, stream: Stream) -> Receiver | None:
         info = stream.info
         if info is None:
             # A beacon carries the view of the member set. A client that refused beacons would not see an added member.

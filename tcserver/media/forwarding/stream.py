@@ -17,7 +17,7 @@ from tcserver.media.forwarding.keyframes import KEYFRAME_EVENT_INTERVAL, Keyfram
 from tcserver.media.forwarding.receivers import Audience
 from tcserver.media.forwarding.redundancy import Redundancy
 from tcserver.media.interface import Receiver
-from tcserver.media.speakers.preroll import Preroll
+from tcserver.media.speakers.preroll import NOTHING_KEPT, Preroll
 
 KEPT_BACK = 4
 """Packets that have to be kept back before a stream counts as kept back; so many of 60 ms come in 0.3 s."""
@@ -174,7 +174,7 @@ class MediaStream:
         """Packets that arrived since ``flush_counters``, dropped ones included."""
         self.forwarded = 0
         """Packets that went to at least one receiver since then, counted once for each variant."""
-        self.preroll = Preroll()
+        self.preroll = Preroll() if kind is Kind.AUDIO else NOTHING_KEPT
         self._ahead: tuple[int, ...] = ()
         """Media ids of those who are before it in the ranking of speakers. It is for receivers that want more."""
         self.keyframes: dict[int, KeyframeLog] = {}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import count
 from typing import Protocol
 
-from tcproto.datagram import LARGE
-from tcproto.stream_path import MAX_UNSENT, DatagramQueue, QueueDrops, frame, pack_datagram
+from tcproto.stream_path import MAX_UNSENT, DatagramQueue, QueueDrops
 from tcserver.media.forwarding.receivers import LaneReceivers
+from tcserver.media.lanes.batch import Batch, Piece
+from tcserver.media.lanes.feed import Feed
 from tcserver.media.lanes.lane import Lane, Weight
 
 FLUSH_INTERVAL = 0.004
@@ -38,16 +39,6 @@ class StreamEnd(Protocol):
         """Return the bytes that have not left this machine."""
 
 
-class _Piece:
-    """A datagram in its frame, made once for all who get it. They compare by identity."""
-
-    __slots__ = ("frame", "picture")
-
-    def __init__(self, datagram: bytes, picture: Hashable) -> None:
-        self.frame = frame(pack_datagram(datagram))
-        self.picture = picture if len(datagram) > LARGE else None
-
-
 class _Stream:
     __slots__ = ("ahead", "end", "is_slow", "is_waiting", "number", "pending", "queue", "room", "written")
 
@@ -58,7 +49,7 @@ class _Stream:
         self.queue = DatagramQueue(drops)
         self.is_slow = False
         """Whether something waits in the queue."""
-        self.pending: list[_Piece] = []
+        self.pending: Batch | None = None
         """Datagrams that came after the last write."""
         self.is_waiting = False
         self.written = 0
@@ -110,8 +101,13 @@ class StreamLane(Lane):
         self._waiting: list[_Stream] = []
         self._is_due = False
         self._interval = FLUSH_INTERVAL
-        self._portions: dict[tuple[object, ...], list[tuple[bytes, int]]] = {}
-        """Portions that were joined in this flush, by their pieces: most streams get the same."""
+        self._numbers_of_pieces = count()
+        self._feeds: list[Feed[_Stream]] = []
+        """Those that hold something."""
+        self._collected = 0
+        """Datagrams in them, counted once for all who get them."""
+        self._handed: dict[tuple[int, ...], Feed[_Stream]] = {}
+        """Those of them that hold what another process sends, by the numbers of the streams."""
 
     def __len__(self) -> int:
         """Return the number of streams."""
@@ -126,34 +122,38 @@ class StreamLane(Lane):
     def close(self, number: int) -> None:
         """Forget a stream, and what waits for it. May be called again."""
         stream = self._streams.pop(number, self._ended)
-        stream.end = None
-        stream.pending.clear()
+        stream.end = stream.pending = None
 
     @property
     def waiting(self) -> int:
         """Datagrams that are collected or wait."""
-        return sum(len(stream.pending) + len(stream.queue) for stream in self._streams.values())
+        collected = [batch for feed in self._feeds for stream, batch in feed if stream.end is not None]
+        collected += [stream.pending for stream in self._streams.values() if stream.pending is not None]
+        return sum(len(batch.pieces) for batch in collected) + sum(len(s.queue) for s in self._streams.values())
 
     def send(self, payload: bytes, size: int, receivers: LaneReceivers, start: int, stop: int) -> None:
         """Send a payload; as ``Lane.send``. One to a stream that has ended is lost."""
-        streams = receivers.prepared
-        if not isinstance(streams, list):
-            streams = receivers.prepared = [self._find(address.port) for address in receivers.addresses] * 2
-        self._put(payload, size, (receivers, size), streams[start:stop])
+        feed = receivers.prepared
+        if not isinstance(feed, Feed):
+            feed = receivers.prepared = Feed([self._find(address.port) for address in receivers.addresses])
+        self._put(payload, size, (receivers, size), feed, start, stop)
 
-    def deliver(self, payload: bytes, size: int, numbers: Sequence[int], source: Hashable) -> None:
+    def deliver(self, payload: bytes, size: int, numbers: tuple[int, ...], source: Hashable) -> None:
         """Send a payload to the streams of these numbers. The pieces of one picture have an equal ``source``."""
-        self._put(payload, size, (source, size), map(self._find, numbers))
+        feed = self._handed.get(numbers)
+        if feed is None:
+            feed = self._handed[numbers] = Feed([self._find(number) for number in numbers])
+        self._put(payload, size, (source, size), feed, 0, len(numbers))
 
     def flush(self) -> None:
         """Write the datagrams that were collected, and those that wait and may leave; to be called when it is due."""
         began = self._clock()
         self._is_due = False
+        self._distribute()
         waiting, self._waiting = self._waiting, []
         for stream in waiting:
             stream.is_waiting = False
             self._flush(stream, began)
-        self._portions.clear()
         gave_way = self.counts.gave_way
         gave_way[Weight.SMALL], gave_way[Weight.LARGE] = self._drops.small, self._drops.large
         took = self._clock() - began
@@ -168,27 +168,48 @@ class StreamLane(Lane):
     def _find(self, number: int) -> _Stream:
         return self._streams.get(number, self._ended)
 
-    def _put(self, payload: bytes, size: int, picture: Hashable, streams: Iterable[_Stream]) -> None:
-        if size < len(payload):
-            pieces = [_Piece(payload[at : at + size], picture) for at in range(0, len(payload), size)]
-        else:
-            pieces = [_Piece(payload, picture)]
-        for stream in streams:
-            if stream.end is None:
-                continue
-            pending = stream.pending
-            pending += pieces
-            if not stream.is_waiting:
-                self._wait(stream)
-            if len(pending) >= MAX_PENDING:
-                self._flush(stream, self._clock())
+    def _put(self, payload: bytes, size: int, picture: Hashable, feed: Feed[_Stream], start: int, stop: int) -> None:
+        parts = [payload[at : at + size] for at in range(0, len(payload), size)] if size < len(payload) else [payload]
+        if not feed:
+            self._feeds.append(feed)
+        feed.put([Piece(next(self._numbers_of_pieces), part, picture) for part in parts], start, stop)
+        self._be_due()
+        self._collected += len(parts)
+        if self._collected >= MAX_PENDING:
+            self._hurry()
 
-    def _wait(self, stream: _Stream) -> None:
-        stream.is_waiting = True
-        self._waiting.append(stream)
+    def _be_due(self) -> None:
         if not self._is_due:
             self._is_due = True
             self._on_waiting(self._interval)
+
+    def _distribute(self) -> None:
+        """Tell each stream what was collected for it. Most streams get one batch, which they share."""
+        feeds, self._feeds = self._feeds, []
+        self._handed.clear()
+        self._collected = 0
+        sums: dict[tuple[Batch, Batch], Batch] = {}
+        for feed in feeds:
+            for stream, batch in feed:
+                if stream.end is None:
+                    continue
+                before = stream.pending
+                if before is None:
+                    stream.pending = batch
+                else:
+                    stream.pending = sums.get((before, batch)) or sums.setdefault((before, batch), before + batch)
+                if not stream.is_waiting:
+                    stream.is_waiting = True
+                    self._waiting.append(stream)
+            feed.clear()
+
+    def _hurry(self) -> None:
+        """Write to those streams for which many datagrams were collected."""
+        self._distribute()
+        now = self._clock()
+        for stream in self._waiting.copy():
+            if stream.pending is not None and len(stream.pending.pieces) >= MAX_PENDING:
+                self._flush(stream, now)
 
     def _flush(self, stream: _Stream, now: float) -> None:
         end, pending = stream.end, stream.pending
@@ -196,15 +217,15 @@ class StreamLane(Lane):
             return
         if stream.is_slow:
             stream.look_while_slow(end.unsent())
-        if pending:
-            left = pending if stream.is_slow else self._write(stream, end)
-            stream.pending = []
+        if pending is not None:
+            left = pending.pieces if stream.is_slow else self._write(stream, pending, end)
+            stream.pending = None
             if left:
                 self._let_wait(stream, left, now)
         if stream.is_slow:
             self._write_queue(stream, end, now)
 
-    def _let_wait(self, stream: _Stream, pieces: list[_Piece], now: float) -> None:
+    def _let_wait(self, stream: _Stream, pieces: Sequence[Piece], now: float) -> None:
         stream.is_slow = True
         for piece in pieces:
             if piece.picture is None:
@@ -219,18 +240,16 @@ class StreamLane(Lane):
             self.counts.sent += len(taken)
         stream.is_slow = bool(queue)
         if stream.is_slow and not stream.is_waiting:
-            self._wait(stream)
+            stream.is_waiting = True
+            self._waiting.append(stream)
+            self._be_due()
 
-    def _write(self, stream: _Stream, end: StreamEnd) -> list[_Piece]:
+    def _write(self, stream: _Stream, batch: Batch, end: StreamEnd) -> Sequence[Piece]:
         """Write what a stream takes that keeps up; return the rest."""
-        pending = stream.pending
         unsent = end.unsent()
         stream.look(unsent)
-        portions = self._portions.get(key := (stream.room, *pending))
-        if portions is None:
-            portions = self._portions[key] = _portions(pending, stream.room)
         written = 0
-        for data, pieces in portions:
+        for data, pieces in batch.portions(stream.room):
             if written:
                 unsent = end.unsent()
             if unsent and unsent + len(data) > MAX_UNSENT:
@@ -240,22 +259,4 @@ class StreamLane(Lane):
             stream.written += len(data)
             written += pieces
         self.counts.sent += written
-        return pending[written:]
-
-
-def _portions(pieces: Sequence[_Piece], room: int) -> list[tuple[bytes, int]]:
-    """Join frames into portions of at most ``room`` bytes, to be written at once; return each with its size.
-
-    The size is the number of pieces.
-    """
-    portions: list[tuple[bytes, int]] = []
-    frames: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        if frames and size + len(piece.frame) > room:
-            portions.append((b"".join(frames), len(frames)))
-            frames, size = [], 0
-        frames.append(piece.frame)
-        size += len(piece.frame)
-    portions.append((b"".join(frames), len(frames)))
-    return portions
+        return batch.pieces[written:]

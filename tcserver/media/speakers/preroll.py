@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tcproto.datagram import Item
 from tcproto.packet import AudioHeader
@@ -50,3 +50,7 @@ class Preroll:
         self.held.clear()
         began = next((held.arrived for held in young if contends(held.header.level, held.header.voice)), now)
         return [held for held in young if began - held.arrived <= LEAD]
+
+
+NOTHING_KEPT: Final = Preroll()
+"""That of all streams that are not sound: nothing of them is kept back."""

@@ -26,6 +26,7 @@ def test_the_server_is_pinged_after_the_handshake_only():
     for pings in (False, True):
         watched = Watched()
         watched.liveness.watch(10.0, pings=pings)
+        assert watched.pings() == ([Ping(10_000_000)] if pings else []), "the round trip is known soon"
         assert watched.timers.next() == 10.0 + CONTROL_PING
         watched.timers.run(10.0 + CONTROL_PING)
         assert watched.pings() == ([Ping(15_000_000)] if pings else [])

@@ -127,7 +127,7 @@ def test_what_the_server_did_not_get_is_sent_again_before_anything_new():
     asked = [client.session.seat.request(m.RaiseHand()), client.session.seat.request(m.LowerHand())]
     client.received.clear()
     resumed(server, client, number=client.had + 1)
-    assert [type(message) for message in client.received] == [m.Resume, m.LowerHand]
+    assert [type(message) for message in client.received] == [m.Ping, m.Resume, m.LowerHand]
     assert events.RequestDone(asked[1]) in client.events
 
 

@@ -6,6 +6,7 @@ import {
   cameraLayers,
   DownlinkAdaptation,
   type DownlinkSecond,
+  FAILED_LOSS,
   GOOD_SECONDS,
   layerQualities,
   LEAST_BITRATE,
@@ -148,6 +149,33 @@ test("what the way down does not carry is given up in a few seconds, and tried a
   assert.ok(asked() <= 300_000);
   run(Infinity, 400, 800);
   assert.deepEqual([asked(), adaptation.budget], [all, Infinity]);
+});
+
+test("an attempt at more ends with the first pictures that are lost, and nothing else does", () => {
+  const adaptation = new DownlinkAdaptation();
+  const asks = 600_000;
+  const lossy = { received: 20, lost: FAILED_LOSS };
+  for (let n = 0; n < BAD_SECONDS; n++) {
+    assert.equal(adaptation.glance(lossy), false, "what was there before is given up after seconds");
+    adaptation.second(second(asks, 250_000), CLEAR, true, Infinity);
+  }
+  const before = adaptation.budget;
+  let waited = 0;
+  const raise = (): void => {
+    for (waited = 1; !adaptation.second(second(0, 0), CLEAR, false, asks); waited++) assert.ok(waited < 100);
+  };
+  raise();
+  assert.ok(adaptation.budget > asks);
+  assert.equal(adaptation.glance({ received: 3, lost: FAILED_LOSS - 1 }), false);
+  assert.equal(adaptation.glance({ received: 500, lost: FAILED_LOSS }), false);
+  assert.equal(adaptation.glance(lossy), true);
+  assert.equal(adaptation.budget, before);
+  assert.equal(adaptation.glance(lossy), false);
+  const first = waited;
+  raise();
+  assert.ok(waited >= first + GOOD_SECONDS, `${first} ${waited}`);
+  for (let n = 0; n < 3 * GOOD_SECONDS; n++) adaptation.second(second(asks, Infinity), CLEAR, true, Infinity);
+  assert.equal(adaptation.glance(lossy), false, "what has stood for a while is no attempt");
 });
 
 test("a second in which no picture comes says nothing of a way down that carries sound", () => {

@@ -77,8 +77,10 @@ test("a larger layer that does not come is tried again later and later", () => {
   const stream = new Stream(0);
   stream.shown(0);
   stream.want(1);
+  assert.ok(!stream.choices.isLowered(STREAM));
   stream.pass(PATIENCE + 0.2, 0);
   assert.deepEqual(stream.range, [0, 0]);
+  assert.ok(stream.choices.isLowered(STREAM));
   stream.pass(RETRY - 0.5, 0);
   assert.deepEqual(stream.range, [0, 0]);
   stream.pass(0.5, 0);
@@ -87,8 +89,10 @@ test("a larger layer that does not come is tried again later and later", () => {
   assert.deepEqual(stream.range, [0, 0]);
   stream.pass(RETRY, 0);
   assert.deepEqual(stream.range, [0, 1]);
+  assert.ok(stream.choices.isLowered(STREAM));
   stream.shown(1);
   assert.deepEqual(stream.range, [1, 1]);
+  assert.ok(!stream.choices.isLowered(STREAM));
   assert.ok(MAX_RETRY > RETRY);
 });
 

@@ -6,12 +6,14 @@ import {
   capacity,
   GAP,
   gridTile,
+  isStopped,
   MAX_TILES,
   MIN_TILE_WIDTH,
   pinnedKey,
   tilesOf,
   wantedPictures,
 } from "../../../tcclient/web/src/page/layout.js";
+import type { LimitCause, Participant } from "../../../tcclient/web/src/engine/meeting.js";
 import { inside, participant } from "./meeting-state.js";
 
 const DESKTOP = { width: 1264, height: 660 };
@@ -141,11 +143,11 @@ test("pictures are wanted of others who have one, with the height in device pixe
 });
 
 test("a picture that does not come is still wanted, and its tile says why", () => {
-  const paused = [{ participant: 2, source: "camera", cause: "slow_connection" }] as const;
+  const limited = [{ participant: 2, source: "camera", cause: "slow_connection" }] as const;
   const own = { state: "paused", fault: undefined, stream: {} as MediaStream } as const;
-  const tiles = tilesOf(inside(people(2), { paused, camera: own }), false);
+  const tiles = tilesOf(inside(people(2), { limited, camera: own }), false);
   assert.deepEqual(
-    tiles.map((tile) => [tile.key, tile.picture, tile.paused]),
+    tiles.map((tile) => [tile.key, tile.picture, tile.limit]),
     [
       ["1:camera", true, undefined],
       ["2:camera", true, "slow_connection"],
@@ -159,13 +161,41 @@ test("a picture that does not come is still wanted, and its tile says why", () =
   );
 });
 
+test("a tile says why less of its picture comes, and shows what comes", () => {
+  const limitOf = (changes: Partial<Participant>, cause?: LimitCause, soundOnly = false) => {
+    const limited = cause === undefined ? [] : [{ participant: 1, source: "camera", cause } as const];
+    return tilesOf(inside([participant(1, changes)], { limited }), soundOnly)[0]?.limit;
+  };
+  const causes = ["slow_connection", "lost_connection", "no_picture", "smaller_received", "smaller_sent"] as const;
+  assert.deepEqual(
+    causes.map((cause) => limitOf({ camera: true }, cause)),
+    causes,
+  );
+  assert.equal(limitOf({ camera: true, quality: 1 }, "no_picture"), "weak_sender");
+  assert.equal(limitOf({ camera: true, quality: 0 }, "slow_connection"), "slow_connection");
+  assert.equal(limitOf({ camera: true }, "no_picture", true), "data_saver");
+  for (const cameraStopped of ["muted", "held", "unknown_codec"] as const) {
+    assert.equal(limitOf({ cameraStopped }, undefined, true), cameraStopped);
+  }
+  assert.equal(limitOf({}, undefined, true), undefined);
+  assert.deepEqual([undefined, ...causes, "muted" as const].map(isStopped), [
+    false,
+    true,
+    true,
+    true,
+    false,
+    false,
+    true,
+  ]);
+});
+
 test("with sound only the pictures of others pause and are not wanted, and we keep our own", () => {
   const state = inside([participant(1, { camera: true, screen: true })], {
     camera: { state: "on", fault: undefined, stream: {} as MediaStream },
   });
   const tiles = tilesOf(state, true);
   assert.deepEqual(
-    tiles.map(({ key, picture, paused }) => [key, picture, paused]),
+    tiles.map(({ key, picture, limit }) => [key, picture, limit]),
     [
       ["1:camera", true, "data_saver"],
       ["1000:camera", true, undefined],

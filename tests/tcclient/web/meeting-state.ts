@@ -17,6 +17,7 @@ export function participant(id: number, changes: Partial<Participant> = {}): Par
     speaking: false,
     microphone: "muted",
     camera: false,
+    cameraStopped: undefined,
     screen: false,
     quality: 3,
     volume: 1,
@@ -39,7 +40,7 @@ export function inside(participants: readonly Participant[], changes: Partial<Me
     speakingWhileMuted: false,
     degraded: "no",
     advice: undefined,
-    paused: [],
+    limited: [],
     statistics: undefined,
     ...changes,
   };

@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { choicesOf, isShown, pausedPictures, wantedStreams } from "../../../tcclient/web/src/engine/subscription.js";
+import {
+  choicesOf,
+  isShown,
+  limitedPictures,
+  stopOf,
+  wantedStreams,
+} from "../../../tcclient/web/src/engine/subscription.js";
 import type { PublicationInfo } from "../../../tcclient/web/src/protocol/messages.js";
 
 function camera(participant: number, more: Partial<PublicationInfo> = {}): PublicationInfo {
@@ -72,20 +78,33 @@ test("a choice has the layers that are asked for", () => {
   assert.deepEqual([choice?.minSpatial, choice?.maxSpatial], [0, 2]);
 });
 
-test("a wanted picture that does not come has a cause", () => {
-  const known = [camera(1), camera(2), camera(3)];
-  const wanted = [want(1), want(2), want(3)];
-  const { streams } = wantedStreams(wanted, known, { ...NO_LIMITS, budget: 1_000_000 }, unmeasured);
-  assert.deepEqual(pausedPictures(wanted, streams, new Set([102])), [
-    { participant: 2, source: "camera", cause: "no_picture" },
-    { participant: 3, source: "camera", cause: "slow_connection" },
+test("a wanted picture of which less comes has a cause", () => {
+  const known = [camera(1), camera(2), camera(3), camera(4, { layers: 2, width: 640, height: 360 })];
+  const wanted = [want(1), want(2), want(4), want(3)];
+  const causes = (budget: number, stalled: readonly number[] = [], lowered: readonly number[] = []) => {
+    const { streams } = wantedStreams(wanted, known, { ...NO_LIMITS, budget }, unmeasured);
+    const limited = limitedPictures(wanted, streams, new Set(stalled), (stream) => lowered.includes(stream));
+    return limited.map(({ participant, cause }) => [participant, cause]);
+  };
+  assert.deepEqual(causes(1_300_000, [102]), [
+    [2, "no_picture"],
+    [4, "smaller_received"],
+    [3, "slow_connection"],
   ]);
-  assert.deepEqual(pausedPictures(wanted, wantedStreams(wanted, known, NO_LIMITS, unmeasured).streams, new Set()), []);
+  assert.deepEqual(causes(Infinity), []);
+  assert.deepEqual(causes(Infinity, [], [101, 104]), [
+    [1, "smaller_sent"],
+    [4, "smaller_sent"],
+  ]);
 });
 
 test("a muted picture, and one of a codec that is not known, is not shown", () => {
   assert.deepEqual(
     [camera(1), camera(1, { codec: "h264" }), camera(1, { muted: true }), camera(1, { codec: "av1" })].map(isShown),
     [true, true, false, false],
+  );
+  assert.deepEqual(
+    [{}, { muted: true }, { muted: true, held: true }, { codec: "av1" }].map((more) => stopOf(camera(1, more))),
+    [undefined, "muted", "held", "unknown_codec"],
   );
 });

@@ -10,7 +10,7 @@ from tcproto.control import ControlConnection, HandshakeCompleted, Received, Rep
 from tcproto.errors import Action, ErrorCode, ProtocolError
 from tcproto.messages import Close, Envelope, Error, Ping, Pong
 from tcserver.daemon import control_peer
-from tcserver.daemon.control_peer import ControlPeer
+from tcserver.daemon.control_peer import READ_SIZE, ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
 
 STATIC = bytes(range(32))
@@ -94,10 +94,10 @@ def conversation(main: Any) -> None:
     async def run() -> None:
         handler = Handler()
         turns = ControlTurns(asyncio.get_running_loop().call_later, time.monotonic)
-        numbers = iter(range(1, 100))
+        numbers, buffer = iter(range(1, 100)), bytearray(READ_SIZE)
 
         def make() -> ControlPeer:
-            return ControlPeer(next(numbers), ControlConnection.server(STATIC), handler, turns)
+            return ControlPeer(next(numbers), ControlConnection.server(STATIC), handler, turns, buffer)
 
         async with asyncio.timeout(20):
             server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)

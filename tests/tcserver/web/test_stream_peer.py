@@ -19,7 +19,7 @@ from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Close, Error, Ping, Pong
 from tcproto.stream_path import MAX_CONTROL_BYTES, MAX_MESSAGE, SUBPROTOCOL, frame, pack_control, pack_datagram
 from tcserver.daemon import control_peer
-from tcserver.daemon.control_peer import ControlPeer
+from tcserver.daemon.control_peer import READ_SIZE, ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
 from tcserver.media.streams.streams import Streams
 from tcserver.web import stream_peer
@@ -41,10 +41,10 @@ class Server:
         self.datagrams: list[tuple[int, bytes]] = []
         self.batches = 0
         turns = ControlTurns(asyncio.get_running_loop().call_later, time.monotonic)
-        numbers = iter(range(1, 100))
+        numbers, buffer = iter(range(1, 100)), bytearray(READ_SIZE)
 
         def make() -> ControlPeer:
-            return ControlPeer(next(numbers), ControlConnection.server(STATIC), self.handler, turns)
+            return ControlPeer(next(numbers), ControlConnection.server(STATIC), self.handler, turns, buffer)
 
         self.path = StreamPath(make, self.streams)
         self.port = 0

@@ -137,16 +137,21 @@ export const BAD_SECONDS = 2;
 /** Good seconds in a row after which more is tried; twice as many after each attempt that failed. */
 export const GOOD_SECONDS = 10;
 const MOST_GOOD_SECONDS = 160;
+/** Packets of pictures, more than one of these has: lost in a second, they end an attempt at once. */
+export const FAILED_LOSS = 4;
 /** Of what came in bad seconds, that is used from then on: the rest lets the queue drain. */
 const USABLE = 0.8;
 /** Of what more would take, that the budget gets: bit rates vary. */
 const MARGIN = 1.05;
 
-/** What came of pictures in a second, and what was lost of them on the way down. */
-export interface PictureSecond {
-  /** Packets. */
+/** Packets of pictures that came, and those that were lost on the way down. */
+export interface PicturePackets {
   readonly received: number;
   readonly lost: number;
+}
+
+/** The same of a second. */
+export interface PictureSecond extends PicturePackets {
   /** Of what came. */
   readonly bits: number;
 }
@@ -203,8 +208,14 @@ export class DownlinkAdaptation {
     return true;
   }
 
+  /** Look at a second that is not over: return whether `budget` changed, since an attempt at more has failed. */
+  glance({ received, lost }: PicturePackets): boolean {
+    return this.before !== undefined && lost >= FAILED_LOSS && isLossy(received + lost, lost) && this.lower();
+  }
+
   private lower(): boolean {
     const { budget } = this;
+    this.good = 0;
     const came = this.bad.reduce((sum, bits) => sum + bits, 0) / this.bad.length;
     if (this.before === undefined) this.budget = USABLE * Math.min(came, budget);
     else {

@@ -33,7 +33,7 @@ const OUTSIDE: MeetingState = {
   speakingWhileMuted: false,
   degraded: "no",
   advice: undefined,
-  paused: [],
+  limited: [],
   statistics: undefined,
 };
 
@@ -98,7 +98,7 @@ class Client implements Meeting {
       return Promise.reject<void>({ code: "no_webcodecs", detail: "", retryAfter: 0 } satisfies Problem);
     }
     const entry = { socket: this.options.socket, account, password, name, room, e2ee, dataSaver };
-    this.update({ chat: [], room: undefined, me: undefined, participants: [], recentSpeakers: [], paused: [] });
+    this.update({ chat: [], room: undefined, me: undefined, participants: [], recentSpeakers: [], limited: [] });
     return new Promise((resolve, reject) => {
       this.entering = { resolve, reject };
       this.command({ type: "join", entry: { ...entry, fingerprint: options.fingerprint } });
@@ -255,8 +255,8 @@ class Client implements Meeting {
       case "statistics":
         this.update({ statistics: report.statistics, degraded: report.degraded, advice: report.advice });
         break;
-      case "paused":
-        this.update({ paused: report.pictures });
+      case "limited":
+        this.update({ limited: report.pictures });
         break;
       case "happening":
         this.happen(report.happening);

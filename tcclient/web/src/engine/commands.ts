@@ -8,7 +8,7 @@ import type {
   Degraded,
   Participant,
   ParticipantId,
-  PausedPicture,
+  LimitedPicture,
   Phase,
   Problem,
   RoomState,
@@ -110,7 +110,7 @@ export type Report =
       readonly advice: Advice | undefined;
     }
   /** All wanted pictures that do not come. */
-  | { readonly type: "paused"; readonly pictures: readonly PausedPicture[] }
+  | { readonly type: "limited"; readonly pictures: readonly LimitedPicture[] }
   | { readonly type: "happening"; readonly happening: Happening }
   /** A picture of somebody, to be closed by the page. */
   | {

@@ -58,6 +58,8 @@ export interface Participant {
   /** Whether there is a microphone at all, and whether it is muted. */
   readonly microphone: "none" | "muted" | "live";
   readonly camera: boolean;
+  /** Why no picture of a camera comes that there is: its owner or a chair has stopped it, or no browser decodes it. */
+  readonly cameraStopped: "muted" | "held" | "unknown_codec" | undefined;
   readonly screen: boolean;
   /** Steps of the connection bars: 0 nothing comes, 3 good. */
   readonly quality: 0 | 1 | 2 | 3;
@@ -117,14 +119,17 @@ export type Happening =
   | { readonly type: "device_changed"; readonly source: Source; readonly label: string }
   | { readonly type: "notice"; readonly text: string };
 
-/** Why a picture that the page wants does not come: our connection is too slow for it, or its sender sends none. */
-export type PauseCause = "slow_connection" | "no_picture";
+/**
+ * Why less of a picture comes than the page wants. None comes: our connection is too slow for it or lost, or its sender
+ * sends none. It is smaller than its tile: our connection is too slow for the larger one, or its sender sends no larger.
+ */
+export type LimitCause = "slow_connection" | "lost_connection" | "no_picture" | "smaller_received" | "smaller_sent";
 
-/** A picture that the page wants, and that does not come now. */
-export interface PausedPicture {
+/** A picture that the page wants, and of which less comes now. */
+export interface LimitedPicture {
   readonly participant: ParticipantId;
   readonly source: "camera" | "screen";
-  readonly cause: PauseCause;
+  readonly cause: LimitCause;
 }
 
 /** A picture that the page wants to show. */

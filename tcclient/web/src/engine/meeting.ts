@@ -14,9 +14,9 @@ import type {
   DeviceFault,
   Happening,
   JoinOptions,
+  LimitedPicture,
   Participant,
   ParticipantId,
-  PausedPicture,
   Phase,
   RoomState,
   Statistics,
@@ -59,8 +59,8 @@ export interface MeetingState {
   readonly degraded: Degraded;
   /** What could be done about our own connection, while it is poor. */
   readonly advice: Advice | undefined;
-  /** Pictures that are wanted and do not come. */
-  readonly paused: readonly PausedPicture[];
+  /** Pictures of which less comes than is wanted. */
+  readonly limited: readonly LimitedPicture[];
   readonly statistics: Statistics | undefined;
 }
 

@@ -3,7 +3,7 @@
 import type { Participant as Member } from "../core/events.js";
 import type { PublicationInfo, Quality } from "../protocol/messages.js";
 import type { Participant, ParticipantId, Trust } from "./facts.js";
-import { isShown } from "./subscription.js";
+import { isShown, stopOf } from "./subscription.js";
 
 /** Speakers that are remembered, so that the loudest stay in view when they pause. */
 export const RECENT_SPEAKERS = 16;
@@ -23,7 +23,9 @@ export interface Findings {
 /** Return a member as the page shows it; `publications` are those of the member. */
 export function describe(member: Member, publications: readonly PublicationInfo[], findings: Findings): Participant {
   const { participant: id, account, agency, name, role, hand } = member.member;
-  const microphone = publications.find((info) => info.source === "microphone");
+  const [microphone, camera] = (["microphone", "camera"] as const).map((source) =>
+    publications.find((info) => info.source === source),
+  );
   return {
     id,
     account,
@@ -34,7 +36,8 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     hand: Number(hand),
     speaking: findings.speaking.has(id),
     microphone: microphone === undefined ? "none" : microphone.muted ? "muted" : "live",
-    camera: publications.some((info) => info.source === "camera" && isShown(info)),
+    camera: camera !== undefined && isShown(camera),
+    cameraStopped: camera && stopOf(camera),
     screen: publications.some((info) => info.source === "screen" && isShown(info)),
     quality: findings.silent.has(id) ? 0 : BARS[findings.qualities.get(id) ?? "unknown"],
     volume: findings.volumes.of(member.member),

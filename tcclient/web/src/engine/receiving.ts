@@ -9,7 +9,7 @@ import { PictureReceiver } from "../media/picture-receiver.js";
 import type { PublicationInfo } from "../protocol/messages.js";
 import { AUDIO_CLOCK, isAudio, isVideo, VIDEO_CLOCK } from "../protocol/packet.js";
 import type { PictureSource } from "./commands.js";
-import type { PictureSecond } from "./adaptation.js";
+import type { PicturePackets, PictureSecond } from "./adaptation.js";
 import { monotonic } from "./connection.js";
 import type { ParticipantId } from "./facts.js";
 import type { WantedStream } from "./subscription.js";
@@ -51,10 +51,14 @@ class Counts {
     this.bits.set(header.spatial, (this.bits.get(header.spatial) ?? 0) + 8 * payload.length);
   }
 
+  /** What came and what was lost since the last call of `take()`. */
+  get packets(): PicturePackets {
+    return { received: this.received, lost: Math.max(0, (this.lost ?? 0) - this.lostBefore) };
+  }
+
   /** Return what came and what was lost in the second since the last call. */
   take(): PictureSecond {
-    const { received } = this;
-    const lost = Math.max(0, (this.lost ?? 0) - this.lostBefore);
+    const { received, lost } = this.packets;
     let all = 0;
     for (const [spatial, bits] of this.bits) {
       const sent = (bits * (received + lost)) / received;
@@ -185,6 +189,16 @@ export class Reception {
   /** Give up what waits too long; call some times in a second. */
   tend(): void {
     for (const track of this.pictures.values()) track.receiver.tend(monotonic());
+  }
+
+  /** What came and what was lost in the second that is not over yet. */
+  get packets(): PicturePackets {
+    const sum = { received: 0, lost: 0 };
+    for (const { counts } of this.pictures.values()) {
+      sum.received += counts.packets.received;
+      sum.lost += counts.packets.lost;
+    }
+    return sum;
   }
 
   /** Count one second: return what came of pictures and what was lost of them. */

@@ -10,13 +10,13 @@ import type { SigningKey } from "../protocol/identity.js";
 import { DownlinkAdaptation, type DownlinkSecond } from "./adaptation.js";
 import type { OwnMedia, PictureSize, PictureSource, Report, Request, SoundSource } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
-import type { Degraded, ParticipantId, PausedPicture, WantedPicture } from "./facts.js";
+import type { Degraded, ParticipantId, LimitedPicture, WantedPicture } from "./facts.js";
 import { Volumes } from "./participant.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";
 import { RoomView } from "./room-view.js";
-import { choicesOf, type Measured, pausedPictures, SOUND, wantedStreams, type WantedStream } from "./subscription.js";
+import { choicesOf, type Measured, limitedPictures, SOUND, wantedStreams, type WantedStream } from "./subscription.js";
 
 /** Milliseconds for which changes of people are collected. */
 const TELL_DELAY = 50;
@@ -48,7 +48,7 @@ export class Stay {
   /** Bits per second with which there would be more pictures than now. */
   private nextBudget = Infinity;
   private subscribed = "";
-  private paused = "[]";
+  private limited = "[]";
   private readonly volumes = new Volumes();
   private dataSaver = false;
   private mostLines = 720;
@@ -117,7 +117,7 @@ export class Stay {
     this.requests.lost();
     this.desk.left();
     this.reception.end();
-    this.tellPaused(this.wanted.map(({ participant, source }) => ({ participant, source, cause: "no_picture" })));
+    this.tellLimited(this.wanted.map(({ participant, source }) => ({ participant, source, cause: "lost_connection" })));
   }
 
   /** Take an event of the session. */
@@ -253,11 +253,11 @@ export class Stay {
     return PATIENCE + (this.place?.session.networkStatistics().rtt ?? 0);
   }
 
-  private tellPaused(pictures: readonly PausedPicture[]): void {
+  private tellLimited(pictures: readonly LimitedPicture[]): void {
     const text = JSON.stringify(pictures);
-    if (text === this.paused) return;
-    this.paused = text;
-    this.tell({ type: "paused", pictures });
+    if (text === this.limited) return;
+    this.limited = text;
+    this.tell({ type: "limited", pictures });
   }
 
   private changed(): void {
@@ -270,8 +270,11 @@ export class Stay {
   private tend(): void {
     this.reception.tend();
     if (this.place === undefined || this.place.session.phase !== "room") return;
-    this.tellPaused(pausedPictures(this.wanted, this.streams, this.reception.stalled));
-    if (this.layers.handleTimeout(this.patience, monotonic())) this.subscribe();
+    this.tellLimited(
+      limitedPictures(this.wanted, this.streams, this.reception.stalled, (stream) => this.layers.isLowered(stream)),
+    );
+    const failed = this.downlink.glance(this.reception.packets);
+    if (this.layers.handleTimeout(this.patience, monotonic()) || failed) this.subscribe();
     const { connection, session } = this.place;
     const dropped = connection.uplink.dropped.large;
     if (dropped > this.droppedPictures) this.desk.picturesDropped();

@@ -1,7 +1,7 @@
 /** What we want to receive: sound of everybody, and the pictures that the page shows and the way down carries. */
 
 import type { PublicationInfo, Source, StreamChoice } from "../protocol/messages.js";
-import type { PausedPicture, WantedPicture } from "./facts.js";
+import type { LimitedPicture, Participant, WantedPicture } from "./facts.js";
 
 /** Codecs that every browser with WebCodecs decodes. */
 const CODECS: ReadonlySet<string> = new Set(["vp8", "h264"]);
@@ -17,15 +17,25 @@ const USUAL_BITRATES: readonly { readonly lines: number; readonly bitrate: numbe
 ];
 
 /** Tell whether pictures of a publication come and can be shown. */
-export function isShown({ muted, codec }: PublicationInfo): boolean {
-  return !muted && CODECS.has(codec);
+export function isShown(info: PublicationInfo): boolean {
+  return stopOf(info) === undefined;
+}
+
+/** Return why no pictures of a publication come, or can be shown. */
+export function stopOf({ muted, held, codec }: PublicationInfo): Participant["cameraStopped"] {
+  if (muted) return held ? "held" : "muted";
+  return CODECS.has(codec) ? undefined : "unknown_codec";
 }
 
 /** A stream of pictures that is received, and the spatial layer of it that is wanted. */
 export interface WantedStream {
   readonly info: PublicationInfo;
   readonly spatial: number;
+  /** The layer that fills its tile. */
+  readonly filling: number;
 }
+
+type Wish = Pick<WantedStream, "info" | "filling">;
 
 /** What bounds the pictures that are received. */
 export interface PictureLimits {
@@ -73,29 +83,25 @@ export function wantedStreams(
     return true;
   };
   const taken = wishes.filter(({ info }) => fits(cost(info, 0)));
-  const streams = taken.map(({ info, spatial: wish }) => {
+  const streams = taken.map(({ info, filling }) => {
     let spatial = 0;
-    while (spatial < wish && fits(cost(info, spatial + 1) - cost(info, spatial))) spatial += 1;
-    return { info, spatial };
+    while (spatial < filling && fits(cost(info, spatial + 1) - cost(info, spatial))) spatial += 1;
+    return { info, spatial, filling };
   });
   return { streams, next: budget + missing };
 }
 
 /** Return the streams of the pictures that are wanted, each with the layer that fills its tile. */
-function wishesOf(
-  pictures: readonly WantedPicture[],
-  publications: Iterable<PublicationInfo>,
-  lines: number,
-): WantedStream[] {
+function wishesOf(pictures: readonly WantedPicture[], publications: Iterable<PublicationInfo>, lines: number): Wish[] {
   const known = new Map<string, PublicationInfo>();
   for (const info of publications) {
     if (isShown(info)) known.set(`${info.participant} ${info.source}`, info);
   }
-  const wishes: WantedStream[] = [];
+  const wishes: Wish[] = [];
   for (const { participant, source, height } of pictures) {
     const info = known.get(`${participant} ${source}`);
     if (info === undefined || wishes.some((wish) => wish.info === info)) continue;
-    wishes.push({ info, spatial: layerFor(info, height, lines) });
+    wishes.push({ info, filling: layerFor(info, height, lines) });
   }
   return wishes;
 }
@@ -117,18 +123,22 @@ function usualBitrate(info: PublicationInfo, spatial: number): number {
 }
 
 /**
- * Return the pictures that are wanted and do not come: those beyond what the way down carries, and those of `stalled`
- * streams. `streams` are received.
+ * Return the pictures of which less comes than is wanted: those beyond what the way down carries, those of `stalled`
+ * streams, and those of which only a smaller layer is sent. `streams` are received.
  */
-export function pausedPictures(
+export function limitedPictures(
   pictures: readonly WantedPicture[],
   streams: readonly WantedStream[],
   stalled: ReadonlySet<number>,
-): PausedPicture[] {
-  return pictures.flatMap<PausedPicture>(({ participant, source }) => {
+  isLowered: (stream: number) => boolean,
+): LimitedPicture[] {
+  return pictures.flatMap<LimitedPicture>(({ participant, source }) => {
     const found = streams.find(({ info }) => info.participant === participant && info.source === source);
     if (found === undefined) return [{ participant, source, cause: "slow_connection" }];
-    return stalled.has(found.info.stream) ? [{ participant, source, cause: "no_picture" }] : [];
+    const { stream } = found.info;
+    if (stalled.has(stream)) return [{ participant, source, cause: "no_picture" }];
+    if (found.spatial < found.filling) return [{ participant, source, cause: "smaller_received" }];
+    return isLowered(stream) ? [{ participant, source, cause: "smaller_sent" }] : [];
   });
 }
 

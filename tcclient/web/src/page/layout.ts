@@ -1,6 +1,6 @@
 /** Which tiles are shown, how large, and which pictures are wanted for them. Pure. */
 
-import type { MeetingState, Participant, ParticipantId, PauseCause, WantedPicture } from "../engine/meeting.js";
+import type { MeetingState, Participant, ParticipantId, LimitCause, WantedPicture } from "../engine/meeting.js";
 import type { ViewMode } from "./preferences.js";
 
 /** Pixels of CSS between two tiles. */
@@ -24,9 +24,19 @@ export interface Tile {
   readonly own: boolean;
   /** Whether there is a picture; else the initials are shown. */
   readonly picture: boolean;
-  /** Why the picture does not come; the initials are shown meanwhile. */
-  readonly paused: PauseCause | "data_saver" | undefined;
+  /** Why less of it comes, or nothing. */
+  readonly limit: TileLimit | undefined;
 }
+
+/** Why less of a picture comes than a tile could show. */
+export type TileLimit = LimitCause | "weak_sender" | "data_saver" | NonNullable<Participant["cameraStopped"]>;
+
+/** Tell whether nothing comes, and the initials are shown. */
+export const isStopped = (limit: TileLimit | undefined): boolean =>
+  limit !== undefined && limit !== "smaller_received" && limit !== "smaller_sent";
+
+/** Steps of the connection bars that may be why no picture comes. */
+const WEAK_BARS = 1;
 
 export interface Size {
   readonly width: number;
@@ -76,23 +86,29 @@ export function pinnedKey(
  * the pictures of others pause.
  */
 export function tilesOf(state: MeetingState, soundOnly: boolean): readonly Tile[] {
-  const { me, participants, paused, camera } = state;
+  const { me, participants, limited, camera } = state;
+  const limitOf = (participant: Participant, source: "camera" | "screen"): TileLimit | undefined => {
+    const { id, cameraStopped, quality } = participant;
+    if (source === "camera" && cameraStopped !== undefined) return cameraStopped;
+    if (!participant[source]) return undefined;
+    if (soundOnly) return "data_saver";
+    const cause = limited.find((one) => one.participant === id && one.source === source)?.cause;
+    return cause === "no_picture" && quality <= WEAK_BARS ? "weak_sender" : cause;
+  };
   const tile = (participant: Participant, source: "camera" | "screen"): Tile => ({
     key: tileKey(participant.id, source),
     participant,
     source,
     own: false,
     picture: participant[source],
-    paused: soundOnly
-      ? "data_saver"
-      : paused.find((one) => one.participant === participant.id && one.source === source)?.cause,
+    limit: limitOf(participant, source),
   });
   const screens = participants.filter(({ screen }) => screen && !soundOnly).map((one) => tile(one, "screen"));
   const cameras = participants.map((one) => tile(one, "camera"));
   const own: Tile[] = [];
   if (me !== undefined) {
-    const slow = camera.state === "paused" ? "slow_connection" : undefined;
-    own.push({ ...tile(me, "camera"), own: true, picture: camera.stream !== undefined, paused: slow });
+    const limit = camera.state === "paused" ? "slow_connection" : undefined;
+    own.push({ ...tile(me, "camera"), own: true, picture: camera.stream !== undefined, limit });
   }
   return [...screens, ...cameras, ...own];
 }
@@ -155,7 +171,7 @@ export function arrange(
 /** Return the pictures that an arrangement needs, with the height in device pixels. */
 export function wantedPictures({ large, largeSize, small, smallSize }: Arrangement, ratio: number): WantedPicture[] {
   const wanted = (tile: Tile, { height }: Size): WantedPicture[] =>
-    tile.own || !tile.picture || tile.paused === "data_saver"
+    tile.own || !tile.picture || tile.limit === "data_saver"
       ? []
       : [{ participant: tile.participant.id, source: tile.source, height: Math.round(height * ratio) }];
   return [

@@ -6,7 +6,7 @@ import { keyed } from "lit-html/directives/keyed.js";
 
 import { picture, stream } from "./directives.js";
 import { icon } from "./icons.js";
-import { pinnedKey, type Size, type Tile } from "./layout.js";
+import { isStopped, pinnedKey, type Size, type Tile } from "./layout.js";
 import { colourOf, initials } from "./participant.js";
 import type { View } from "./view.js";
 
@@ -24,7 +24,7 @@ export function tile(view: View, shown: Tile, { width, height }: Size): Template
   };
   return html`
     <li class=${classMap(classes)} .style=${`width:${width}px;height:${height}px`}>
-      ${keyed(shown.key, content(view, shown))}
+      ${keyed(shown.key, content(view, shown))} ${limitText(view, shown)}
       <div class="caption">
         ${source === "screen" ? icon("screen") : microphoneState(view, shown)}
         <span class="who">
@@ -54,13 +54,11 @@ export function tile(view: View, shown: Tile, { width, height }: Size): Template
   `;
 }
 
-function content(view: View, { participant, source, own, picture: seen, paused }: Tile): TemplateResult {
-  if (!seen || paused !== undefined) {
-    const why = seen && paused !== undefined ? view.t(`paused.${paused}`) : undefined;
+function content(view: View, { participant, source, own, picture: seen, limit }: Tile): TemplateResult {
+  if (!seen || isStopped(limit)) {
     return html`<div class="initials colour-${colourOf(participant.account + participant.name)}" aria-hidden="true">
-        <span>${initials(participant.name)}</span>
-      </div>
-      ${why === undefined ? nothing : html`<p class="paused">${why}</p>`}`;
+      <span>${initials(participant.name)}</span>
+    </div>`;
   }
   if (own) {
     return html`<video
@@ -73,6 +71,11 @@ function content(view: View, { participant, source, own, picture: seen, paused }
     ></video>`;
   }
   return html`<canvas class=${source} aria-hidden="true" ${picture(view.pictures, participant.id, source)}></canvas>`;
+}
+
+function limitText({ t }: View, { limit }: Tile): TemplateResult | typeof nothing {
+  if (limit === undefined) return nothing;
+  return html`<p class="limit">${t(`limit.${limit}`)}</p>`;
 }
 
 function microphoneState({ t }: View, { participant }: Tile): TemplateResult {

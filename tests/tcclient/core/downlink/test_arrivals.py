@@ -78,6 +78,54 @@ def test_the_rate_of_a_layer_is_that_since_it_came_first():
     assert arrivals.heard_since(10.0) == {7, 8}
 
 
+def test_what_was_lost_was_sent():
+    arrivals = Arrivals()
+    for n in range(50):
+        arrivals.datagram(100, 0.0, 10.0 + n * 0.02)
+        arrivals.packet((7, 0), 100)
+        arrivals.lost((7, 0), 300)
+    assert arrivals.bitrates(11.0)[7, 0] == pytest.approx(50 * 100 * 8, rel=0.1)
+    assert arrivals.bitrates(11.0, with_lost=True)[7, 0] == pytest.approx(50 * 400 * 8, rel=0.1)
+    for _ in range(50):
+        arrivals.lost((7, 0), -300)
+    assert arrivals.bitrates(11.0, with_lost=True) == arrivals.bitrates(11.0), "it came after all"
+
+
+def show(arrivals: Arrivals, start: float, seconds: float, layer: int, size: int) -> None:
+    for n in range(round(seconds * 25)):
+        arrivals.datagram(size, 0.0, start + n / 25)
+        arrivals.packet((8, layer), size)
+
+
+def test_a_layer_that_another_one_replaced_does_not_come_any_more():
+    arrivals = Arrivals()
+    show(arrivals, 10.0, 0.4, 0, 500)
+    show(arrivals, 10.4, 1.4, 1, 2000)
+    assert set(arrivals.bitrates(11.8)) == {(8, 1)}
+    show(arrivals, 11.8, 0.8, 0, 500)
+    assert arrivals.bitrates(12.6) == {(8, 0): pytest.approx(25 * 500 * 8, rel=0.1)}, "not over the time of the other"
+
+
+def test_two_layers_may_come_at_once_and_pictures_seldom():
+    arrivals = Arrivals()
+    for second in range(2):
+        show(arrivals, 10.0 + second, 0.1, 0, 500)
+        show(arrivals, 10.1 + second, 0.1, 1, 2000)
+    assert arrivals.bitrates(11.2) == {
+        (8, 0): pytest.approx(4 * 500 * 8 / 1.2, rel=0.2),
+        (8, 1): pytest.approx(4 * 2000 * 8 / 1.1, rel=0.2),
+    }
+
+
+def test_what_has_just_begun():
+    arrivals = Arrivals()
+    show(arrivals, 10.0, 1.5, 0, 500)
+    come(arrivals, 11.5, 0.5, 100)
+    assert arrivals.begun_since(11.5) == {(7, 0)}
+    assert arrivals.begun_since(11.8) == set()
+    assert arrivals.begun_since(9.9) == {(7, 0), (8, 0)}
+
+
 def test_only_the_last_seconds_are_kept():
     arrivals = Arrivals()
     come(arrivals, 10.0, 1.0, 100)

@@ -113,7 +113,15 @@ def test_the_bound_is_that_of_the_best_probe_without_the_jitter():
     assert bench.probes.bound(0.0, bench.now) is None, "one probe proves little"
     bench.probe(200_000)
     assert bench.probes.bound(0.0, bench.now) == pytest.approx(300_000, rel=0.05)
+    assert bench.probes.bound(0.02, bench.now + LIFETIME) is None
     jittered = bench.probes.bound(0.02, bench.now)
     assert jittered is not None
     assert jittered > 600_000, "a wide line with jitter is none that is thin"
-    assert bench.probes.bound(0.0, bench.now + LIFETIME) is None
+
+
+def test_where_probes_agree_there_is_no_jitter():
+    """What looks like jitter is then a queue, or datagrams of several sizes."""
+    bench = Bench()
+    bench.probe(256_000)
+    bench.probe(230_000)
+    assert bench.probes.bound(0.02, bench.now) == pytest.approx(256_000, rel=0.05)

@@ -267,6 +267,16 @@ def test_pictures_that_take_more_than_before_are_kept():
     assert not ladder.follow(rounded, rounded)
 
 
+def test_pictures_that_vary_change_nothing():
+    """While a layer takes the place of the one below it, both come, and the step between them looks small."""
+    ladder = Ladder()
+    ladder.given_up = frozenset({(1, 1), (2, 0)})
+    layers = [Part((1, 0), 400), Part((1, 1), 50), Part((2, 0), 100)]
+    before = [Part((1, 0), 100), Part((1, 1), 300), Part((2, 0), 100)]
+    assert not ladder.follow(Offer((), 0, tuple(layers)), Offer((), 0, tuple(before)))
+    assert ladder.given_up == {(1, 1), (2, 0)}
+
+
 def test_it_takes_no_more_of_the_line_than_there_was():
     ladder = Ladder()
     ladder.given_up = frozenset({(2, 0)})

@@ -297,18 +297,77 @@ def test_pictures_do_not_begin_on_a_line_that_will_not_bear_them():
     bench.answers = 256_000
     bench.publish(2, 20, Source.MICROPHONE)
     bench.come(0.5, 0.0, s20=50_000)
-    assert len(bench.told) == 1
+    assert bench.asked.defaults == (Source.MICROPHONE,), "a new picture does not come first"
     assert len(bench.sent) == AGREEING
     bench.publish(2, 21, Source.CAMERA, layers=2, height=360, width=640)
     bench.publish(3, 31, Source.CAMERA, layers=2, height=360, width=640)
     bench.come(0.1, 0.0, s20=50_000)
-    assert set(bench.asked.choices) == {
-        StreamChoice(21, max_spatial=0, by_default=True),
-        StreamChoice(31, wanted=False),
-    }
+    assert set(bench.asked.choices) == {StreamChoice(21, max_spatial=0), StreamChoice(31, wanted=False)}
     bench.answers = 2_000_000
     bench.come(3 * FIRST_STABLE + OPENING, 0.0, s20=50_000, s21=100_000)
+    assert set(bench.asked.choices) == {StreamChoice(21), StreamChoice(31)}
+
+
+def test_on_a_thin_line_a_new_picture_comes_if_it_fits_whenever_it_begins():
+    bench = Bench()
+    bench.answers = 600_000
+    bench.publish(2, 20, Source.MICROPHONE)
+    bench.come(OPENING + 1, 0.0, s20=50_000)
+    bench.publish(2, 21, Source.CAMERA, layers=2, height=360, width=640)
+    bench.come(0.1, 0.0)
+    assert bench.asked.choices == (StreamChoice(21),)
+    bench.publish(3, 31, Source.CAMERA, layers=2, height=360, width=640)
+    bench.come(0.1, 0.0)
+    assert bench.asked.choices == (StreamChoice(21, max_spatial=0), StreamChoice(31, max_spatial=0))
+
+
+def test_on_a_thin_line_no_picture_is_chosen_in_place_of_those_that_the_server_shows():
+    bench = Bench()
+    bench.answers = 600_000
+    bench.publish(2, 20, Source.MICROPHONE)
+    bench.publish(2, 21, Source.CAMERA)
+    hidden, shown = (StreamStates((StreamState(21, limit),)) for limit in (StreamLimit.NOT_SELECTED, StreamLimit.NONE))
+    bench.subscription.receive(hidden, bench.now)
+    bench.come(1, 0.0, s20=50_000)
+    assert (bench.asked.defaults, bench.asked.choices) == ((Source.MICROPHONE,), ())
+    bench.subscription.receive(shown, bench.now)
+    bench.come(0.1, 0.0)
+    assert bench.asked.choices == (StreamChoice(21),)
+    bench.subscription.receive(hidden, bench.now)
+    bench.come(0.1, 0.0)
     assert bench.asked.choices == ()
+
+
+def test_there_is_room_for_voices_that_will_come():
+    bench = Bench()
+    bench.answers = 300_000
+    for participant in (2, 3, 4, 5):
+        bench.publish(participant, 10 * participant, Source.MICROPHONE)
+    bench.publish(2, 21, Source.CAMERA, height=180, width=320)
+    bench.come(0.5, 0.0, s20=50_000)
+    assert bench.asked.choices == (StreamChoice(21, wanted=False),)
+
+
+def test_a_picture_that_has_just_begun_takes_more_than_what_came_of_it():
+    bench = Bench()
+    bench.answers = 256_000
+    bench.publish(2, 20, Source.MICROPHONE)
+    bench.publish(2, 21, Source.CAMERA, layers=2, height=360, width=640)
+    bench.publish(3, 31, Source.CAMERA, layers=2, height=360, width=640)
+    bench.come(0.1, 0.0, s20=50_000, s21_1=20_000, s31_1=20_000)
+    bench.come(0.1, 0.0, s20=50_000, s21=20_000, s31=20_000)
+    assert set(bench.asked.choices) == {StreamChoice(21, max_spatial=0), StreamChoice(31, wanted=False)}
+
+
+def test_where_a_full_queue_loses_most_all_that_was_sent_counts():
+    bench = meeting()
+    bench.come(0.1, 0.0, **VOICES)
+    for _ in range(20):
+        bench.come(LOOK_INTERVAL, 0.9, s20=5_000, s30=5_000, s21=50_000, s31=50_000, s32=50_000)
+        for stream, lost in ((20, 45_000), (30, 45_000), (21, 450_000), (31, 450_000), (32, 450_000)):
+            bench.subscription.arrivals.lost((stream, 0), round(lost * LOOK_INTERVAL / 8))
+    assert len(bench.told) == 2, "one step"
+    assert {choice.stream for choice in bench.asked.choices if not choice.wanted} == {21, 31, 32}
 
 
 @pytest.mark.parametrize("answers", [0, 4_000_000])

@@ -24,6 +24,20 @@ def test_loss_reordering_and_jitter_per_series(server, pair):
     assert b.session.seat.path.statistics.down_reordered == 1
 
 
+def test_the_line_knows_how_much_was_sent(server, pair):
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    data = undelivered(server, a, 10)
+    give(b, data[0], data[9])
+    layer = a.told(events.Published)[0].stream, 0
+    arrivals = b.session.seat.downlink.subscription.arrivals
+    came, sent = (arrivals.bitrates(server.now, with_lost=lost)[layer] for lost in (False, True))
+    assert sent == pytest.approx(5 * came, rel=0.1)
+    give(b, *data[1:9])
+    assert arrivals.bitrates(server.now, with_lost=True) == arrivals.bitrates(server.now)
+
+
 def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
     """Replays of a keyframe: datagrams below the newest counter of the sealer, also across a change of key."""
     a, b = pair

@@ -100,6 +100,23 @@ def test_nothing_is_missing_after_the_end_of_talk_or_on_a_way_that_is_not_proved
     assert pings(fresh, 0.0, 0.6) == pytest.approx([0.0, 0.2, 0.5])
 
 
+def test_where_there_is_another_way_the_first_pings_come_faster():
+    assert pings(Proof(IMPATIENT, 0.0), 0.0, 1.3) == pytest.approx([0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.3])
+
+
+@pytest.mark.parametrize(("rtt", "late"), [(0.0, 0.4), (0.08, 0.4), (0.25, 0.6), (0.5, None)])
+def test_the_first_answer_is_late_after_three_pings_and_two_round_trips(rtt, late):
+    proof, found = Proof(IMPATIENT, 7.0), None
+    while proof.state is PathState.UNKNOWN and found is None:
+        now = proof.next_deadline
+        found = now if proof.is_late(rtt, now) else None
+        proof.expire(None, now)
+        proof.pinged(True, now)
+    assert found == (None if late is None else pytest.approx(7.0 + late))
+    proof.prove(8.0)
+    assert not proof.is_late(rtt, 20.0)
+
+
 def test_every_other_ping_is_large_until_one_is_answered():
     large = LargeProof()
     assert [large.take() for _ in range(4)] == [True, False, True, False]

@@ -10,6 +10,7 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode, Refusal
 from tcserver.conference import Rate
 from tcserver.conference.limits.budget import PUBLICATIONS
+from tcserver.conference.room.seat import MAX_WISHES
 from tcserver.conference.room.stream_ids import MAX_STREAM, MIN_QUARANTINE, QUARANTINE, RESERVE, StreamIds
 from tcserver.conference.settings import MessageClass
 from tests.support.conference.driver import Driver, error_code
@@ -164,3 +165,29 @@ def test_a_choice_ends_with_its_stream() -> None:
     spend(world.room_of(talker).stream_ids, stream + 4, world.now)
     assert talker.publish().stream == stream + 5
     assert receivers(world, talker, stream + 5) == {listener.media_id}
+
+
+def test_who_wants_many_streams_in_one_way_has_one_object_for_all() -> None:
+    world = unlimited()
+    talkers = [world.participant(account=name) for name in "abcd"]
+    listener = world.participant(account="e")
+    listener.subscribe(m.Source.MICROPHONE)
+    streams = [(talker, talker.publish().stream) for talker in talkers]
+    wanted = [world.plane.forwarding[talker.media_id, stream][listener.media_id] for talker, stream in streams]
+    assert all(receiver is wanted[0] for receiver in wanted)
+
+
+def test_the_ways_in_which_streams_are_wanted_are_bounded_and_each_holds() -> None:
+    """A client chooses another one for each of many streams, again and again."""
+    world = unlimited(limits__max_publications=2 * MAX_WISHES)
+    talker, listener = world.participant(account="a"), world.participant(account="b")
+    ways = [(spatial, temporal) for spatial in range(4) for temporal in range(8)]
+    streams = [talker.publish(m.Source.CAMERA).stream for _ in range(2 * MAX_WISHES)]
+    for turn in range(len(ways)):
+        chosen = dict(zip(streams, ways[turn:] + ways[:turn], strict=False))
+        choices = tuple(m.StreamChoice(s, max_spatial=way[0], max_temporal=way[1]) for s, way in chosen.items())
+        listener.subscribe(choices=choices, generation=turn + 1)
+        for stream, way in chosen.items():
+            receiver = world.plane.forwarding[talker.media_id, stream][listener.media_id]
+            assert (receiver.max_spatial, receiver.max_temporal) == way
+        assert len(world.conference.context.seats[listener.media_id].wishes) <= MAX_WISHES

@@ -126,6 +126,51 @@ def test_no_more_than_a_few_datagrams_are_collected() -> None:
     assert len(lane.ends[1].take()) == MAX_PENDING
 
 
+def test_what_comes_by_several_sets_of_receivers_leaves_in_the_order_in_which_it_came() -> None:
+    lane = Lane(4)
+    numbered = [(number, Address(0, STREAM_HOST, number)) for number in lane.ends]
+    sets = [everybody(lane), ReceiverSet(numbered[:3]), ReceiverSet(numbered[1:]), everybody(lane)]
+    datagrams = [bytes([n]) * 9 for n in range(20)]
+    for n, datagram in enumerate(datagrams):
+        Sender([lane]).send([Transmission(datagram, sets[n * 7 % 4], -1 if n % 3 else 1)])
+    expected = {
+        number: [
+            datagram
+            for n, datagram in enumerate(datagrams)
+            if number in (media_ids := sets[n * 7 % 4].media_ids) and (n % 3 or number != media_ids[1])
+        ]
+        for number in lane.ends
+    }
+    assert lane.waiting == sum(map(len, expected.values()))
+    lane.run()
+    assert {number: end.take() for number, end in lane.ends.items()} == expected
+    assert (lane.waiting, lane.counts.sent) == (0, sum(map(len, expected.values())))
+
+
+def test_who_gets_the_same_by_several_sets_of_receivers_gets_the_same_bytes() -> None:
+    lane = Lane(3)
+    sound, pictures = everybody(lane), everybody(lane)
+    for n in range(4):
+        send(lane, sound if n % 2 else pictures, bytes([n]) * 9)
+    lane.run()
+    first, *others = (end.writes for end in lane.ends.values())
+    assert all(writes[0] is first[0] for writes in others)
+
+
+def test_many_datagrams_for_one_stream_do_not_hurry_those_for_others() -> None:
+    lane = Lane(2)
+    send(lane, everybody(lane), b"both")
+    alone = ReceiverSet([(1, Address(0, STREAM_HOST, 1))])
+    for n in range(2 * MAX_PENDING):
+        send(lane, alone, bytes([n]))
+    taken = lane.ends[1].take()
+    assert taken[0] == b"both"
+    assert len(taken) >= 2 * MAX_PENDING - 1
+    assert lane.ends[2].writes == []
+    lane.run()
+    assert lane.ends[2].take() == [b"both"]
+
+
 def test_a_slow_stream_is_looked_at_again_and_resumes_when_it_has_room() -> None:
     lane = Lane(1)
     end = lane.ends[1]

@@ -83,6 +83,60 @@ def test_the_dominant_speaker_changes_when_another_takes_over_and_not_for_a_coug
     assert talk.run(3, p1=SILENCE, p2=SILENCE) == [SpeakersChanged(1, (), (2,), 2)]
 
 
+@pytest.mark.parametrize("pause", [0.4, 0.6, 0.8])
+def test_who_talks_at_the_same_time_waits_for_more_than_a_pause(pause):
+    talk = Talk()
+    talk.run(1, p1=SPEECH)
+    assert talk.run(3, p1=SPEECH, p2=SPEECH, p3=SPEECH + 3) == [SpeakersChanged(1, (2, 3), (), 1)]
+    for _ in range(5):
+        changes = talk.run(pause, p1=SILENCE, p2=SPEECH, p3=SPEECH + 3) + talk.run(1.3, p1=SPEECH, p2=SPEECH, p3=SPEECH)
+        assert {change.dominant for change in changes} <= {1}
+        assert talk.ranking[0] == 101
+
+
+def test_who_talks_at_the_same_time_follows_who_has_ended():
+    talk = Talk()
+    talk.run(1, p1=SPEECH)
+    talk.run(3, p1=SPEECH, p2=SPEECH)
+    assert talk.run(1.4, p1=SILENCE, p2=SPEECH)[-1].dominant == 2
+
+
+def test_clicks_of_who_has_ended_do_not_make_others_wait():
+    talk = Talk()
+    talk.run(1, p1=SPEECH)
+    talk.run(3, p1=SPEECH, p2=SPEECH)
+    changes = []
+    for _ in range(4):
+        changes += talk.run(0.3, p1=SILENCE, p2=SPEECH) + talk.run(0.08, p1=SPEECH, p2=SPEECH)
+    assert changes[-1].dominant == 2
+
+
+def test_who_is_clearly_louder_does_not_wait():
+    talk = Talk()
+    talk.run(1, p1=SPEECH + 8)
+    talk.run(3, p1=SPEECH + 8, p2=SPEECH)
+    assert talk.run(0.7, p1=SILENCE, p2=SPEECH)[-1].dominant == 2
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.2, 0.4])
+@pytest.mark.parametrize("before", [SILENCE, SPEECH], ids=["silent before", "once said yes"])
+def test_who_answers_does_not_wait(overlap, before):
+    talk = Talk()
+    talk.run(1, p1=SPEECH)
+    talk.run(0.3, p1=SPEECH, p2=before)
+    talk.run(2, p1=SPEECH, p2=SILENCE)
+    talk.run(overlap, p1=SPEECH, p2=SPEECH)
+    assert talk.run(0.9, p1=SILENCE, p2=SPEECH)[-1].dominant == 2
+
+
+def test_a_loud_fan_does_not_make_others_wait():
+    """Its level is its noise floor after some time. So it is as good as silent, whoever began first."""
+    talk = Talk()
+    assert talk.run(2, p1=SPEECH, p2=SILENCE)[-1].dominant == 1
+    talk.run(15, p1=SPEECH, p2=SILENCE)
+    assert talk.run(1.2, p1=SPEECH, p2=SPEECH)[-1].dominant == 2
+
+
 def test_seeded_speech_has_few_false_switches():
     """Two minutes of one talker over a fan and a keyboard: nobody else becomes dominant."""
     noise = random.Random(7)

@@ -43,6 +43,11 @@ class StreamLayers {
     return [Math.min(current, target), Math.max(current, target)];
   }
 
+  /** Whether the wish did not come, and a lower layer is shown in its place. */
+  get isLowered(): boolean {
+    return this.current !== undefined && this.current < this.wish && this.retry > RETRY;
+  }
+
   /** Want another layer; `due` is when the change to it is given up. */
   aim(wish: number, due: number): void {
     if (wish === this.wish) return;
@@ -112,6 +117,11 @@ export class LayerChoices {
   /** Return the lowest and the highest layer of a wanted stream that are asked for. */
   range(id: number): readonly [number, number] {
     return this.streams.get(id)?.range ?? [0, 0];
+  }
+
+  /** Tell whether a lower layer of a stream is shown because the wanted one did not come. */
+  isLowered(id: number): boolean {
+    return this.streams.get(id)?.isLowered ?? false;
   }
 
   /** Tell whether a layer is shown, or may be from its next keyframe on. */
