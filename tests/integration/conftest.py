@@ -6,6 +6,7 @@ With ``BOTH_LOOPS=1`` in the environment all tests that can run on both do so.
 import asyncio
 import gc
 import io
+import itertools
 import os
 import shutil
 import threading
@@ -18,11 +19,13 @@ import pytest
 import uvloop
 from coverage import Coverage
 
+from tcproto.link import Link
 from tcserver.cli.main import main as tcserver
 from tests.support.processes.raw import derived_once
-from tests.support.processes.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
+from tests.support.processes.world import ACCOUNTS, LOOPS, PASSWORD, PATIENCE, Run, Server, World, guarded
 
 ROOT = Path(__file__).resolve().parents[2]
+NUMBERS = itertools.count(1)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -77,10 +80,16 @@ def server(world: World) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def shared_server(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server in a process of its own, for all tests that leave nobody in a room and change nothing on it."""
+    """A server in a process of its own, for all tests that change nothing on it, and leave nobody in its rooms."""
     place = tmp_path_factory.mktemp("shared")
     with World(Path(shutil.copytree(template, place / "server")), place).process() as server:
         yield server
+
+
+@pytest.fixture
+def hall(shared_server: Server) -> Link:
+    """A room of the shared server in which nobody has been: who comes first is its chair."""
+    return shared_server.room(f"Hall {next(NUMBERS)}")
 
 
 @pytest.fixture
@@ -119,7 +128,9 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     threads, files = running_threads(), open_files()
     yield run_main
     gc.collect()
-    assert running_threads() == threads
+    for thread in running_threads() - threads:
+        thread.join(PATIENCE)  # that of a database may just be about to end
+    assert running_threads() <= threads
     assert open_files() == files
 
 

@@ -107,12 +107,11 @@ def test_each_end_has_a_status_of_its_own(server: Server, tmp_path: Path) -> Non
     assert done.returncode == 0, "a permanent room stays"
 
 
-def test_who_is_here_and_what_was_refused(server: Server, tmp_path: Path) -> None:
-    link = server.room("Hall")
+def test_who_is_here_and_what_was_refused(hall: Link, tmp_path: Path) -> None:
     with contextlib.ExitStack() as ends:
-        leader = ends.enter_context(chair(link, tmp_path / "chair"))
+        leader = ends.enter_context(chair(hall, tmp_path / "chair"))
         event(leader, "joined")
-        other = ends.enter_context(taking_part(link, tmp_path / "other"))
+        other = ends.enter_context(taking_part(hall, tmp_path / "other"))
         event(leader, "participant_joined", account="kantor-2", role="speaker", marks=[])
         say(other, "/who")
         found = [event(other, "participant") for _ in range(2)]
@@ -153,14 +152,13 @@ def test_which_way_sound_and_pictures_take(shared_server: Server, tmp_path: Path
 
 
 @pytest.mark.parametrize("stalled", ["stdout", "stderr"])
-def test_a_reader_that_stops_holds_up_nothing(server: Server, tmp_path: Path, stalled: str) -> None:
-    link = server.room("Hall")
+def test_a_reader_that_stops_holds_up_nothing(hall: Link, tmp_path: Path, stalled: str) -> None:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, F_SETPIPE_SZ, PIPE)
     files = {"stderr": writing} if stalled == "stderr" else {"stdout": writing}
     with (
-        taking_part(link, tmp_path / "other") as other,
-        chair(link, tmp_path / "chair", **files) as leader,
+        taking_part(hall, tmp_path / "other") as other,
+        chair(hall, tmp_path / "chair", **files) as leader,
     ):
         os.close(writing)
         event(other, "participant_joined")
@@ -185,11 +183,10 @@ def test_a_reader_that_stops_holds_up_nothing(server: Server, tmp_path: Path, st
         assert all(json.loads(line) for line in lines if line.endswith("\n"))
 
 
-def test_a_reader_that_is_gone_ends_it_in_good_order(server: Server, tmp_path: Path) -> None:
-    link = server.room("Hall")
+def test_a_reader_that_is_gone_ends_it_in_good_order(hall: Link, tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    with taking_part(link, tmp_path / "other") as other:
-        with chair(link, tmp_path / "chair", stdout=writing, stderr=subprocess.PIPE) as leader:
+    with taking_part(hall, tmp_path / "other") as other:
+        with chair(hall, tmp_path / "chair", stdout=writing, stderr=subprocess.PIPE) as leader:
             os.close(writing)
             event(other, "participant_joined")
             os.close(reading)
@@ -199,12 +196,11 @@ def test_a_reader_that_is_gone_ends_it_in_good_order(server: Server, tmp_path: P
         assert event(other, "participant_left")["code"] is None
 
 
-def test_who_speaks_is_no_line_unless_it_is_asked_for(server: Server, tmp_path: Path) -> None:
-    link = server.room("Hall")
+def test_who_speaks_is_no_line_unless_it_is_asked_for(hall: Link, tmp_path: Path) -> None:
     with contextlib.ExitStack() as ends:
         listeners = []
         for user, options in (("ketua", ["--listen"]), ("kantor-1", [])):
-            command = [*COMMAND, "join", str(link), "--user", user, "--password-stdin", "--data", str(tmp_path / user)]
+            command = [*COMMAND, "join", str(hall), "--user", user, "--password-stdin", "--data", str(tmp_path / user)]
             listener = ends.enter_context(
                 subprocess.Popen([*command, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             )
@@ -213,7 +209,7 @@ def test_who_speaks_is_no_line_unless_it_is_asked_for(server: Server, tmp_path: 
             assert listener.stdout is not None
             assert "in room Hall" in listener.stdout.readline()
             listeners.append(listener)
-        with taking_part(link, tmp_path / "other", "--audio", "tone") as other:
+        with taking_part(hall, tmp_path / "other", "--audio", "tone") as other:
             event(other, "speakers", speaking=["Kantor Dua / kantor-2"])
             say(other, "cukup")
             heard = []

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from tcclient.capture import SPEECH
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcproto.identity import format_fingerprint
+from tcproto.link import Link
 from tests.support.processes.client_process import COMMAND, taking_part
 from tests.support.processes.terminal import Terminal
-from tests.support.processes.world import PASSWORD, PATIENCE, Server
+from tests.support.processes.world import PASSWORD, PATIENCE
 
 pytestmark = pytest.mark.usefixtures("measured")
 
@@ -21,8 +23,8 @@ UP, LEFT, HOME = "\x1b[A", "\x1b[D", "\x01"
 KILL_LINE = "\x05\x15"
 
 
-def test_a_participant_may_leave_at_every_question(server: Server, tmp_path: Path) -> None:
-    link = str(server.room("Hall", fingerprint=None))
+def test_a_participant_may_leave_at_every_question(hall: Link, tmp_path: Path) -> None:
+    link = str(replace(hall, fingerprint=None))
     for answers, key, status in (("", "\x03", 130), (PASSWORD + "\n", "\x03", 130), (PASSWORD + "\n", "n\n", 4)):
         terminal = Terminal(*COMMAND, "join", link, "--user", "ketua", "--data", str(tmp_path / "terminal"))
         terminal.until("Password of ketua: ")
@@ -36,10 +38,10 @@ def test_a_participant_may_leave_at_every_question(server: Server, tmp_path: Pat
     assert not (tmp_path / "terminal" / "known_servers").exists()
 
 
-def seated(server: Server, place: Path, *options: str, room: str = "Hall", columns: int = 80) -> Terminal:
+def seated(room: Link, place: Path, *options: str, columns: int = 80) -> Terminal:
     """Ibu Ketua in a room, at a terminal."""
     who = ["--user", "ketua", "--name", "Ibu Ketua", "--data", str(place / "terminal")]
-    terminal = Terminal(*COMMAND, "join", str(server.room(room)), *who, *options, columns=columns)
+    terminal = Terminal(*COMMAND, "join", str(room), *who, *options, columns=columns)
     terminal.until("Password of ketua: ")
     terminal.type(PASSWORD + "\n")
     terminal.until("end-to-end encrypted; ")
@@ -53,17 +55,17 @@ def say(other: "subprocess.Popen[str]", line: str) -> None:
     other.stdin.flush()
 
 
-def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
-    link = server.room("Hall \N{PARTY POPPER}", fingerprint=None)
+def test_a_listener_at_a_terminal(hall: Link, tmp_path: Path) -> None:
+    link = replace(hall, room=f"{hall.room} \N{PARTY POPPER}", fingerprint=None)
     command = [*COMMAND, "join", str(link), "--user", "ketua", "--name", "Ibu Ketua", "--listen"]
     terminal = Terminal(*command, "--data", str(tmp_path / "terminal"))
     terminal.until("Password of ketua: ")
     terminal.type(PASSWORD + "\n")
     terminal.until("Is it the same? [y/N] ")
-    assert server.link.fingerprint is not None
-    assert format_fingerprint(server.link.fingerprint) in terminal.text
+    assert hall.fingerprint is not None
+    assert format_fingerprint(hall.fingerprint) in terminal.text
     terminal.type("y\n")
-    terminal.until("in room Hall \N{PARTY POPPER}, end-to-end encrypted; 1 here")
+    terminal.until(f"in room {link.room}, end-to-end encrypted; 1 here")
     terminal.bottom(">", "mic off, cam off | UDP ok | loss up 0.0% down 0.0% | speaking: nobody")
     with taking_part(link, tmp_path / "terminal") as other:
         terminal.until("+ Kantor Dua / kantor-2")
@@ -119,11 +121,11 @@ def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
     assert PASSWORD not in terminal.text
 
 
-def test_what_is_typed_stays_together_whatever_is_shown_meanwhile(server: Server, tmp_path: Path) -> None:
-    terminal = seated(server, tmp_path, "--listen")
+def test_what_is_typed_stays_together_whatever_is_shown_meanwhile(hall: Link, tmp_path: Path) -> None:
+    terminal = seated(hall, tmp_path, "--listen")
     terminal.type("selXX\x7f\x7fa")
     terminal.bottom("> sela", "mic off")
-    with taking_part(server.room("Hall"), tmp_path / "terminal") as other:
+    with taking_part(hall, tmp_path / "terminal") as other:
         terminal.until("+ Kantor Dua / kantor-2\r\n")
         terminal.bottom("> sela", "mic off")
         say(other, "halo")
@@ -133,6 +135,7 @@ def test_what_is_typed_stays_together_whatever_is_shown_meanwhile(server: Server
         terminal.until("ketua / Ibu Ketua: selamat\r\n")
         terminal.type("/msg kantor-2 rahasia\r")
         terminal.until("> /msg kantor-2 rahasia\r\n")
+        terminal.until("(to Kantor Dua / kantor-2 alone): rahasia\r\n")
         other.terminate()
         assert other.wait(PATIENCE) == 0
     terminal.until("- Kantor Dua / kantor-2\r\n")
@@ -145,8 +148,8 @@ def test_what_is_typed_stays_together_whatever_is_shown_meanwhile(server: Server
     assert not any("mic off" in line or line.startswith("sela") for line in lines), "what stayed is gone"
 
 
-def test_a_line_can_be_edited_and_called_back(server: Server, tmp_path: Path) -> None:
-    terminal = seated(server, tmp_path)
+def test_a_line_can_be_edited_and_called_back(hall: Link, tmp_path: Path) -> None:
+    terminal = seated(hall, tmp_path)
     terminal.type("satu\r")
     terminal.until("Ibu Ketua: satu\r\n")
     terminal.type("duo" + LEFT + "\x1b[3~a\r")
@@ -163,8 +166,8 @@ def test_a_line_can_be_edited_and_called_back(server: Server, tmp_path: Path) ->
     assert terminal.end() == 0
 
 
-def test_what_was_refused_is_typed_again(server: Server, tmp_path: Path) -> None:
-    terminal = seated(server, tmp_path)
+def test_what_was_refused_is_typed_again(hall: Link, tmp_path: Path) -> None:
+    terminal = seated(hall, tmp_path)
     for line, reason in (
         ("/msg nobody selamat", "tcclient: 'nobody' is nobody here"),
         ("/mutee", "tcclient: /mutee is no command"),
@@ -181,10 +184,10 @@ def test_what_was_refused_is_typed_again(server: Server, tmp_path: Path) -> None
     assert terminal.end() == 0
 
 
-def test_texts_arrive_as_they_were_typed_and_pasted(server: Server, tmp_path: Path) -> None:
-    with taking_part(server.room("Hall"), tmp_path / "other") as other:
-        terminal = seated(server, tmp_path)
-        terminal.until("Kantor Dua / kantor-2 [speaker] only listens")
+def test_texts_arrive_as_they_were_typed_and_pasted(hall: Link, tmp_path: Path) -> None:
+    with taking_part(hall, tmp_path / "other") as other:
+        terminal = seated(hall, tmp_path)
+        terminal.until("Kantor Dua / kantor-2 [chair] only listens")
         texts = [
             "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
             "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}",
@@ -212,9 +215,9 @@ def test_texts_arrive_as_they_were_typed_and_pasted(server: Server, tmp_path: Pa
         assert terminal.end() == 0
 
 
-def test_nobody_can_write_a_line_of_the_terminal(server: Server, tmp_path: Path) -> None:
-    with taking_part(server.room("Hall"), tmp_path / "other") as other:
-        terminal = seated(server, tmp_path)
+def test_nobody_can_write_a_line_of_the_terminal(hall: Link, tmp_path: Path) -> None:
+    with taking_part(hall, tmp_path / "other") as other:
+        terminal = seated(hall, tmp_path)
         say(other, "halo" + " " * 62 + "12:00:00 ketua / Ibu Ketua: saya setuju \u202eabc")
         terminal.until("\ufffdabc")
         say(other, "selesai")
@@ -227,9 +230,9 @@ def test_nobody_can_write_a_line_of_the_terminal(server: Server, tmp_path: Path)
         assert terminal.end() == 0
 
 
-def test_who_speaks_and_what_is_sent_stay_at_the_bottom(server: Server, tmp_path: Path) -> None:
-    with taking_part(server.room("Hall"), tmp_path / "other", "--audio", str(SPEECH), "--loop") as other:
-        terminal = seated(server, tmp_path, "--audio", "tone", "--video", "test")
+def test_who_speaks_and_what_is_sent_stay_at_the_bottom(hall: Link, tmp_path: Path) -> None:
+    with taking_part(hall, tmp_path / "other", "--audio", str(SPEECH), "--loop") as other:
+        terminal = seated(hall, tmp_path, "--audio", "tone", "--video", "test")
         terminal.until("sending audio and video")
         terminal.wait(
             lambda: terminal.shown[-1].startswith("mic on, cam on | UDP ok | loss up 0.0% down 0.0% | speaking: "),
@@ -253,9 +256,9 @@ def test_who_speaks_and_what_is_sent_stay_at_the_bottom(server: Server, tmp_path
     assert not any("speaking" in line for line in terminal.text.split("\r\n") if line[2:3] == ":")
 
 
-def test_a_terminal_that_takes_nothing_keeps_nobody_in(server: Server, tmp_path: Path) -> None:
-    with taking_part(server.room("Hall"), tmp_path / "other") as other:
-        terminal = seated(server, tmp_path)
+def test_a_terminal_that_takes_nothing_keeps_nobody_in(hall: Link, tmp_path: Path) -> None:
+    with taking_part(hall, tmp_path / "other") as other:
+        terminal = seated(hall, tmp_path)
         terminal.bottom(">", "mic off")
         for number in range(120):  # more than a terminal holds if nobody reads it
             say(other, f"{number} " + "x" * 1900)
@@ -270,8 +273,8 @@ def test_a_terminal_that_takes_nothing_keeps_nobody_in(server: Server, tmp_path:
         assert terminal.end() == 0
 
 
-def test_a_terminal_that_is_closed_ends_the_client(server: Server, tmp_path: Path) -> None:
-    terminal = seated(server, tmp_path)
+def test_a_terminal_that_is_closed_ends_the_client(hall: Link, tmp_path: Path) -> None:
+    terminal = seated(hall, tmp_path)
     terminal.bottom(">", "mic off")
     terminal.close()
     assert terminal.status() == 130

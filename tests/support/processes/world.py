@@ -23,7 +23,7 @@ PASSWORD = "correct horse battery"
 ACCOUNTS = {
     "kantor-1": ["--display", "Kantor Satu", "--max-sessions", "100"],
     "kantor-2": ["--display", "Kantor Dua"],
-    "ketua": ["--role", "chair"],
+    "ketua": ["--role", "chair", "--max-sessions", "100"],
     "off": [],
     "single": ["--max-sessions", "1"],
 }
