@@ -16,9 +16,9 @@ FLUSH_INTERVAL = 0.004
 """Seconds for which datagrams are collected. Sound plays out 60 ms later at the earliest, and a write costs 20 µs."""
 LONGEST_FLUSH_INTERVAL = 0.02
 """Seconds for which datagrams are collected at most, where writing takes long: the length of a packet of audio."""
-FLUSH_SHARE = 0.125
+FLUSH_SHARE = 0.0625
 """Part of the time that writing may take before more is collected. A write costs nearly as much with few datagrams as
-with many, so a server writes less often the more streams it has: from 25 streams on with less than one in 4 ms."""
+with many, so a server writes less often the more streams it has: with 15 streams every 4 ms, from 75 on every 20 ms."""
 MAX_PENDING = 32
 """Datagrams that are collected for one stream at most. Then it is written to at once, so that a large picture waits in
 the queue of the stream only if the stream is slow."""
