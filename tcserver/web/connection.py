@@ -143,11 +143,12 @@ class WebConnection(asyncio.BufferedProtocol):
         """Take bytes of the client."""
         if self._is_over:
             return
+        is_asked = bool(self._held)
         self._held += data
         if self._is_stream:
             if self._user is None or len(self._held) > MAX_GATHERED:
                 self._receive()
-            else:
+            elif not is_asked:
                 self._user.soon(self._receive)
         else:
             if len(self._held) >= MAX_HELD:
