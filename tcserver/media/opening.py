@@ -123,5 +123,5 @@ async def open_media(
         faults=faults,
     )
     sockets.open(streams=streams.lane, fan_out=fan_outs[0] if fan_outs else None)
-    streams.connect(sockets.receive)
+    streams.connect(sockets.receive, gathers=True)
     return sockets

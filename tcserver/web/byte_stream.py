@@ -41,6 +41,9 @@ class StreamUser(Protocol):
     def received(self, data: bytes) -> None:
         """Take bytes that came; also those that came in one piece with the request."""
 
+    def soon(self, handle: Callable[[], None]) -> None:
+        """Have ``handle`` called, which calls ``received`` with what came: at once, or a moment later."""
+
     def ended(self) -> None:
         """Take note that one of the sides has ended the stream. Called exactly once, from the event loop, and last."""
 

@@ -31,6 +31,8 @@ LINGER_LIMIT = 2.0
 once, a client that still sends would get a reset, and lose them (RFC 9112, section 9.6; RFC 6455, section 7.1.1)."""
 MAX_HELD = 65_536
 """Bytes of a connection that may wait for their turn. Beyond it nothing more is read from the socket."""
+MAX_GATHERED = 16_384
+"""Bytes of a stream that may wait until they are handled with those of others. More are handled at once."""
 PIECE_BYTES = 65_536
 """Bytes of a response that are given to the kernel at once; the next ones follow when it has taken them."""
 STREAM_LOWAT = 4096
@@ -91,7 +93,9 @@ class WebConnection(asyncio.BufferedProtocol):
         self._due_in(REQUEST_LIMIT if self._tls is None else HANDSHAKE_LIMIT)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the user of the stream."""
+        """Tell the user of the stream, after what came before."""
+        if self._is_stream:
+            self._receive()
         self._handshake_failed("closed")
         self._is_over = True
         if self._deadline is not None:
@@ -112,6 +116,8 @@ class WebConnection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """Close when the client does, after the answer to what it has sent before."""
         self._eof = True
+        if self._is_stream:
+            self._receive()
         if self._is_over or self._is_stream:
             return False
         self._service.turns.want(self)
@@ -137,10 +143,14 @@ class WebConnection(asyncio.BufferedProtocol):
         """Take bytes of the client."""
         if self._is_over:
             return
+        is_asked = bool(self._held)
+        self._held += data
         if self._is_stream:
-            self._receive(data)
+            if self._user is None or len(self._held) > MAX_GATHERED:
+                self._receive()
+            elif not is_asked:
+                self._user.soon(self._receive)
         else:
-            self._held += data
             if len(self._held) >= MAX_HELD:
                 self.pause_reading()
             self._service.turns.want(self)
@@ -362,15 +372,24 @@ class WebConnection(asyncio.BufferedProtocol):
         self._user = user
         if rest := self._conversation.rest:
             user.received(rest)
-        held, self._held = self._held, b""
-        if len(held) >= MAX_HELD:
+        if len(self._held) >= MAX_HELD:
             self.resume_reading()
-        if held and not self._is_over:
-            self._receive(held)
+        self._receive()
         if self._eof:
             self.close()
 
-    def _receive(self, data: bytes) -> None:
+    def _receive(self) -> None:
+        """Handle what came on the stream. Never raises: an error of ours ends this connection and no other."""
+        data, self._held = self._held, b""
+        if not data or self._is_over:
+            return
+        try:
+            self._hand_on(data)
+        except Exception as error:
+            self._service.on_error(error)
+            self.abort()
+
+    def _hand_on(self, data: bytes) -> None:
         plain = self._opened(data)
         if self._tls is not None and self._tls.is_flooded(asyncio.get_running_loop().time()):
             self.abort()

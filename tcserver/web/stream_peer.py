@@ -90,6 +90,9 @@ class Datagrams(Protocol):
     def receive(self, number: int, datagrams: Sequence[bytes]) -> None:
         """Take datagrams that came by a stream."""
 
+    def soon(self, handle: Callable[[], None]) -> None:
+        """Have ``handle`` called, which takes what came by a stream: at once, or a moment later."""
+
     def writable(self, number: int) -> None:
         """Go on to write."""
 
@@ -143,6 +146,13 @@ class StreamPeer:
         control.connection_made(ControlTransport(self))
 
     # Called by the stream
+
+    def soon(self, handle: Callable[[], None]) -> None:
+        """Have ``handle`` called: at once before the login, and then when datagrams are taken."""
+        if self._control.is_stranger:
+            handle()
+        else:
+            self._datagrams.soon(handle)
 
     def received(self, data: bytes) -> None:
         """Take bytes of the client."""

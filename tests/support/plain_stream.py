@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from tcserver.web.byte_stream import OpenStream, StreamUser
@@ -28,7 +29,7 @@ class PlainStream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._user is not None:
-            self._user.received(data)
+            self._user.soon(partial(self._user.received, data))
             return
         head, end, rest = (self._head + data).partition(b"\r\n\r\n")
         self._head = head + end

@@ -35,9 +35,19 @@ class Echo:
         self.heard = b""
         self.writable_calls = 0
         self.ends = 0
+        self.is_patient = False
+        self.gathered: list[Callable[[], None]] = []
+        """What it was asked to call, if it is patient."""
         stream.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
 
+    def soon(self, handle: Callable[[], None]) -> None:
+        if self.is_patient:
+            self.gathered.append(handle)
+        else:
+            handle()
+
     def received(self, data: bytes) -> None:
+        assert not self.ends
         self.heard += data
         if data.startswith(b"bye"):
             self.stream.write(self.last_words)

@@ -16,9 +16,9 @@ FLUSH_INTERVAL = 0.004
 """Seconds for which datagrams are collected. Sound plays out 60 ms later at the earliest, and a write costs 20 µs."""
 LONGEST_FLUSH_INTERVAL = 0.02
 """Seconds for which datagrams are collected at most, where writing takes long: the length of a packet of audio."""
-FLUSH_SHARE = 0.125
+FLUSH_SHARE = 0.0625
 """Part of the time that writing may take before more is collected. A write costs nearly as much with few datagrams as
-with many, so a server writes less often the more streams it has: from 25 streams on with less than one in 4 ms."""
+with many, so a server writes less often the more streams it has: with 15 streams every 4 ms, from 75 on every 20 ms."""
 MAX_PENDING = 32
 """Datagrams that are collected for one stream at most. Then it is written to at once, so that a large picture waits in
 the queue of the stream only if the stream is slow."""
@@ -100,7 +100,8 @@ class StreamLane(Lane):
         """Stands for all streams that are not there."""
         self._waiting: list[_Stream] = []
         self._is_due = False
-        self._interval = FLUSH_INTERVAL
+        self.interval = FLUSH_INTERVAL
+        """Seconds for which datagrams are collected now."""
         self._numbers_of_pieces = count()
         self._feeds: list[Feed[_Stream]] = []
         """Those that hold something."""
@@ -145,6 +146,12 @@ class StreamLane(Lane):
             feed = self._handed[numbers] = Feed([self._find(number) for number in numbers])
         self._put(payload, size, (source, size), feed, 0, len(numbers))
 
+    def call(self) -> None:
+        """Make ``flush`` due, if it is not."""
+        if not self._is_due:
+            self._is_due = True
+            self._on_waiting(self.interval)
+
     def flush(self) -> None:
         """Write the datagrams that were collected, and those that wait and may leave; to be called when it is due."""
         began = self._clock()
@@ -157,7 +164,7 @@ class StreamLane(Lane):
         gave_way = self.counts.gave_way
         gave_way[Weight.SMALL], gave_way[Weight.LARGE] = self._drops.small, self._drops.large
         took = self._clock() - began
-        self._interval = min(max(took / FLUSH_SHARE, FLUSH_INTERVAL), LONGEST_FLUSH_INTERVAL)
+        self.interval = min(max(took / FLUSH_SHARE, FLUSH_INTERVAL), LONGEST_FLUSH_INTERVAL)
 
     def resume(self, number: int) -> None:
         """Write the datagrams that wait and may leave: the stream has taken all that was written before."""
@@ -173,15 +180,10 @@ class StreamLane(Lane):
         if not feed:
             self._feeds.append(feed)
         feed.put([Piece(next(self._numbers_of_pieces), part, picture) for part in parts], start, stop)
-        self._be_due()
+        self.call()
         self._collected += len(parts)
         if self._collected >= MAX_PENDING:
             self._hurry()
-
-    def _be_due(self) -> None:
-        if not self._is_due:
-            self._is_due = True
-            self._on_waiting(self._interval)
 
     def _distribute(self) -> None:
         """Tell each stream what was collected for it. Most streams get one batch, which they share."""
@@ -242,7 +244,7 @@ class StreamLane(Lane):
         if stream.is_slow and not stream.is_waiting:
             stream.is_waiting = True
             self._waiting.append(stream)
-            self._be_due()
+            self.call()
 
     def _write(self, stream: _Stream, batch: Batch, end: StreamEnd) -> Sequence[Piece]:
         """Write what a stream takes that keeps up; return the rest."""

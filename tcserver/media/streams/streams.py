@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from tcserver.media.lanes.stream import StreamEnd, StreamLane
+from tcserver.media.lanes.stream import FLUSH_INTERVAL, StreamEnd, StreamLane
 
 Carry = Callable[[int, Sequence[bytes]], None]
 """Brings datagrams of a stream, told by its number, to the media plane that serves their seat."""
@@ -21,15 +21,35 @@ class Streams:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._carry: Carry = lambda number, datagrams: None
         self._timer: asyncio.TimerHandle | None = None
+        self._gathers = False
+        self._gathered: dict[Callable[[], None], None] = {}
+        """What is to be called before the next flush, in order."""
         self.lane = StreamLane(clock, self._flush_in)
 
-    def connect(self, carry: Carry) -> None:
-        """Have ``carry`` called with what comes."""
+    def connect(self, carry: Carry, *, gathers: bool = False) -> None:
+        """Have ``carry`` called with what comes.
+
+        It ``gathers`` where it brings datagrams to this lane before it returns. Then what comes may wait for a flush.
+        """
         self._carry = carry
+        self._gathers = gathers
 
     def open(self, end: StreamEnd) -> int:
         """Add a stream; return its number."""
         return self.lane.open(end)
+
+    def soon(self, handle: Callable[[], None]) -> None:
+        """Have ``handle`` called, which calls ``receive`` with what came by a stream, and never raises.
+
+        It is called at once, or before the next flush if the lane collects for longer than the least time: on a stream
+        nobody gets anything sooner then. To wake up for each datagram costs more than to handle several in a row, for
+        which the processor has all in its caches.
+        """
+        if self._gathers and self.lane.interval > FLUSH_INTERVAL:
+            self._gathered[handle] = None
+            self.lane.call()
+        else:
+            handle()
 
     def receive(self, number: int, datagrams: Sequence[bytes]) -> None:
         """Take datagrams that came by a stream."""
@@ -49,4 +69,10 @@ class Streams:
             self._timer.cancel()
 
     def _flush_in(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.lane.flush)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._flush)
+
+    def _flush(self) -> None:
+        gathered, self._gathered = self._gathered, {}
+        for handle in gathered:
+            handle()
+        self.lane.flush()

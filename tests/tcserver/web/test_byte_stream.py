@@ -5,13 +5,15 @@ import contextlib
 import socket
 import ssl
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tcserver.web.connection import MAX_GATHERED
 from tcserver.web.service import Taker
 from tcserver.web.tls import RECORDS_AT_ONCE
-from tests.support.web_world import WebWorld, client_context, ended, get, response, until
+from tests.support.web_world import Echo, WebWorld, client_context, ended, get, response, until
 from tests.tcserver.web.conftest import Run
 
 UPGRADE = ("Connection: upgrade", "Upgrade: websocket")
@@ -185,6 +187,93 @@ def test_a_user_that_pauses_hears_nothing(run: Run, tmp_path: Path) -> None:
             assert echo.heard == b""
             echo.stream.resume_reading()
             assert await reader.readexactly(5) == b"later"
+
+    run(main)
+
+
+@contextlib.asynccontextmanager
+async def patient(world: WebWorld, *, tls: bool) -> AsyncIterator[tuple[Echo, asyncio.StreamWriter]]:
+    """A stream whose user lets what comes wait."""
+    async with world.serving(), world.connected(tls=tls) as (reader, writer):
+        writer.write(get("/tc", *UPGRADE))
+        await response(reader)
+        (echo,) = world.streams
+        echo.is_patient = True
+        yield echo, writer
+        echo.is_patient = False
+        for handle in echo.gathered:
+            handle()
+
+
+@on_both
+def test_what_comes_waits_for_its_turn_in_order(run: Run, tmp_path: Path, tls: bool) -> None:
+    async def main() -> None:
+        async with patient(WebWorld(tmp_path, plain=True), tls=tls) as (echo, writer):
+            writer.write(b"one ")
+            await until(lambda: echo.gathered)
+            for part in (b"two ", b"three"):
+                writer.write(part)
+                await asyncio.sleep(0.02)
+            assert echo.heard == b""
+
+            def go_on() -> bool:
+                for handle in echo.gathered:
+                    handle()
+                return echo.heard == b"one two three"
+
+            await until(go_on)
+            assert len(set(echo.gathered)) == 1, "it is asked for the same each time"
+            go_on()
+            assert echo.heard == b"one two three", "nothing is handled twice"
+
+    run(main)
+
+
+@on_both
+def test_what_is_much_does_not_wait(run: Run, tmp_path: Path, tls: bool) -> None:
+    async def main() -> None:
+        async with patient(WebWorld(tmp_path, plain=True), tls=tls) as (echo, writer):
+            writer.write(bytes(MAX_GATHERED // 2))
+            await until(lambda: echo.gathered)
+            assert echo.heard == b""
+            writer.write(bytes(MAX_GATHERED))
+            await until(lambda: len(echo.heard) > MAX_GATHERED)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("tls", "cut"), [(False, False), (False, True), (True, True)], ids=["closed", "reset", "reset below TLS"]
+)
+def test_what_waits_is_handled_before_the_end(run: Run, tmp_path: Path, tls: bool, cut: bool) -> None:
+    async def main() -> None:
+        async with patient(WebWorld(tmp_path, plain=True), tls=tls) as (echo, writer):
+            writer.write(b"last")
+            await until(lambda: echo.gathered)
+            assert echo.heard == b""
+            (writer.transport.abort if cut else writer.close)()
+            await until(lambda: echo.ends)
+            assert echo.heard == b"last"
+            echo.gathered[0]()
+            assert echo.heard == b"last"
+
+    run(main)
+
+
+def test_an_error_of_ours_ends_one_stream(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        async with patient(world, tls=False) as (echo, writer):
+            world.expected_errors = [error := ValueError("ours")]
+
+            def fail(data: bytes) -> None:
+                raise error
+
+            echo.received = fail  # type: ignore[method-assign]
+            writer.write(b"x")
+            await until(lambda: echo.gathered)
+            echo.gathered[0]()
+            await until(lambda: echo.ends)
 
     run(main)
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -31,12 +31,29 @@ LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_even
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
+class Member(ControlPeer):
+    """A control connection on which somebody has logged in."""
+
+    is_stranger = False
+
+
+class NotingStreams(Streams):
+    """Counts how often what came could have waited."""
+
+    asked = 0
+
+    def soon(self, handle: Callable[[], None]) -> None:
+        self.asked += 1
+        super().soon(handle)
+
+
 class Server:
     """A stream path with control connections whose handler notes what it is told, and datagrams that are noted."""
 
     def __init__(self) -> None:
         self.handler = Handler()
-        self.streams = Streams()
+        self.streams = NotingStreams()
+        self.peer_type = ControlPeer
         self.streams.connect(self._carry)
         self.datagrams: list[tuple[int, bytes]] = []
         self.batches = 0
@@ -44,7 +61,7 @@ class Server:
         numbers, buffer = iter(range(1, 100)), bytearray(READ_SIZE)
 
         def make() -> ControlPeer:
-            return ControlPeer(next(numbers), ControlConnection.server(STATIC), self.handler, turns, buffer)
+            return self.peer_type(next(numbers), ControlConnection.server(STATIC), self.handler, turns, buffer)
 
         self.path = StreamPath(make, self.streams)
         self.port = 0
@@ -161,6 +178,20 @@ def test_a_control_connection_and_datagrams_both_ways(loop: Any) -> None:
         assert server.handler.told == [("handshake", 64), "disconnected"]
 
     run(main, loop)
+
+
+@pytest.mark.parametrize(("peer_type", "asked"), [(ControlPeer, 0), (Member, 1)], ids=["stranger", "member"])
+def test_only_what_members_send_may_wait(peer_type: type[ControlPeer], asked: int) -> None:
+    async def main(server: Server) -> None:
+        server.peer_type = peer_type
+        _, writer = await server.raw()
+        writer.write(client_frame(pack_datagram(b"a")))
+        await server.wait(lambda: server.datagrams)
+        assert server.datagrams == [(1, b"a")]
+        assert server.streams.asked == asked
+        writer.close()
+
+    run(main)
 
 
 def test_what_comes_in_one_piece_is_handled_in_order_and_datagrams_in_batches() -> None:
