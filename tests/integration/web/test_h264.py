@@ -25,7 +25,7 @@ from tests.integration.web.conftest import FLAGS
 from tests.integration.web.test_layers import COUNT, encodes, lines_shown
 from tests.integration.web.test_media import native_client
 from tests.support.processes.world import PATIENCE, Server
-from tests.support.visitor import Arrive, Visitor
+from tests.support.visitor import PIXELS, Arrive, Visitor
 
 HARDWARE = """{
 const Original = self.VideoEncoder;
@@ -46,12 +46,6 @@ SECONDS = 8
 """Of a recording."""
 ALIKE = 30.0
 """dB of PSNR between a picture and its source; the picture before or after it has less than 25."""
-PIXELS = """canvas => {
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let text = "";
-  for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
-  return [canvas.width, canvas.height, btoa(text)];
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +89,7 @@ def likeness(picture: av.VideoFrame) -> float:
 
 def shown(visitor: Visitor, name: str) -> av.VideoFrame:
     """Return the picture that a tile shows now; browsers take H.264 that says nothing of its colours for BT.709."""
-    width, height, text = visitor.tile(name).locator("canvas").evaluate(PIXELS)
+    width, height, text = visitor.picture(name).evaluate(PIXELS)
     pixels: npt.NDArray[np.uint8] = np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)
     picture = av.VideoFrame.from_ndarray(pixels, format="rgba")
     return picture.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")

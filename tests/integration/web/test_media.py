@@ -18,7 +18,7 @@ import tcclient
 from tcproto.link import Link
 from tests.integration.web.conftest import FLAGS
 from tests.support.processes.world import PASSWORD, PATIENCE, Server
-from tests.support.visitor import JOIN_PATIENCE_MS, Arrive
+from tests.support.visitor import JOIN_PATIENCE_MS, PIXELS, Arrive
 
 SPEECH = Path(tcclient.__file__).parent / "capture" / "assets" / "speech.flac"
 RATE = 48_000
@@ -131,12 +131,12 @@ def test_the_page_plays_and_shows_a_native_client(
     siti.join(link, "kantor-1", "Siti")
     sources = ("--audio", str(speech_file), "--video", "test", "--codec", "h264", "--loop")
     with native_client(link, tmp_path / "client", *sources):
-        picture = siti.tile("Native").locator("canvas")
+        picture = siti.picture("Native")
         expect(picture).to_be_visible()
         shown: set[str] = set()
         loudest = 0.0
         for _ in range(int(PATIENCE * 10)):
-            shown.add(picture.evaluate("canvas => canvas.toDataURL('image/jpeg', 0.5)"))
+            shown.add(picture.evaluate(PIXELS)[-1])
             loudest = max(loudest, siti.loudness())
             if len(shown) > 10 and loudest > 0.05:
                 break
