@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Route
 
 from tcproto.link import Link
 from tests.support.processes.world import PASSWORD, Server
@@ -76,6 +76,17 @@ class Visitor:
     def tap(self) -> None:
         """Put a meter in front of the loudspeaker, before the page is opened."""
         self.page.add_init_script(TAP)
+
+    def begin_worker_with(self, script: str) -> None:
+        """Put a script in front of that of the worker, before the page is opened."""
+
+        def change(route: Route) -> None:
+            answer = route.fetch()
+            encoded = ("content-encoding", "content-length")
+            headers = {name: value for name, value in answer.headers.items() if name not in encoded}
+            route.fulfill(status=answer.status, headers=headers, body=f"{{{script}}}\n{answer.text()}")
+
+        self.page.route("**/worker-*.js", change)
 
     def loudness(self) -> float:
         """The loudest sample that the loudspeaker gets now, 0 to 1."""

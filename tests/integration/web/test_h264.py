@@ -10,7 +10,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import pytest
-from playwright.sync_api import Browser, Route, expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from benchmarks.harness.browser import (
     CAMERA_HEIGHT,
@@ -27,7 +27,7 @@ from tests.integration.web.test_media import native_client
 from tests.support.processes.world import PATIENCE, Server
 from tests.support.visitor import PIXELS, Arrive, Visitor
 
-HARDWARE = """{
+HARDWARE = """
 const Original = self.VideoEncoder;
 const anywhere = (config) => ({ ...config, hardwareAcceleration: "no-preference" });
 self.VideoEncoder = class extends Original {
@@ -39,7 +39,6 @@ self.VideoEncoder = class extends Original {
     super.configure(anywhere(config));
   }
 };
-}
 """
 """Lets the worker of the page believe that hardware encodes H.264, and nothing else."""
 SECONDS = 8
@@ -57,24 +56,12 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     camera = tmp_path_factory.mktemp("camera") / "camera.y4m"
     write_camera(camera)
     expect.set_options(timeout=PATIENCE * 1000)
-    # A script that a test has changed comes from no address, and may else not reach the server on this machine.
-    more = [f"--use-file-for-fake-video-capture={camera}", "--disable-features=LocalNetworkAccessChecks"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *more])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=[*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
+        )
         yield browser
         browser.close()
-
-
-def believe(visitor: Visitor) -> None:
-    """Let a page that is opened afterwards believe in hardware for H.264."""
-
-    def prepend(route: Route) -> None:
-        answer = route.fetch()
-        encoded = ("content-encoding", "content-length")
-        headers = {name: value for name, value in answer.headers.items() if name not in encoded}
-        route.fulfill(status=answer.status, headers=headers, body=HARDWARE + answer.text())
-
-    visitor.page.route("**/worker-*.js", prepend)
 
 
 def likeness(picture: av.VideoFrame) -> float:
@@ -108,7 +95,7 @@ def unit_types(packet: "av.Packet[Any]") -> list[int]:
 def test_a_recording_has_the_h264_of_the_page(web_server: Server, arrive: Arrive, tmp_path: Path) -> None:
     link = web_server.room("Recorded H.264")
     siti = arrive()
-    believe(siti)
+    siti.begin_worker_with(HARDWARE)
     siti.join(link, "kantor-1", "Siti")
     records = tmp_path / "records"
     options = ("--listen", "--record", str(records), "--seconds", str(SECONDS))
@@ -134,7 +121,7 @@ def test_a_recording_has_the_h264_of_the_page(web_server: Server, arrive: Arrive
 def test_a_page_shows_the_h264_of_another_in_both_sizes(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Shown H.264")
     siti, budi = arrive(), arrive()
-    believe(siti)
+    siti.begin_worker_with(HARDWARE)
     with siti.page.expect_worker() as engine:
         siti.page.goto(link.on_the_web(link.port))
     engine.value.evaluate(COUNT)
