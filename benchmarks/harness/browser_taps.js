@@ -50,6 +50,16 @@
     return drawImage.call(this, picture, ...more);
   };
 
+  // Of a <video>: what came there, less what was replaced before the compositor had it.
+  const counted = new WeakMap();
+  function countShown() {
+    for (const video of document.querySelectorAll("video.picture")) {
+      const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
+      drawn += totalVideoFrames - droppedVideoFrames - (counted.get(video) ?? 0);
+      counted.set(video, totalVideoFrames - droppedVideoFrames);
+    }
+  }
+
   let pressed;
   let joined;
   const named = (name) => [...document.querySelectorAll("button")].find((button) =>
@@ -74,6 +84,7 @@
     joinedIn: () => joined - pressed,
     take: (what) => sounds[what].splice(0).map(({ at, frame, pcm }) => ({ at, frame, pcm: base64(pcm) })),
     takeDrawn: () => {
+      countShown();
       const before = drawn;
       drawn = 0;
       return before;

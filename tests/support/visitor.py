@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Route
 
 from tcproto.link import Link
 from tests.support.processes.world import PASSWORD, Server
@@ -59,6 +59,10 @@ class Visitor:
         """The tile of a participant."""
         return self.page.get_by_role("listitem").filter(has=self.button(re.compile(rf"^(Pin|Unpin) {re.escape(name)}")))
 
+    def picture(self, name: str) -> Locator:
+        """The picture in the tile of a participant, if there is one."""
+        return self.tile(name).locator(".picture")
+
     def open_menu(self, name: str) -> None:
         """Open the list of people and what can be done with one of them."""
         if self.button("People").get_attribute("aria-expanded") != "true":
@@ -72,6 +76,17 @@ class Visitor:
     def tap(self) -> None:
         """Put a meter in front of the loudspeaker, before the page is opened."""
         self.page.add_init_script(TAP)
+
+    def begin_worker_with(self, script: str) -> None:
+        """Put a script in front of that of the worker, before the page is opened."""
+
+        def change(route: Route) -> None:
+            answer = route.fetch()
+            encoded = ("content-encoding", "content-length")
+            headers = {name: value for name, value in answer.headers.items() if name not in encoded}
+            route.fulfill(status=answer.status, headers=headers, body=f"{{{script}}}\n{answer.text()}")
+
+        self.page.route("**/worker-*.js", change)
 
     def loudness(self) -> float:
         """The loudest sample that the loudspeaker gets now, 0 to 1."""
@@ -98,6 +113,19 @@ class Visitor:
 
 Arrive = Callable[..., Visitor]
 """Opens a window of the browser with the page."""
+
+PIXELS = """(picture) => {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [picture.videoWidth ?? picture.width, picture.videoHeight ?? picture.height];
+  if (canvas.width === 0) return [0, 0, ""];
+  const context = canvas.getContext("2d");
+  context.drawImage(picture, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  let text = "";
+  for (let at = 0; at < data.length; at += 8192) text += String.fromCharCode(...data.subarray(at, at + 8192));
+  return [canvas.width, canvas.height, btoa(text)];
+}"""
+"""Width, height and pixels (RGBA, base64) of what an element shows."""
 
 ACCESSIBLE_NAME = """() => {
   const element = document.activeElement;

@@ -21,8 +21,11 @@ FLAGS = [
     "--use-fake-device-for-media-stream=fps=5",
     "--use-fake-ui-for-media-stream",
     "--auto-select-desktop-capture-source=Entire screen",
+    "--disable-features=LocalNetworkAccessChecks",
 ]
-"""Chromium with devices that are made up, and without questions about them. Five pictures per second are enough."""
+"""Chromium with devices that are made up, and without questions about them. Five pictures per second are enough.
+
+A script that a test has changed comes from no address, and may still reach the server on this machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

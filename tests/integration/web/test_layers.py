@@ -44,7 +44,9 @@ def encodes(visitor: Visitor, wanted: Callable[[set[tuple[int, int]]], bool]) ->
 
 def lines_shown(visitor: Visitor, name: str, lines: int) -> None:
     """Wait until a tile shows pictures of so many lines."""
-    expect(visitor.tile(name).locator(f"canvas[height='{lines}']")).to_be_visible(timeout=PATIENCE_MS)
+    picture = visitor.picture(name).element_handle()
+    is_so = "([picture, lines]) => (picture.videoHeight ?? picture.height) === lines"
+    visitor.page.wait_for_function(is_so, arg=[picture, lines], timeout=PATIENCE_MS)
 
 
 def test_what_somebody_wants_is_encoded_in_the_size_of_the_tile(web_server: Server, arrive: Arrive) -> None:

@@ -20,7 +20,7 @@ def test_pictures_are_given_up_on_a_slow_line_and_advice_is_given(web_server: Se
         siti, budi = arrive(), arrive()
         siti.join(link, "kantor-1", "Siti")
         budi.join(replace(link, host="127.0.0.1", port=port), "kantor-2", "Budi")
-        picture = budi.tile("Siti").locator("canvas")
+        picture = budi.picture("Siti")
         expect(picture).to_be_visible()
         throttle.turn_on()
         advice = budi.page.get_by_role("status").filter(has_text="weak on the way from the server")

@@ -1,6 +1,6 @@
 /** The meeting as the page uses it: state and verbs on its thread, all other work in the worker. */
 
-import { Painter } from "../media/painter.js";
+import { Painter, type Screen } from "../media/painter.js";
 import { Sound } from "../media/sound.js";
 import type { Role } from "../protocol/messages.js";
 import type { Command, PictureSource, Report, Request } from "./commands.js";
@@ -139,8 +139,8 @@ class Client implements Meeting {
     this.command({ type: "wantPictures", pictures });
   }
 
-  show(participant: ParticipantId, source: "camera" | "screen", canvas: HTMLCanvasElement): () => void {
-    return this.painter.show(keyOf(participant, source), canvas);
+  show(participant: ParticipantId, source: "camera" | "screen", screen: Screen): () => void {
+    return this.painter.show(keyOf(participant, source), screen);
   }
 
   setVolume(participant: ParticipantId, volume: number): void {

@@ -91,8 +91,12 @@ export interface Meeting {
 
   /** Replace the pictures that are wanted; nothing else is received. */
   wantPictures(pictures: readonly WantedPicture[]): void;
-  /** Draw a picture on a canvas until the returned function is called. */
-  show(participant: ParticipantId, source: "camera" | "screen", canvas: HTMLCanvasElement): () => void;
+  /** Show a picture until the returned function is called: on a canvas, or in a `<video>` where the browser can. */
+  show(
+    participant: ParticipantId,
+    source: "camera" | "screen",
+    screen: HTMLCanvasElement | HTMLVideoElement,
+  ): () => void;
   setVolume(participant: ParticipantId, volume: number): void;
   setDataSaver(on: boolean): void;
   /** Highest layer that is received: 180, 360 or 720 lines. */

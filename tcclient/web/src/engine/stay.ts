@@ -10,13 +10,13 @@ import type { SigningKey } from "../protocol/identity.js";
 import { DownlinkAdaptation, type DownlinkSecond } from "./adaptation.js";
 import type { OwnMedia, PictureSize, PictureSource, Report, Request, SoundSource } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
-import type { Degraded, ParticipantId, LimitedPicture, WantedPicture } from "./facts.js";
+import type { Degraded, LimitedPicture, ParticipantId, WantedPicture } from "./facts.js";
 import { Volumes } from "./participant.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { Requests } from "./requests.js";
 import { RoomView } from "./room-view.js";
-import { choicesOf, type Measured, limitedPictures, SOUND, wantedStreams, type WantedStream } from "./subscription.js";
+import { choicesOf, limitedPictures, type Measured, SOUND, wantedStreams, type WantedStream } from "./subscription.js";
 
 /** Milliseconds for which changes of people are collected. */
 const TELL_DELAY = 50;

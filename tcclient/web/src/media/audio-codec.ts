@@ -51,7 +51,7 @@ interface Encoding<Note> {
 
 /** Encodes frames of `CAPTURE_FRAME` samples; `output` gets each packet with what was said of its frame, in order. */
 export class OpusSender<Note> {
-  private readonly band: VoiceBand | undefined;
+  private band: VoiceBand | undefined;
   private encoding: Encoding<Note> | undefined;
   private encoded = 0;
 
@@ -112,7 +112,9 @@ export class OpusSender<Note> {
       error: () => {
         if (encoder !== this.encoding?.encoder) return;
         this.close();
-        this.failed();
+        // A browser that does not encode fewer samples gets them all.
+        if (sampleRate === SAMPLE_RATE) this.failed();
+        else this.band = undefined;
       },
     });
     // A constant rate tells nobody on the way how much is said.

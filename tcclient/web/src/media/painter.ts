@@ -1,7 +1,25 @@
-/** Draws the pictures of others on canvases, each when its sound is heard. For the page's thread. */
+/** Shows the pictures of others, each when its sound is heard. For the page's thread. */
 
 /** Pictures that wait for their time, for each source: decoders lend only a few. */
 const MAX_WAITING = 6;
+
+/**
+ * Makes a track of pictures that are written, which Chromium has and others do not (W3C, MediaStreamTrack Insertable
+ * Media). The compositor takes them from a `<video>`, with half of the work of a canvas, which the page's thread paints.
+ */
+type TrackGeneratorClass = new (init: { readonly kind: "video" }) => MediaStreamTrack & {
+  readonly writable: WritableStream<VideoFrame>;
+};
+
+const { MediaStreamTrackGenerator } = globalThis as { readonly MediaStreamTrackGenerator?: TrackGeneratorClass };
+
+/** Where pictures are shown. */
+export type Screen = HTMLVideoElement | HTMLCanvasElement;
+
+interface Surface {
+  show(picture: VideoFrame): void;
+  close(): void;
+}
 
 interface Waiting {
   readonly frame: VideoFrame;
@@ -11,87 +29,106 @@ interface Waiting {
 
 interface Track {
   readonly waiting: Waiting[];
-  /** The canvas that was painted last: a new one begins with its picture, since a screen may stand still. */
-  last: HTMLCanvasElement | undefined;
-  readonly canvases: Set<HTMLCanvasElement>;
+  timer: ReturnType<typeof setTimeout> | undefined;
+  /** The picture that is shown: a new surface begins with it, since a screen may stand still. */
+  last: VideoFrame | undefined;
+  readonly surfaces: Set<Surface>;
 }
 
-/** Keeps the canvases of each source; `key` names a source. */
+/** Keeps the surfaces of each source; `key` names a source. */
 export class Painter {
   private readonly tracks = new Map<string, Track>();
-  private scheduled: number | undefined;
 
-  /** `drawn` is called for each picture that was given to `take()`, when it has been closed. */
+  /** `drawn` is called for each picture that was given to `take()`, when it is shown or has been closed. */
   constructor(private readonly drawn: (key: string) => void) {}
 
-  /** Draw a source on a canvas until the returned function is called. */
-  show(key: string, canvas: HTMLCanvasElement): () => void {
-    const track = this.tracks.get(key) ?? { waiting: [], last: undefined, canvases: new Set() };
+  /** Show a source on a screen until the returned function is called. */
+  show(key: string, screen: Screen): () => void {
+    const track = this.tracks.get(key) ?? { waiting: [], timer: undefined, last: undefined, surfaces: new Set() };
     this.tracks.set(key, track);
-    track.canvases.add(canvas);
-    if (track.last !== undefined) paint(canvas, track.last, track.last.width, track.last.height);
+    const surface = screen instanceof HTMLVideoElement ? videoSurface(screen) : canvasSurface(screen);
+    track.surfaces.add(surface);
+    if (track.last !== undefined) surface.show(track.last);
     return () => {
-      track.canvases.delete(canvas);
+      track.surfaces.delete(surface);
+      surface.close();
     };
   }
 
   /** Take a picture, which is closed here. */
   take(key: string, frame: VideoFrame, showAt: number): void {
     const track = this.tracks.get(key);
-    // A page that is not seen draws nothing, and would keep the pictures that decoders need back.
-    if (track === undefined || track.canvases.size === 0 || document.hidden) {
-      this.close(key, frame);
+    // A page that is not seen shows nothing, and would keep the pictures that decoders need back.
+    if (track === undefined || track.surfaces.size === 0 || document.hidden) {
+      frame.close();
+      this.drawn(key);
       return;
     }
     track.waiting.push({ frame, showAt });
     while (track.waiting.length > MAX_WAITING) this.closeFirst(key, track);
-    this.scheduled ??= requestAnimationFrame(() => this.draw());
+    this.showDue(key, track);
   }
 
   /** Forget a source that has ended. */
   end(key: string): void {
     const track = this.tracks.get(key);
     if (track === undefined) return;
+    clearTimeout(track.timer);
+    track.timer = undefined;
     while (track.waiting.length > 0) this.closeFirst(key, track);
+    track.last?.close();
     track.last = undefined;
-    if (track.canvases.size === 0) this.tracks.delete(key);
+    if (track.surfaces.size === 0) this.tracks.delete(key);
   }
 
-  private draw(): void {
-    this.scheduled = undefined;
+  private showDue(key: string, track: Track): void {
+    clearTimeout(track.timer);
+    track.timer = undefined;
     const now = performance.timeOrigin + performance.now();
-    let more = false;
-    for (const [key, track] of this.tracks) {
-      const due = track.waiting.filter((waiting) => waiting.showAt <= now).length;
-      for (let i = 1; i < due; i++) this.closeFirst(key, track);
-      const newest = track.waiting[0];
-      if (due > 0 && newest !== undefined) {
-        for (const canvas of track.canvases) {
-          paint(canvas, newest.frame, newest.frame.displayWidth, newest.frame.displayHeight);
-          track.last = canvas;
-        }
-        this.closeFirst(key, track);
-      }
-      more ||= track.waiting.length > 0;
+    const due = track.waiting.filter((waiting) => waiting.showAt <= now).length;
+    for (let i = 1; i < due; i++) this.closeFirst(key, track);
+    const newest = due > 0 ? track.waiting.shift() : undefined;
+    if (newest !== undefined) {
+      track.last?.close();
+      track.last = newest.frame;
+      for (const surface of track.surfaces) surface.show(newest.frame);
+      this.drawn(key);
     }
-    if (more) this.scheduled = requestAnimationFrame(() => this.draw());
+    const next = track.waiting[0];
+    if (next !== undefined) track.timer = setTimeout(() => this.showDue(key, track), next.showAt - now);
   }
 
   private closeFirst(key: string, track: Track): void {
-    const first = track.waiting.shift();
-    if (first !== undefined) this.close(key, first.frame);
-  }
-
-  private close(key: string, frame: VideoFrame): void {
-    frame.close();
+    track.waiting.shift()?.frame.close();
     this.drawn(key);
   }
 }
 
-function paint(canvas: HTMLCanvasElement, picture: CanvasImageSource, width: number, height: number): void {
-  if (canvas.width !== width || canvas.height !== height) {
-    canvas.width = width;
-    canvas.height = height;
-  }
-  canvas.getContext("2d", { alpha: false, desynchronized: true })?.drawImage(picture, 0, 0, width, height);
+function videoSurface(video: HTMLVideoElement): Surface {
+  if (MediaStreamTrackGenerator === undefined) throw new Error("this browser shows no pictures in a <video>");
+  const track = new MediaStreamTrackGenerator({ kind: "video" });
+  const writer = track.writable.getWriter();
+  video.srcObject = new MediaStream([track]);
+  return {
+    show: (picture) => void writer.write(picture.clone()).catch(() => undefined), // the track has been stopped
+    close: () => {
+      track.stop();
+      video.srcObject = null;
+    },
+  };
+}
+
+function canvasSurface(canvas: HTMLCanvasElement): Surface {
+  const context = canvas.getContext("2d", { alpha: false, desynchronized: true });
+  return {
+    show: (picture) => {
+      const { displayWidth: width, displayHeight: height } = picture;
+      if (canvas.width !== width || canvas.height !== height) {
+        canvas.width = width;
+        canvas.height = height;
+      }
+      context?.drawImage(picture, 0, 0, width, height);
+    },
+    close: () => undefined,
+  };
 }

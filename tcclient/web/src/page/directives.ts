@@ -7,7 +7,7 @@ import { directive, Directive } from "lit-html/directive.js";
 import type { Meeting, ParticipantId } from "../engine/meeting.js";
 import type { Size } from "./layout.js";
 
-/** Draws the picture of a participant on a canvas as long as the canvas is there. */
+/** Shows the picture of a participant in an element as long as that is there. */
 class PictureDirective extends AsyncDirective {
   #stop: (() => void) | undefined;
   #shown = "";
@@ -23,7 +23,7 @@ class PictureDirective extends AsyncDirective {
       this.#stop?.();
       this.#shown = wanted;
       this.#again = () => {
-        this.#stop = pictures.show(participant, source, part.element as HTMLCanvasElement);
+        this.#stop = pictures.show(participant, source, part.element as HTMLCanvasElement | HTMLVideoElement);
       };
       this.#again();
     }
@@ -40,7 +40,7 @@ class PictureDirective extends AsyncDirective {
   }
 }
 
-/** `<canvas ${picture(meeting, participant, source)}>` */
+/** `<canvas ${picture(meeting, participant, source)}>`, or a `<video>` */
 export const picture = directive(PictureDirective);
 
 class StreamDirective extends Directive {

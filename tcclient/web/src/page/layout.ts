@@ -1,6 +1,6 @@
 /** Which tiles are shown, how large, and which pictures are wanted for them. Pure. */
 
-import type { MeetingState, Participant, ParticipantId, LimitCause, WantedPicture } from "../engine/meeting.js";
+import type { LimitCause, MeetingState, Participant, ParticipantId, WantedPicture } from "../engine/meeting.js";
 import type { ViewMode } from "./preferences.js";
 
 /** Pixels of CSS between two tiles. */

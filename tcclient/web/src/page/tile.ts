@@ -70,7 +70,10 @@ function content(view: View, { participant, source, own, picture: seen, limit }:
       ${stream(view.state.camera.stream)}
     ></video>`;
   }
-  return html`<canvas class=${source} aria-hidden="true" ${picture(view.pictures, participant.id, source)}></canvas>`;
+  const shown = picture(view.pictures, participant.id, source);
+  return view.page.can.videoPictures
+    ? html`<video class="picture ${source}" autoplay muted playsinline aria-hidden="true" ${shown}></video>`
+    : html`<canvas class="picture ${source}" aria-hidden="true" ${shown}></canvas>`;
 }
 
 function limitText({ t }: View, { limit }: Tile): TemplateResult | typeof nothing {
