@@ -374,9 +374,9 @@ class Subscription:
 
 
 def _expected(offer: Offer) -> Offer:
-    """Return an offer at the beginning of a meeting with the voices that may be heard soon."""
+    """Return an offer at the beginning of a meeting with the voices that may be heard soon, perhaps with copies."""
     more = min(offer.talkers, AT_ONCE) - len(offer.voices)
-    return offer._replace(voices=offer.voices + (USUAL_VOICE,) * more)
+    return offer._replace(voices=offer.voices + (COPIED_VOICE,) * more)
 
 
 def _usual(info: PublicationInfo, layer: int) -> float:
