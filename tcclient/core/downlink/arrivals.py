@@ -100,8 +100,10 @@ class Arrivals:
             bucket.delay = delay if bucket.delay is None else min(bucket.delay, delay)
 
     def other(self, size: int) -> None:
-        """Count a datagram that is not of the room."""
+        """Count a datagram that brings no media: it is not of the room, or came before. It takes the line as well."""
         self.total += size + IP_UDP
+        if self._buckets:
+            self._buckets[-1].size += size + IP_UDP
 
     def packet(self, layer: Layer, size: int) -> None:
         """Count bytes of the last datagram for the layer of a stream."""

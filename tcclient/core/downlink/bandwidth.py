@@ -10,8 +10,8 @@ from tcproto.datagram import MAX_DATAGRAM, Item, ItemType
 from tcproto.path import MIN_PROBE_SIZE, PING_NUMBER_BITS, ProbeRequest, parse_probe
 from tcproto.serial import wrapped
 
-DATAGRAMS = 4
-"""Datagrams of a probe: three gaps, and a short wait for others behind them."""
+DATAGRAMS = 5
+"""Datagrams of a probe, so that enough of them come where a fifth is lost, with a short wait for others behind them."""
 SPAN = 0.04
 """Seconds for which a probe may take the line, as it was when it was found too thin."""
 INTERVAL = 1.0

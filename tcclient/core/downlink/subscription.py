@@ -39,7 +39,7 @@ OPENING = 5.0
 OPENING_RATE = 250_000
 """Bit/s of the line for which this probe is made: one of 128 kbit/s holds it for 80 ms. More than a few Mbit/s it
 cannot tell, and need not."""
-OPENING_INTERVAL, OPENING_TRIES = 0.3, 6
+OPENING_INTERVAL, OPENING_TRIES = 0.3, 4
 """Seconds until another one is sent, if that was lost, and how many; two have to be measured."""
 WIDE = 3e6
 """Bit/s of a line on which new pictures come without being asked for: all that a probe can tell."""
@@ -374,9 +374,9 @@ class Subscription:
 
 
 def _expected(offer: Offer) -> Offer:
-    """Return an offer at the beginning of a meeting with the voices that may be heard soon."""
+    """Return an offer at the beginning of a meeting with the voices that may be heard soon, perhaps with copies."""
     more = min(offer.talkers, AT_ONCE) - len(offer.voices)
-    return offer._replace(voices=offer.voices + (USUAL_VOICE,) * more)
+    return offer._replace(voices=offer.voices + (COPIED_VOICE,) * more)
 
 
 def _usual(info: PublicationInfo, layer: int) -> float:

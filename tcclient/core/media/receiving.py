@@ -119,7 +119,9 @@ class MediaReceiver:
             self._drops[Drop.VERSION] += 1
         elif header.kind == Kind.ROOM:
             opened = self._opener.open(header, data, now)
-            if opened is not None:
+            if opened is None:
+                self._arrivals.other(len(data))
+            else:
                 self._path.hear(opened.reordered, way, now)
                 self._room_datagram(opened, header.id, len(data), now)
         elif header.kind != Kind.DOWN:

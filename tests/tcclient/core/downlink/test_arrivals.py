@@ -131,3 +131,15 @@ def test_only_the_last_seconds_are_kept():
     come(arrivals, 10.0, 1.0, 100)
     come(arrivals, 10.0 + 2 * KEPT, KEPT + 1, 10)
     assert arrivals.bitrates(11.0 + 3 * KEPT)[7, 0] == pytest.approx(50 * 10 * 8, rel=0.1)
+
+
+def test_what_brings_no_media_takes_the_line_as_well():
+    arrivals = Arrivals()
+    arrivals.other(1000)
+    come(arrivals, 10.0, 1.0, 100)
+    before = arrivals.line(11.0)
+    arrivals.other(1000)
+    assert arrivals.total == 2 * (1000 + IP_UDP) + 50 * (100 + IP_UDP)
+    assert arrivals.line(11.0).bitrate > before.bitrate
+    assert arrivals.line(11.0).usual > before.usual
+    assert arrivals.bitrates(11.0)[7, 0] == pytest.approx(50 * 100 * 8, rel=0.1)

@@ -53,7 +53,7 @@ def test_probes_are_not_asked_for_too_soon():
     assert bench.probes.request(250_000, bench.now) is None
 
 
-@pytest.mark.parametrize("options", [{}, {"lost": 3}, {"other": 100}])
+@pytest.mark.parametrize("options", [{}, {"lost": DATAGRAMS - 1}, {"other": 100}])
 def test_the_rate_of_the_line_is_found(options):
     bench = Bench()
     bench.probe(300_000, **options)

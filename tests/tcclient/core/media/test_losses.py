@@ -38,6 +38,19 @@ def test_the_line_knows_how_much_was_sent(server, pair):
     assert arrivals.bitrates(server.now, with_lost=True) == arrivals.bitrates(server.now)
 
 
+def test_what_comes_twice_takes_the_line_twice(server, pair):
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    (datagram,) = undelivered(server, a)
+    arrivals = b.session.seat.downlink.subscription.arrivals
+    before = arrivals.total
+    give(b, datagram)
+    once = arrivals.total - before
+    give(b, datagram)
+    assert arrivals.total - before == 2 * once
+
+
 def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
     """Replays of a keyframe: datagrams below the newest counter of the sealer, also across a change of key."""
     a, b = pair
