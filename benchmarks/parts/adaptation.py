@@ -2,7 +2,7 @@
 
 Three talk, one of them beside a camera, to light clients. *Plain*: one layer, one variant, and nothing comes back. Then
 the camera has three layers, each chosen by a third, and a third of the receivers has sound with copies. Then they
-report each second, are pinged, and that third asks again for what it would lose at ``LOSS``.
+report and ping each second, and that third asks again for what it would lose at ``LOSS``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import statistics
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from benchmarks.harness.light_clients import Clients
@@ -119,37 +119,36 @@ class Meeting:
     def _feedback(
         self, which: int, seat: MediaClient, sent: dict[Series, list[float]], first: Counter[Series], seconds: float
     ) -> list[Part]:
-        """Return the reports, pings and requests of a receiver."""
-        rng, bad, layer = self._rng, self._is_bad(which), self._layer(which)
-        wanted = [series for series in sent if series.stream != self._camera or series.spatial == layer]
-        offset = rng.random()
-        looks = evenly(1 / REPORT_INTERVAL, seconds, offset)
-        reports = []
-        for at in looks:
-            receptions = []
-            for series in wanted:
-                own = self._own(series, bad)
-                until = first[series] + sum(time <= at for time in sent[series])
-                lost = round(until * LOSS * bad)
-                receptions.append(Reception(self._sealer, own, until - lost, lost, until & 0xFFFF, 20, 80))
-            reports.append(pack_receiver_report(receptions))
+        """Return what a receiver of ``sent`` says to that: each series began with the number in ``first``."""
+        wanted = {s: times for s, times in sent.items() if s.stream != self._camera or s.spatial == self._layer(which)}
+        bad, looks = self._is_bad(which), evenly(1 / REPORT_INTERVAL, seconds, self._rng.random())
         pings = [PingItem(n, 0).pack() for n in range(len(looks))]
+        reports = [self._report(wanted, first, bad, at) for at in looks]
+        requests = sorted(self._requests(wanted, first)) if bad else []
         parts = [
+            Part(seat, pings, 1, [at + self._rng.random() / 10 for at in looks], ItemType.PING),
             Part(seat, reports, 1, looks, ItemType.RECEIVER_REPORT),
-            Part(seat, pings, 1, [at + rng.random() / 10 for at in looks], ItemType.PING),
+            Part(seat, [v for _, v in requests], 1, [at for at, _ in requests], ItemType.RETRANSMISSION_REQUEST),
         ]
-        if bad:
-            asked: list[tuple[float, bytes]] = []
-            for series in wanted:
-                share = TWICE if series.stream != self._camera else LOSS
-                for number, at in enumerate(sent[series], first[series]):
-                    if rng.random() < share:
-                        request = RetransmissionRequest(self._sealer, self._own(series, bad), number & 0xFFFF, 0)
-                        asked.append((at + rng.uniform(ASKED_AFTER, ASKED_WITHIN), request.pack()))
-            asked.sort()
-            values, times = [value for _, value in asked], [at for at, _ in asked]
-            parts.append(Part(seat, values, 1, times, ItemType.RETRANSMISSION_REQUEST))
         return [part for part in parts if part.packets]
+
+    def _report(self, wanted: dict[Series, list[float]], first: Counter[Series], bad: bool, at: float) -> bytes:
+        receptions = []
+        for series, times in wanted.items():
+            until = first[series] + sum(time <= at for time in times)
+            lost = round(until * LOSS * bad)
+            own = self._own(series, bad)
+            receptions.append(Reception(self._sealer, own, until - lost, lost, until & 0xFFFF, 20, 80))
+        return pack_receiver_report(receptions)
+
+    def _requests(self, wanted: dict[Series, list[float]], first: Counter[Series]) -> Iterator[tuple[float, bytes]]:
+        """Yield what somebody on a bad line asks for again, with the times."""
+        for series, times in wanted.items():
+            own, share = self._own(series, bad=True), LOSS if series.stream == self._camera else TWICE
+            for number, at in enumerate(times, first[series]):
+                if self._rng.random() < share:
+                    request = RetransmissionRequest(self._sealer, own, number & 0xFFFF, 0)
+                    yield at + self._rng.uniform(ASKED_AFTER, ASKED_WITHIN), request.pack()
 
     def _own(self, series: Series, bad: bool) -> Series:
         """Return the variant that a receiver gets."""
@@ -179,9 +178,9 @@ def measure(receivers: int, seconds: float, repeats: int, say: Callable[[str], N
     settings: dict[str, object] = {"rooms.loudest": 0}
     with (
         Server(["hall"], settings) as simple, Clients(simple) as few,
-        Server(["hall"], settings) as whole, Clients(whole) as all_,
+        Server(["hall"], settings) as whole, Clients(whole) as many,
     ):  # fmt: skip
-        plain, adapted = Meeting(simple, few, receivers, 1), Meeting(whole, all_, receivers, LAYERS)
+        plain, adapted = Meeting(simple, few, receivers, 1), Meeting(whole, many, receivers, LAYERS)
         for turn in range(repeats):
             for stage in STAGES:
                 say(f"{stage}, {turn + 1} of {repeats}")
