@@ -2,8 +2,9 @@
 
 Each part matters under another load. A flood of audio and 30 pictures/s to 100 receivers is all sending. In busy rooms
 each datagram is a wake-up. In floods to one receiver, arrival costs as much as sending. It also measures the same rooms
-on one process and on one and two workers, and open microphones with and without the choice of the loudest. The cost of
-sealing for each receiver is computed: the measured fan-out, and the measured seal for each receiver.
+on one process and on one and two workers, open microphones with and without the choice of the loudest, and receivers
+with and without variants, layers and feedback. The cost of sealing for each receiver is computed: the measured fan-out,
+and the measured seal for each receiver.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BarChart, BenchmarkError, Cell, Cost, Report, Table, progress
 from benchmarks.harness.server import Server, add_sender, sending_by
 from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, remark
-from benchmarks.parts import instrumentation, sealing, workers
+from benchmarks.parts import adaptation, instrumentation, sealing, workers
 from tcproto.messages import Source
 
 _say = progress("ablation")
@@ -126,6 +127,7 @@ def run(options: argparse.Namespace) -> Report:
     shares = workers.measure(rooms, seconds, repeats, _say)
     length = max(seconds, QUICK_LEAST_OF_MESH if options.quick else LEAST_OF_MESH)
     meshes = {variant.name: _open_microphones(variant, length, repeats) for variant in MESHES}
+    adapting = adaptation.measure(receivers, length, repeats, _say)
     in_load = {"busy rooms": workers.RECEIVERS}
     costs = {load: (in_load.get(load, receivers), found[load][WHOLE].median().cpu) for load in sealing.SEALED}
     measuring = instrumentation.measure(seconds)
@@ -134,7 +136,7 @@ def run(options: argparse.Namespace) -> Report:
     sealed = sealing.sealed(costs)
     tables = [
         parts(found, receivers), sealing.table(sealed), sealing.bindings(), workers.table(shares), _loudest(meshes),
-        instrumentation.table(measuring, share),
+        adaptation.table(adapting, receivers), instrumentation.table(measuring, share),
     ]  # fmt: skip
     loudest = _middle(meshes[MESHES[0].name])
     what = f"{OPEN_MICROPHONES} open microphones, loudest {LOUDEST}"
@@ -144,6 +146,7 @@ def run(options: argparse.Namespace) -> Report:
         Bar(what, 100 * loudest.cpu, "% of a core", MESH_LIMIT, note=remark(loudest)).unless(
             doubt(("server", loudest._replace(delivered=1.0)))
         ),
+        adaptation.bar(adapting),
         instrumentation.bar(share).unless(doubt(("server", busy))),
     ]
     runs = {
@@ -152,7 +155,10 @@ def run(options: argparse.Namespace) -> Report:
     }
     plots = [*charts(found), workers.chart(shares), _mesh_chart(meshes)]
     raw = {"runs": runs, "workers": workers.figures(shares)}
-    return Report(tables, bars, plots, raw, [*medians(found), *(one.cost for one in sealed), *workers.costs(shares)])
+    costs_found = [
+        *medians(found), *(one.cost for one in sealed), *workers.costs(shares), *(stage.cost for stage in adapting),
+    ]  # fmt: skip
+    return Report(tables, bars, plots, raw, costs_found)
 
 
 class _LoadedServer(NamedTuple):

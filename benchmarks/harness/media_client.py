@@ -42,6 +42,8 @@ class Seat(ABC):
         """Number of its next packet, over all streams."""
         self.pictures: Counter[int] = Counter()
         """How many it has begun, by stream."""
+        self.sealers = [key.sealer for key in joined.room_keys]
+        """Ids of those that seal for the room."""
         self._joined = joined
         self._room_keys = {(key.sealer, key.epoch): key.key for key in joined.room_keys}
         self._counter = 0

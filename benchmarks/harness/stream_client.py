@@ -10,6 +10,7 @@ from typing import Any
 
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -67,10 +68,11 @@ class StreamLine(asyncio.Protocol):
             self.closed.set_result(None)
 
     def send(self, datagram: bytes) -> None:
-        """Send a datagram."""
+        """Send a datagram, unless the server has said that the stream ends."""
         assert self._websocket is not None
-        self._websocket.send_binary(pack_datagram(datagram))
-        self._flush()
+        if self._websocket.state is State.OPEN:
+            self._websocket.send_binary(pack_datagram(datagram))
+            self._flush()
 
     def pause(self) -> int:
         """Read nothing more; return the descriptor of the socket, which somebody else has to empty."""

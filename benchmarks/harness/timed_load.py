@@ -30,6 +30,8 @@ class Part(NamedTuple):
     packets: Sequence[bytes]
     train: int
     times: Sequence[float]
+    item: ItemType = ItemType.PACKET
+    """What they are, where they are no packets: nobody else gets them."""
 
 
 class Outcome(NamedTuple):
@@ -50,6 +52,8 @@ class Outcome(NamedTuple):
     """Share of messages that the generator sent too late."""
     latencies: list[list[float]]
     """Seconds, by watched receiver, in any order."""
+    arrived: int = 0
+    """Datagrams at all receivers."""
 
 
 def evenly(rate: float, seconds: float, offset: float = 0.0) -> list[float]:
@@ -126,11 +130,12 @@ def carry_out(
         packet = watched[stamp.socket].forwarded(stamp.data)
         if packet in times:
             latencies[stamp.socket].append((stamp.at - times[packet]) / 1e9)
-    sent = sum(len(part.packets) for part in parts)
+    sent = sum(len(part.packets) for part in parts if part.item is ItemType.PACKET)
     expected = sent * (len(everybody) - 1)
-    share = (arrived + len(taken)) / expected
+    arrived += len(taken)
+    share = arrived / expected
     each = tuple(cpu / seconds for cpu in used.cpu)
-    return Outcome(sent, share, seconds, sum(each), each, max(used.waited) / seconds, late, latencies)
+    return Outcome(sent, share, seconds, sum(each), each, max(used.waited) / seconds, late, latencies, arrived)
 
 
 def remark(outcome: Outcome) -> str:
@@ -153,10 +158,8 @@ def _batches(server: Server, parts: Sequence[Part]) -> tuple[list[DatagramBatch]
     datagrams: list[list[bytes]] = [[] for _ in parts]
     # In the order of sending: what a seat sends in two parts must not fall out of the server's replay window.
     for _, which, message in plan:
-        seat, packets, train, _ = parts[which]
-        datagrams[which] += [
-            seat.up(Item(ItemType.PACKET, packet)) for packet in packets[message * train : (message + 1) * train]
-        ]
+        seat, packets, train, _, item = parts[which]
+        datagrams[which] += [seat.up(Item(item, packet)) for packet in packets[message * train : (message + 1) * train]]
     batches = [
         DatagramBatch(part.seat.socket, server.address, sealed, part.train)
         for part, sealed in zip(parts, datagrams, strict=True)

@@ -103,6 +103,8 @@ async def hold(plan: Plan, strike: Strike, server: Server, room: str, secret: Ac
         behind = replace(link, port=line.port)
         if plan.blocks_at_start:
             line.block(True, True)
+        # It takes the longest to come, so it begins before the others.
+        command_line = await _CommandLine.start(stack, behind, place) if plan.has_command_line else None
         for number, where in enumerate((link, behind)):
             meeting.began = time.monotonic()
             entered = await stack.enter_async_context(
@@ -115,7 +117,6 @@ async def hold(plan: Plan, strike: Strike, server: Server, room: str, secret: Ac
             if number == 0 or not plan.is_silent:
                 await entered.publish(audio_file(SPEECH, loop=True) if plan.speaks else _voice())
         hearers = meeting.heard[1:] if plan.is_silent else meeting.heard
-        command_line = await _CommandLine.start(stack, behind, place) if plan.has_command_line else None
         people = 2 + plan.has_command_line
         await _until(lambda: all(hearers) and len(meeting.rooms[0].everybody) == people)
         await asyncio.sleep(plan.before)

@@ -92,7 +92,11 @@ class _Puller:
 
 
 class AudioEncoding:
-    """Turns PCM in pieces of any length into Opus packets with level and voice flag. Runs in the executor."""
+    """Turns PCM in pieces of any length into Opus packets with level and voice flag. Runs in the executor.
+
+    Without in-band FEC, which takes its bits from the voice: beside copies and retransmissions speech over a line that
+    loses a tenth has a PESQ-WB of 4.26 without it and of 3.95 with it (``benchmarks/README.md``, speech).
+    """
 
     def __init__(self, source: AudioSource) -> None:
         mode = BitrateMode.CONSTRAINED_VBR if source.dtx else BitrateMode.CBR

@@ -8,7 +8,9 @@ from benchmarks.commands.ablation import ALL_HEARD, MESHES, ON_ASYNCIO, VARIANTS
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.load import Figure, Measurement
 from benchmarks.harness.server import Server
-from benchmarks.parts import workers
+from benchmarks.harness.timed_load import Outcome
+from benchmarks.parts import adaptation, workers
+from benchmarks.parts.adaptation import AUDIO_RATE, LAYERS, LOSS, PICTURE_PACKETS, PICTURE_RATE, TALKERS, TWICE
 from benchmarks.parts.instrumentation import Measuring
 from benchmarks.parts.sealing import bindings, sealed, table
 from benchmarks.parts.workers import Share
@@ -102,3 +104,29 @@ def test_the_server_runs_without_its_loop_or_receive_coalescing(program):
         assert len(clients.join("hall", 2)) == 2
         clients.visit("hall", 1)
         clients.prove()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks' servers run on Linux")
+def test_receivers_who_adapt_get_one_layer_each_and_what_they_ask_for_again():
+    receivers = 18
+    plain, chosen, whole = (stage.outcome for stage in adaptation.measure(receivers, 1.0, 1, lambda text: None))
+    others, sound = receivers + TALKERS - 1, TALKERS * AUDIO_RATE
+    pictures = PICTURE_RATE * PICTURE_PACKETS
+    assert plain.sent == sound + pictures
+    assert plain.arrived == plain.sent * others
+    assert chosen.sent == whole.sent == sound + LAYERS * pictures
+    # The two other talkers have chosen nothing, and get the lowest layer.
+    assert chosen.arrived == (sound + pictures) * others
+    bad = receivers // 3
+    asked = bad * (LOSS * pictures + TWICE * sound)
+    again = whole.arrived - chosen.arrived - receivers  # and a pong for each
+    assert 0.6 * asked < again < 1.4 * asked
+
+
+def test_the_whole_is_held_against_the_plain():
+    outcome = Outcome(100, 1.0, 1.0, 0.1, (0.1,), 0.0, 0.0, [], 1000)
+    stages = [adaptation.Stage(name, each, (each,), outcome) for name, each in (("plain", 2.0), ("all", 2.5))]
+    assert adaptation.bar(stages).measured == pytest.approx(1.25)
+    assert adaptation.bar([*stages, stages[1]._replace(outcome=outcome._replace(late=0.2))]).measured is None
+    assert [row[3] for row in adaptation.table(stages, 10).rows] == [1.0, 1.25]
+    assert stages[1].cost == ("receivers who adapt, all", 2.5, "us")

@@ -21,6 +21,7 @@ def talking(server, client, seconds, step=1.0):
 def test_pings_without_a_pong_are_not_followed_by_more():
     server = Server()
     (client,) = server.seated(1)
+    client.received.clear()
     server.answers[m.Ping] = KEEP
     talking(server, client, 5.0 * (MAX_OPEN_REQUESTS + 10), 5.0)
     assert len(client.of(m.Ping)) == MAX_ASKED
