@@ -127,8 +127,10 @@ def test_a_recording_has_the_speech_and_the_pictures_of_the_page(
         said, _ = recorder.communicate(timeout=PATIENCE)
     assert recorder.returncode == 0, said
     recorded = read_sound(next(records.rglob("*.ogg")))
-    # A busy machine may lose some words.
-    assert max(likeness(speech[at : at + RATE], recorded) for at in range(0, 5 * RATE, RATE)) > ALIKE
+    # A busy machine may lose some words. By its second half the page knows how high the voice goes.
+    later = recorded[-SECONDS * RATE // 2 :]
+    assert len(later) > SECONDS * RATE // 4
+    assert max(likeness(speech[at : at + RATE], later) for at in range(0, len(speech) - RATE, RATE)) > ALIKE
     with av.open(next(records.rglob("*.mkv"))) as film:
         pictures = list(film.decode(video=0))
     assert len(pictures) > SECONDS
