@@ -24,6 +24,8 @@ AGREEING = 2
 """Probes whose lowest rate counts: a stall of the network gathers datagrams, which then come too fast."""
 ALIKE = 0.8
 """The lowest rate of these, of the highest, from which the line has no jitter that would matter."""
+LOST = 0.25
+"""Seconds after which a probe that was not measured counts as lost."""
 LIFETIME = 5.0
 """Seconds for which a probe tells something."""
 
@@ -82,10 +84,11 @@ class BandwidthProbes:
         """Return the bit/s beyond which the line cannot carry; None where too few probes came of late.
 
         Jitter spreads the datagrams of a probe too. So seconds of it are left out where the probes differ, and the best
-        one counts.
+        one counts. Where the probe after the first one is lost, as on a line that is full by then, that counts alone.
         """
         fresh = [probe for probe in self._measured if now < probe.at + LIFETIME]
-        if len(fresh) < AGREEING:
+        is_lost = not self.is_answered and now >= self._asked_at + LOST
+        if len(fresh) < (1 if is_lost else AGREEING):
             return None
         rates = [probe.size * 8 / probe.span for probe in fresh]
         if min(rates) >= ALIKE * max(rates):

@@ -12,7 +12,7 @@ from tcclient.core.downlink.arrivals import LEAST_SPAN, Arrivals, Layer
 from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.downlink.cause import Cause
 from tcclient.core.downlink.data_meter import Saving
-from tcclient.core.downlink.ladder import LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
+from tcclient.core.downlink.ladder import EXPECTED, LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
 from tcclient.core.downlink.urgent import UrgentSubscription
 from tcclient.core.membership.roster import MAX_PUBLICATIONS, RoomState
 from tcclient.core.timers import NEVER
@@ -225,8 +225,9 @@ class Subscription:
         """Give up what the line will not bear of pictures that are new."""
         pictures = frozenset(part.layer for part in self._offer(now).pictures)
         if not pictures <= self._begun:
-            rate = self.ladder.capacity or bears
-            stage = self._stage()
+            ladder, stage = self.ladder, self._stage()
+            known = ladder.capacity if ladder.is_limiting else max(ladder.capacity, bears)
+            rate = max(known, self.arrivals.line(now).usual / EXPECTED)  # what comes goes on
             self._owes |= self.ladder.begin(pictures, lambda: _expected(self._offer_anew(stage, now)), rate, now)
             self._owes |= self._is_thin
         self._begun = pictures

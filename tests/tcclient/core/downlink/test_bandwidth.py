@@ -3,7 +3,7 @@
 import pytest
 
 from tcclient.core.downlink.arrivals import IP_UDP
-from tcclient.core.downlink.bandwidth import AGREEING, DATAGRAMS, INTERVAL, LIFETIME, SPAN, BandwidthProbes
+from tcclient.core.downlink.bandwidth import AGREEING, DATAGRAMS, INTERVAL, LIFETIME, LOST, SPAN, BandwidthProbes
 from tcproto.datagram import MAX_DATAGRAM, ItemType
 from tcproto.path import MIN_PROBE_SIZE, ProbeItem, ProbeRequest, parse_probe_request
 
@@ -117,6 +117,15 @@ def test_the_bound_is_that_of_the_best_probe_without_the_jitter():
     jittered = bench.probes.bound(0.02, bench.now)
     assert jittered is not None
     assert jittered > 600_000, "a wide line with jitter is none that is thin"
+
+
+def test_a_probe_counts_alone_when_the_next_one_is_lost():
+    bench = Bench()
+    bench.probe(128_000)
+    bench.ask()
+    assert bench.probes.bound(0.02, bench.now + LOST - 0.01) is None
+    assert bench.probes.bound(0.02, bench.now + LOST) == pytest.approx(128_000, rel=0.05)
+    assert bench.probes.bound(0.02, bench.now + LIFETIME) is None
 
 
 def test_where_probes_agree_there_is_no_jitter():

@@ -321,6 +321,22 @@ def test_on_a_thin_line_a_new_picture_comes_if_it_fits_whenever_it_begins():
     assert bench.asked.choices == (StreamChoice(21, max_spatial=0), StreamChoice(31, max_spatial=0))
 
 
+def test_a_new_picture_does_not_cost_those_that_come():
+    """The line was slower once, and bears all since then."""
+    bench = Bench()
+    bench.answers = 1_000_000
+    bench.publish(2, 20, Source.MICROPHONE)
+    bench.publish(2, 21, Source.CAMERA, height=360, width=640)
+    bench.come(OPENING + 1, 0.0, s20=50_000, s21=400_000)
+    bench.come(1, 0.3, s20=50_000, s21=100_000)
+    assert bench.asked.choices == (StreamChoice(21, wanted=False),)
+    bench.come(2 * STABLE, 0.0, s20=50_000)
+    bench.come(2 * STABLE, 0.0, s20=50_000, s21=400_000)
+    bench.publish(3, 31, Source.CAMERA, height=360, width=640)
+    bench.come(0.1, 0.0, s20=50_000, s21=400_000)
+    assert StreamChoice(21) in bench.asked.choices
+
+
 def test_on_a_thin_line_no_picture_is_chosen_in_place_of_those_that_the_server_shows():
     bench = Bench()
     bench.answers = 600_000
