@@ -241,19 +241,21 @@ class Daemon:
 
     async def _listen(self) -> None:
         """Bind TCP and UDP to the same port. Where any free port will do, it has to be free for both."""
+        hosts = self._configuration.server.addresses or all_addresses()
         for attempts_left in reversed(range(1 if self._port else ANY_PORT_ATTEMPTS)):
             try:
-                await self._bind()
+                await self._bind(hosts)
             except OSError as error:
                 if not attempts_left or error.errno != errno.EADDRINUSE:
                     raise
                 await self.control.stop_listening()
                 self._port = 0
             else:
-                return
+                break
+        if self.web is not None:
+            self.web.listen(hosts, self._port)
 
-    async def _bind(self) -> None:
-        hosts = self._configuration.server.addresses or all_addresses()
+    async def _bind(self, hosts: Sequence[str]) -> None:
         make_protocol = self.control.make_peer if self.web is None else self.web.make_protocol
         dscp = self._configuration.media.dscp
         self._port = self.control.listen(hosts, self._port, make_protocol, "server.port", dscp)
@@ -262,8 +264,6 @@ class Daemon:
             self._media = await open_media(
                 self._configuration, addresses, self.streams, self._media_events, self._fan_outs
             )
-        if self.web is not None:
-            self.web.listen(hosts, self._port)
 
     async def _monitor(self) -> None:
         """Serve metrics, if the operator wants any."""
