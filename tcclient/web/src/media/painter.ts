@@ -2,6 +2,8 @@
 
 /** Pictures that wait for their time, for each source: decoders lend only a few. */
 const MAX_WAITING = 6;
+/** Milliseconds between two pictures of a source, at least: of two in one refresh of the screen only one is seen. */
+const REFRESH = 1000 / 60;
 
 /**
  * Makes a track of pictures that are written, which Chromium has and others do not (W3C, MediaStreamTrack Insertable
@@ -30,6 +32,8 @@ interface Waiting {
 interface Track {
   readonly waiting: Waiting[];
   timer: ReturnType<typeof setTimeout> | undefined;
+  /** Unix ms of the last picture. */
+  shownAt: number;
   /** The picture that is shown: a new surface begins with it, since a screen may stand still. */
   last: VideoFrame | undefined;
   readonly surfaces: Set<Surface>;
@@ -44,7 +48,13 @@ export class Painter {
 
   /** Show a source on a screen until the returned function is called. */
   show(key: string, screen: Screen): () => void {
-    const track = this.tracks.get(key) ?? { waiting: [], timer: undefined, last: undefined, surfaces: new Set() };
+    const track = this.tracks.get(key) ?? {
+      waiting: [],
+      timer: undefined,
+      shownAt: 0,
+      last: undefined,
+      surfaces: new Set(),
+    };
     this.tracks.set(key, track);
     const surface = screen instanceof HTMLVideoElement ? videoSurface(screen) : canvasSurface(screen);
     track.surfaces.add(surface);
@@ -85,17 +95,21 @@ export class Painter {
     clearTimeout(track.timer);
     track.timer = undefined;
     const now = performance.timeOrigin + performance.now();
-    const due = track.waiting.filter((waiting) => waiting.showAt <= now).length;
-    for (let i = 1; i < due; i++) this.closeFirst(key, track);
-    const newest = due > 0 ? track.waiting.shift() : undefined;
-    if (newest !== undefined) {
+    const late = track.waiting.filter((waiting) => waiting.showAt <= now).length;
+    // Two that came together are shown one after the other.
+    for (let i = 2; i < late; i++) this.closeFirst(key, track);
+    const due = late > 0 && track.shownAt + REFRESH <= now ? track.waiting.shift() : undefined;
+    if (due !== undefined) {
       track.last?.close();
-      track.last = newest.frame;
-      for (const surface of track.surfaces) surface.show(newest.frame);
+      track.last = due.frame;
+      track.shownAt = now;
+      for (const surface of track.surfaces) surface.show(due.frame);
       this.drawn(key);
     }
     const next = track.waiting[0];
-    if (next !== undefined) track.timer = setTimeout(() => this.showDue(key, track), next.showAt - now);
+    if (next === undefined) return;
+    const wait = Math.max(next.showAt, track.shownAt + REFRESH) - now;
+    track.timer = setTimeout(() => this.showDue(key, track), Math.max(1, wait));
   }
 
   private closeFirst(key: string, track: Track): void {
