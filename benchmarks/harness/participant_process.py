@@ -208,7 +208,7 @@ async def take_part(room: Room, task: Task) -> list[Came]:
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     now = time.monotonic()
     return [
-        Came(track.participant.label.rpartition(" / ")[2], track.kind.name, came.packets, came.lost, now - came.latest)
+        Came(track.participant.label.rpartition(" / ")[2], str(track.kind), came.packets, came.lost, now - came.latest)
         for track in room.tracks
         if (came := track.statistics).packets
     ]

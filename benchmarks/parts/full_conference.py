@@ -23,19 +23,17 @@ _say = progress("page")
 PAGES, NATIVES = 8, 27
 QUICK_PAGES, QUICK_NATIVES = 3, 5
 SEEING = 2
-"""Pages that show pictures. The others save data: eight browsers that decode are too much for two processors."""
-VOICES = ("Talker 1", "Talker 2")
-"""Native clients that talk; the first page is the third talker."""
-CAMERA = "Camera"
-"""The native client that shows pictures; the first page does, too."""
-AT_ONCE = 6
+"""Pages that show pictures. The others save data: all participants share the processors of this machine."""
+VOICE, CAMERA = "Talker", "Camera"
+"""The native clients that talk and show pictures; the first page talks, too."""
+AT_ONCE = 3
 """Native clients that begin at the same time."""
 SETTLE = 5.0
 """Seconds from the last entry until everything runs evenly."""
 QUIET = 2.0
 """Seconds from the latest packet of a talker after which nothing of him comes: he pauses for less."""
 HEARD = 0.9
-"""Share of the seconds in which a page has to play speech. Three that talk by turns and at once leave few pauses."""
+"""Share of the seconds in which a page has to play speech. Two that talk at once leave few pauses."""
 
 
 def hold(place: Place, hall: Hall) -> Report:
@@ -62,7 +60,7 @@ def hold(place: Place, hall: Hall) -> Report:
 
 def _page(place: Place, stack: ExitStack, hall: Hall, number: int) -> Person:
     _say(f"page {number + 1} joins")
-    page = place.person(stack, hall.link, f"Page {number + 1}", microphone=number == 0, camera=number == 0)
+    page = place.person(stack, hall.link, f"Page {number + 1}", microphone=number == 0, camera=False)
     if number >= SEEING:
         page.save_data()
     return page
@@ -75,7 +73,7 @@ def _natives(place: Place, stack: ExitStack, hall: Hall, number: int, page: Pers
         some = names[first : first + AT_ONCE]
         _say(f"native clients {first + 1} to {first + len(some)} join")
         tasks = [
-            replace(place.task(hall.link, name), name=name, voices=name in VOICES, pictures=name == CAMERA, seconds=0.0)
+            replace(place.task(hall.link, name), name=name, voices=name == VOICE, pictures=name == CAMERA, seconds=0.0)
             for name in some
         ]
         begun = [Participant(task) for task in tasks]
@@ -90,7 +88,7 @@ def _natives(place: Place, stack: ExitStack, hall: Hall, number: int, page: Pers
 
 def _names(number: int) -> list[str]:
     """Return the names of so many native clients."""
-    return [*VOICES, CAMERA, *(f"Listener {n + 1}" for n in range(number - len(VOICES) - 1))]
+    return [VOICE, CAMERA, *(f"Listener {n + 1}" for n in range(number - 2))]
 
 
 def _processors() -> tuple[float, float, float]:
@@ -113,7 +111,7 @@ def heard(played: Recorded) -> float:
 def hears_all(name: str, came: Sequence[Came]) -> bool:
     """Tell whether a native client has sound of each talker but itself until the end."""
     voices = {row.name for row in came if row.kind == Kind.AUDIO and row.age < QUIET}
-    return voices >= {"Page 1", *VOICES} - {name}
+    return voices >= {"Page 1", VOICE} - {name}
 
 
 def _report(

@@ -44,8 +44,8 @@ def test_sound_of_a_screen_is_heard_and_recorded_beside_the_microphone(run: Run,
             b.record(str(tmp_path / "recording"))
             mixed = b.listen()
             sources = (
-                tcclient.AudioSource([beep(400, 3)]),
-                tcclient.AudioSource([beep(1000, 3)], source=Source.SCREEN_AUDIO),
+                tcclient.AudioSource([beep(400, 30)]),
+                tcclient.AudioSource([beep(1000, 30)], source=Source.SCREEN_AUDIO),
             )
             microphone, screen = await a.publish_together(*sources, gate=GateMode.PUSH_TO_TALK)
             track = await track_of(b, Source.SCREEN_AUDIO)
@@ -60,8 +60,9 @@ def test_sound_of_a_screen_is_heard_and_recorded_beside_the_microphone(run: Run,
             assert (await track_of(b, Source.MICROPHONE)).statistics.bytes < 100, "its gate is shut"
             microphone.talk(True)
             await until(lambda: b.listen() is mixed and b.tracks[0].statistics.packets > 20)
+            await until(lambda: track.statistics.packets > 110)
             for publication in (microphone, screen):
-                await publication.wait()
+                await publication.stop()
 
     run(main)
     folder = tmp_path / "recording"
