@@ -1,7 +1,6 @@
 """A real server with the page, and a real browser."""
 
 import fcntl
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -26,13 +25,6 @@ FLAGS = [
 """Chromium with devices that are made up, and without questions about them. Five pictures per second are enough.
 
 A script that a test has changed comes from no address, and may still reach the server on this machine."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out the longest visits, unless ``ALL_VISITS=1`` is in the environment."""
-    for item in items:
-        if item.get_closest_marker("long") and not os.environ.get("ALL_VISITS"):
-            item.add_marker(pytest.mark.skip(reason="takes long: ALL_VISITS=1 adds it"))
 
 
 @pytest.fixture(scope="session")

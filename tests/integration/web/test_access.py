@@ -28,7 +28,7 @@ def findings(visitor: Visitor) -> list[str]:
 @pytest.mark.parametrize(
     ("scheme", "size"),
     [
-        pytest.param("light", {"width": 1280, "height": 800}, id="desktop", marks=pytest.mark.long),
+        pytest.param("light", {"width": 1280, "height": 800}, id="desktop"),
         pytest.param("dark", PHONE, id="phone"),
     ],
 )

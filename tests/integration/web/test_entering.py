@@ -3,7 +3,6 @@
 import re
 from dataclasses import replace
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.support.processes.world import Server
@@ -48,7 +47,6 @@ def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Se
     expect(siti.page.get_by_text("words that this page does not know: later=1.")).to_be_visible()
 
 
-@pytest.mark.long
 def test_a_room_without_encryption_is_entered_only_with_consent(web_server: Server, arrive: Arrive) -> None:
     link = replace(web_server.room("Open"), e2ee=False)
     siti = arrive()
@@ -74,7 +72,6 @@ def test_a_room_without_encryption_is_entered_only_with_consent(web_server: Serv
     expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
 
 
-@pytest.mark.long
 def test_a_full_room_is_told(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Nook")
     siti, budi = arrive(), arrive()

@@ -146,7 +146,6 @@ def test_a_lost_connection_is_taken_up_again_and_nobody_else_sees_it(web_server:
 
 
 @pytest.mark.usefixtures("page_files")
-@pytest.mark.long
 def test_the_page_returns_to_a_server_that_was_killed(template: Path, tmp_path: Path, arrive: Arrive) -> None:
     world = World(Path(shutil.copytree(template, tmp_path / "server")), tmp_path)
     siti = arrive()
@@ -198,7 +197,6 @@ def test_a_microphone_is_muted_for_all_and_the_space_bar_opens_it(web_server: Se
     expect(siti.button("Unmute")).to_be_visible()
 
 
-@pytest.mark.long
 def test_a_camera_that_stops_leaves_the_initials(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Camera")
     siti, budi = arrive(), arrive()
@@ -266,7 +264,6 @@ def test_the_chair_asks_to_mute_mutes_gives_a_role_and_removes(web_server: Serve
     expect(ketua.tile("Budi")).to_have_count(0)
 
 
-@pytest.mark.long
 def test_the_chair_names_and_closes_the_meeting(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Close")
     ketua, budi = arrive(), arrive()
@@ -301,7 +298,6 @@ def test_the_data_saver_leaves_the_sound(web_server: Server, arrive: Arrive) -> 
     expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
 
 
-@pytest.mark.long
 def test_an_agency_changes_the_password_that_it_was_given(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Password")
     siti = arrive()

@@ -60,7 +60,6 @@ def test_the_visitor_closes_the_meeting(tmp_path: Path, capsys: pytest.CaptureFi
     assert {path.name for path in tmp_path.iterdir()} == {"data"}
 
 
-@pytest.mark.long
 def test_a_server_that_ends_before_the_visit_is_told(others: set[int], tmp_path: Path) -> None:
     async def kill(invitation: Invitation) -> None:
         os.kill(server(others), signal.SIGKILL)
