@@ -2,11 +2,21 @@
 
 import pytest
 
+from tcproto.messages import Kind
 from tcproto.packet import AudioHeader, parse_header
 from tcserver.media.forwarding.drops import Drop
 from tcserver.media.forwarding.stream import LOW_PATIENCE
-from tcserver.media.interface import CloseStream, MuteStream, Receiver, SetSpeakers
-from tests.support.media.world import World, audio, forwarded, send
+from tcserver.media.interface import (
+    ChangeForwarding,
+    CloseStream,
+    MuteStream,
+    OpenStream,
+    Receiver,
+    SetSpeakers,
+)
+from tests.support.media.relay_world import ROOM, Workers, crowd, packets
+from tests.support.media.relay_world import send as send_to_workers
+from tests.support.media.world import CAPS, World, audio, forwarded, send
 
 MICROPHONE, LOW = 10, 11
 SPEECH = 20
@@ -157,3 +167,28 @@ def test_a_stream_without_a_microphone_is_one_of_its_own(is_known: bool):
     packet = audio(LOW, 1, level=SPEECH)
     assert isinstance(parse_header(packet), AudioHeader)
     assert listener.address in forwarded(send(world, talker, packet))
+
+
+def test_the_same_holds_for_a_talker_who_is_not_at_the_home_of_the_room():
+    workers = Workers(2)
+    talker, usual, thin, other = crowd(workers, (1, 0, 1, 0))
+    workers.apply(SetSpeakers(ROOM, 1))
+    workers.publish(talker, MICROPHONE, [usual, thin])
+    workers.publish(other, 20, [usual, thin])
+    wish = Receiver(thin.media_id)
+    workers.apply(OpenStream(LOW, talker.media_id, Kind.AUDIO, CAPS, microphone=MICROPHONE))
+    workers.apply(ChangeForwarding(ROOM, (LOW,), (wish,)))
+
+    def speak(numbers: range, level: int, others_level: int) -> set[tuple[str, int]]:
+        heard: set[tuple[str, int]] = set()
+        for sequence in numbers:
+            heard = set()
+            for client, stream, loud in ((talker, MICROPHONE, level), (talker, LOW, level), (other, 20, others_level)):
+                packet = audio(stream, sequence, level=loud, voice=loud < 60)
+                brought = packets(send_to_workers(workers, client, packet))
+                heard |= {(name, stream) for name, c in (("usual", usual), ("thin", thin)) if brought.get(c.address)}
+            workers.poll(0.02)
+        return heard
+
+    assert speak(range(150), SPEECH, 127) == {("usual", MICROPHONE), ("thin", LOW)}
+    assert speak(range(150, 300), 127, SPEECH) == {("usual", 20), ("thin", 20)}
