@@ -237,7 +237,7 @@ class MediaRoom:
         stream.received += 1
         stream.admit(header, cost, now)
         if stream.microphone is not None:
-            if not self._is_forwarded(stream.microphone):
+            if not (stream.receivers and self._is_forwarded(stream.microphone)):
                 raise Dropped(Drop.NO_RECEIVER)
             stream.microphone.low_came(now)
         elif type(header) is AudioHeader:

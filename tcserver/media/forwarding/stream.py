@@ -188,7 +188,7 @@ class MediaStream:
         self._low: MediaStream | None = None
         """The stream that stands in for this one."""
         self._low_at: float | None = None
-        """When a packet of it was let through last; None: none comes, so all get this one."""
+        """When a packet of it was forwarded last; None: none comes to anybody, so all get this one."""
         self.keyframes: dict[int, KeyframeLog] = {}
         """By spatial layer that was seen."""
         self.waiting: dict[int, set[int]] = {}
@@ -230,7 +230,7 @@ class MediaStream:
             self.microphone = None
 
     def low_came(self, now: float) -> None:
-        """Note that a packet of the low rate goes through: from now on this one is for the other receivers."""
+        """Note that a packet of the low rate goes to those who want it: this stream is for the others from now on."""
         began, self._low_at = self._low_at is None, now
         if began:
             self._forget_audiences()
@@ -417,6 +417,8 @@ class MediaStream:
         for series in self._series.values():
             series.plain.audience = series.redundant.audience = None
         if self.microphone is not None:
+            if not self.receivers:
+                self.microphone._low_at = None  # its publisher will stop, and whoever wants it next has to wait for it
             self.microphone._forget_audiences()
 
     def _check_type(self, header: Header) -> None:

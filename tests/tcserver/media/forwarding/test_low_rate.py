@@ -59,7 +59,8 @@ def test_the_microphone_comes_back_at_once_where_the_low_rate_is_wanted_no_more(
     talk.world.forward(talk.talker, LOW, [])
     assert talk.speak(0.12)[talk.thin] == [MICROPHONE] * 2
     talk.world.forward(talk.talker, LOW, [talk.thin])
-    assert talk.speak(0.12)[talk.thin] == [LOW] * 2
+    assert talk.speak(0.12, low=False)[talk.thin] == [MICROPHONE] * 2, "until the other comes"
+    assert talk.speak(0.12)[talk.thin] == [MICROPHONE, LOW, LOW]
 
 
 def test_the_microphone_comes_back_where_the_low_rate_comes_no_more():
