@@ -101,7 +101,7 @@ class Publication:
         self._schedule: Schedule | None = None
         self._publisher: AudioPublisher | VideoPublisher
         if isinstance(source, AudioSource | EncodedAudioSource):
-            self._publisher = AudioPublisher(source, self._send_audio, self._pool, gate)
+            self._publisher = AudioPublisher(source, self._send_audio, self._pool, gate, self._send_low_rate)
         else:
             self._publisher = VideoPublisher(source, self._send_video, self._pool, self._is_behind)
 
@@ -142,7 +142,9 @@ class Publication:
 
     def announced(self, number: int, seat: Seat) -> None:
         """Take the number under which it was announced in a seat, the first or the next one."""
-        if self._seat is not None and isinstance(self._publisher, VideoPublisher):
+        if isinstance(self._publisher, AudioPublisher):
+            self._publisher.want_low_rate(False)
+        elif self._seat is not None:
             self._publisher.begin_again()
         self.number, self.stream, self._seat = number, 0, seat
 
@@ -206,6 +208,8 @@ class Publication:
                 self._publisher.want_keyframe(layer)
             case core.LayersWanted(_, layers) if isinstance(self._publisher, VideoPublisher):
                 self._publisher.want_layers(layers)
+            case core.LayersWanted(_, (highest,)) if isinstance(self._publisher, AudioPublisher):
+                self._publisher.want_low_rate(highest >= 0)
             case core.RateChanged(_, rate):
                 self._use(rate)
             case core.PublishFailed(_, code, text):
@@ -276,9 +280,17 @@ class Publication:
             self._failed(self, error)
 
     def _send_audio(self, frame: EncodedAudio, timestamp: int) -> None:
-        now, session = time.monotonic(), self._connection.session
-        sent = self._announced and session.seat.publications.send_audio(
-            self.number,
+        sent = self._announced and self._send_sound(self.number, frame, timestamp)
+        self.statistics.count(int(sent), frame.payload, time.monotonic())
+
+    def _send_low_rate(self, frame: EncodedAudio, timestamp: int) -> None:
+        if self._announced and (low := self._connection.session.seat.publications.low_rate(self.number)) is not None:
+            self._send_sound(low.number, frame, timestamp)
+
+    def _send_sound(self, number: int, frame: EncodedAudio, timestamp: int) -> bool:
+        now = time.monotonic()
+        sent = self._connection.session.seat.publications.send_audio(
+            number,
             frame.payload,
             timestamp,
             now,
@@ -290,7 +302,7 @@ class Publication:
             captured_at=self._captured(timestamp / AUDIO_CLOCK, now - frame.duration_ms / 1000),
         )
         self._connection.pump()
-        self.statistics.count(int(sent), frame.payload, now)
+        return sent
 
     def _send_video(self, frame: EncodedVideo) -> None:
         now, session = time.monotonic(), self._connection.session

@@ -43,7 +43,7 @@ from tcclient.trust.known_devices import KnownDevices
 from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode
 from tcproto.membership import safety_code
-from tcproto.messages import PublicationInfo, RoomInfo
+from tcproto.messages import PublicationInfo, RoomInfo, Source
 from tcproto.packet import Header
 
 if TYPE_CHECKING:
@@ -268,7 +268,8 @@ class Room(RoomVerbs):
                 self.participants.pop(entry.id, None)
                 self._tell(event.about(self._everybody.pop(entry.id)))
             case core.TrackEvent():
-                self._track_event(event)
+                if event.track.source is not Source.MICROPHONE_LOW:  # it is a part of the microphone
+                    self._track_event(event)
             case core.Speakers(_, _, dominant):
                 self._speakers(event, dominant)
             case core.ChatReceived(sender):

@@ -100,6 +100,8 @@ class AudioSource:
     source: Source = Source.MICROPHONE
     live: bool = False
     """Frames come at their own times, as from a device, though the iteration is synchronous."""
+    low_rate: bool = False
+    """A microphone is sent at 8.4 kbit/s in packets of 60 ms as well, while somebody's line bears no more."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,11 @@ def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int, int]:
     return Kind.VIDEO, source.source, source.codec, source.width, source.height, layers
 
 
+def has_low_rate(source: AnySource) -> bool:
+    """Return whether a source is sent at a low rate as well, where somebody wants that."""
+    return isinstance(source, AudioSource) and source.low_rate and source.source is Source.MICROPHONE
+
+
 def demand_of(source: AnySource) -> Demand | None:
     """Return what a source sends where the way up has room; None where the caller encodes."""
     if isinstance(source, AudioSource):
@@ -292,7 +299,7 @@ def microphone(device: str | None = None, *, bitrate: int = AUDIO_BITRATE, dtx: 
     """Return the sound of a microphone (None: the default one); raises ``DeviceError``."""
     from tcclient.capture.devices import Microphone
 
-    return AudioSource(_sound_of(Microphone(device)), bitrate, dtx=dtx, live=True)
+    return AudioSource(_sound_of(Microphone(device)), bitrate, dtx=dtx, live=True, low_rate=True)
 
 
 def camera(

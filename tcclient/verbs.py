@@ -21,7 +21,7 @@ from tcclient.core.events import (
 )
 from tcclient.errors import ClientError, NoReply, RequestRefused, WrongValue, closed_error
 from tcclient.participant import Participant, known_source
-from tcclient.sources import AnySource, codec_of, demand_of
+from tcclient.sources import AnySource, codec_of, demand_of, has_low_rate
 from tcclient.transport.connection import Connection
 from tcclient.transport.replies import Span
 from tcproto.errors import Refusal
@@ -261,6 +261,7 @@ class RoomVerbs:
                 width=width,
                 height=height,
                 demand=demand_of(publication.source),
+                low_rate=has_low_rate(publication.source),
             )
         )
         publication.announced(number, self._connection.session.seat)

@@ -27,7 +27,14 @@ RATCHET_PERIOD = 600.0
 MAX_FIRST_SEQUENCES = 28
 """The most streams in a key box, so that it fits ``SealedBox``, 512 bytes."""
 KIND_CODES = {Kind.AUDIO: 1, Kind.VIDEO: 2, Kind.DATA: 3}
-SOURCE_CODES = {Source.MICROPHONE: 1, Source.CAMERA: 2, Source.SCREEN: 3, Source.SCREEN_AUDIO: 4, Source.DATA: 5}
+SOURCE_CODES = {
+    Source.MICROPHONE: 1,
+    Source.CAMERA: 2,
+    Source.SCREEN: 3,
+    Source.SCREEN_AUDIO: 4,
+    Source.DATA: 5,
+    Source.MICROPHONE_LOW: 6,
+}
 _RATCHET_LABEL = b"tc ratchet v1"
 _STREAM_LABEL = b"tc stream v1"
 _COMMITMENT_LABEL = b"tc commitment v2"

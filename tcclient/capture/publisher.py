@@ -15,9 +15,10 @@ from tcclient.audio.gate import ComfortThinner, Decision, GateMode, MicrophoneGa
 from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
 from tcclient.audio.speech import VoiceDetector, audio_level
 from tcclient.capture.intake import PictureIntake, take_audio, take_pcm, take_video
+from tcclient.capture.low_rate import LowRateEncoding
 from tcclient.capture.pacing import Schedule
 from tcclient.capture.simulcast import ALL_TEMPORAL, LayeredEncoder
-from tcclient.core.rate.allocation import PictureRate, SoundRate
+from tcclient.core.rate.allocation import LOW_RATE, PictureRate, SoundRate
 from tcclient.sources import (
     AudioSource,
     EncodedAudio,
@@ -25,6 +26,7 @@ from tcclient.sources import (
     EncodedVideo,
     EncodedVideoSource,
     VideoSource,
+    has_low_rate,
 )
 from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
 
@@ -136,7 +138,11 @@ class AudioEncoding:
 
 
 class AudioPublisher:
-    """Sends one source of sound. ``send`` takes the frame and its timestamp (48 kHz)."""
+    """Sends one source of sound. ``send`` takes the frame and its timestamp (48 kHz).
+
+    ``send_low_rate`` takes those of its low rate, if the source has one and somebody wants it: the sound between the
+    same pauses.
+    """
 
     def __init__(
         self,
@@ -144,22 +150,46 @@ class AudioPublisher:
         send: Callable[[EncodedAudio, int], None],
         pool: Executor,
         mode: GateMode = GateMode.OPEN,
+        send_low_rate: Callable[[EncodedAudio, int], None] = lambda frame, timestamp: None,
     ) -> None:
         self.gate = MicrophoneGate(mode)
         self._thinner = ComfortThinner()
         self._send = send
+        self._send_low_rate = send_low_rate
         self._timestamp = 0
+        self._inserted = 0
+        """Ticks of silence that was inserted between the frames of the source."""
         self._talking = False
+        self._open_since: int | None = None
+        """Timestamp from which on the gate was open; None: it is shut."""
+        self._sound_until = 0
+        """Timestamp of the end of the last frame that was sent with its sound."""
+        self._low_rate_talking = False
         self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
         """Whether frames come at their own times."""
         self._encoding = AudioEncoding(source) if isinstance(source, AudioSource) else None
-        encode = self._encoding.encode if self._encoding is not None else lambda frame: [take_audio(frame)]
+        self._low_rate = LowRateEncoding() if has_low_rate(source) else None
+        encode = self._encode if self._encoding is not None else lambda frame: [take_audio(frame)]
         self.puller = _Puller(source.frames, encode, pool)
 
     def set_rate(self, rate: SoundRate) -> None:
         """Encode in another way from the next frame on; what the caller encodes stays as it is."""
         if self._encoding is not None:
             self._encoding.set_rate(rate)
+        if self._low_rate is not None:
+            self._low_rate.of_use = rate != LOW_RATE
+
+    def want_low_rate(self, wanted: bool) -> None:
+        """Send the low rate as well from now on, or no more."""
+        if self._low_rate is not None:
+            self._low_rate.wanted = wanted
+
+    def _encode(self, pcm: Pcm) -> list[EncodedAudio]:
+        """Return the encoded frames of a piece of sound. Runs in the executor."""
+        assert self._encoding is not None
+        if self._low_rate is not None:
+            self._low_rate.encode(take_pcm(pcm))
+        return self._encoding.encode(pcm)
 
     async def run(self, schedule: Schedule) -> None:
         """Send all frames. Unless the source is live, each is sent at its time in ``schedule``.
@@ -173,6 +203,7 @@ class AudioPublisher:
         """Mark the end of a talk, so that no listener conceals sound that does not follow."""
         if self._talking:
             self._send_silence(20, end_of_talk=True)
+            self._end_low_rate(self._timestamp)
 
     def _due(self, frame: EncodedAudio) -> float:
         return (self._timestamp + frame.duration_ms * TICKS_PER_MS) / AUDIO_CLOCK
@@ -181,6 +212,10 @@ class AudioPublisher:
         timestamp, samples = self._timestamp, frame.duration_ms * TICKS_PER_MS
         self._timestamp += samples
         decision = self.gate.decide(frame.voice, samples)
+        if decision is not Decision.SEND:
+            self._open_since = None
+        elif self._open_since is None:
+            self._open_since = timestamp
         if decision is Decision.SEND:
             decision = self._thinner.decide(frame.comfort, len(frame.payload) > NOT_CODED, samples)
         match decision:
@@ -190,16 +225,37 @@ class AudioPublisher:
                 self._send(frame._replace(end_of_talk=last), timestamp)
             case Decision.END | Decision.SILENCE:
                 self._send_silence(frame.duration_ms, end_of_talk=decision is Decision.END, timestamp=timestamp)
+        if decision is Decision.SEND:
+            self._sound_until = self._timestamp
+        if self._low_rate is not None:
+            self._follow(self._low_rate)
+
+    def _follow(self, low_rate: LowRateEncoding) -> None:
+        """Send the low rate up to here: the frames in which the gate was open all the time, and some sound was sent."""
+        for position, frame in low_rate.take(self._timestamp - self._inserted):
+            timestamp = position + self._inserted
+            if self._open_since is not None and self._open_since <= timestamp < self._sound_until:
+                self._low_rate_talking = True
+                self._send_low_rate(frame, timestamp)
+            else:
+                self._end_low_rate(timestamp)
+
+    def _end_low_rate(self, timestamp: int) -> None:
+        if self._low_rate_talking:
+            self._low_rate_talking = False
+            self._send_low_rate(_silence(LOW_RATE.frame_ms, end_of_talk=True), timestamp)
 
     def _send_silence(self, duration_ms: int, *, end_of_talk: bool, timestamp: int | None = None) -> None:
         self._talking = False
         if timestamp is None:
-            timestamp = self._timestamp
+            timestamp, self._open_since = self._timestamp, None
             self._timestamp += duration_ms * TICKS_PER_MS
-        frame = EncodedAudio(
-            SILENT_FRAMES[duration_ms], duration_ms, voice=False, end_of_talk=end_of_talk, comfort=True
-        )
-        self._send(frame, timestamp)
+            self._inserted += duration_ms * TICKS_PER_MS
+        self._send(_silence(duration_ms, end_of_talk=end_of_talk), timestamp)
+
+
+def _silence(duration_ms: int, *, end_of_talk: bool) -> EncodedAudio:
+    return EncodedAudio(SILENT_FRAMES[duration_ms], duration_ms, voice=False, end_of_talk=end_of_talk, comfort=True)
 
 
 class VideoPublisher:

@@ -277,8 +277,8 @@ def _sound(what: str, loop: bool, source: Source) -> AudioSource:
     elif what == "tone":
         made = sources.tone()
     else:
-        return sources.audio_file(what, loop=loop, source=source)
-    return replace(made, source=source)
+        made = sources.audio_file(what, loop=loop, source=source)
+    return replace(made, source=source, low_rate=True)
 
 
 def _pictures(what: str, arguments: argparse.Namespace, source: Source) -> VideoSource:

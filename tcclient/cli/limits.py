@@ -23,6 +23,8 @@ CAUSES = {
 
 def in_words(kind: Kind, cause: Cause, layer: int) -> str:
     """Return what became of a track, and why."""
+    if kind is Kind.AUDIO and layer != NOTHING:
+        return f"sounds worse: {CAUSES[cause]}"
     if kind is Kind.AUDIO:
         return f"is not heard: {'others are louder' if cause is Cause.NOT_SELECTED else CAUSES[cause]}"
     return f"{'stopped' if layer == NOTHING else 'is smaller'}: {CAUSES[cause]}"

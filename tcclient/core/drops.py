@@ -32,6 +32,8 @@ class Drop(StrEnum):
     """No publication in the room has this stream, nor got it in time."""
     OWN = "own"
     """A packet of ours came back."""
+    OTHER_RATE = "other_rate"
+    """Sound that came in the other of the two streams of a voice."""
     UNVERIFIED = "unverified"
     """The publisher's member signature does not hold."""
     NO_KEY = "no_key"

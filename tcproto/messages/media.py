@@ -118,7 +118,10 @@ class KeyframeRequest:
 
 @message("interest", Sender.SERVER, states=State.ROOM)
 class Interest:
-    """Tells a publisher of pictures which layers of its streams somebody wants: all spatial layers of each stream."""
+    """Tells a publisher of pictures which layers of its streams somebody wants: all spatial layers of each stream.
+
+    Of a microphone_low it tells whether anybody wants it, as of one layer.
+    """
 
     layers: Annotated[tuple[LayerInterest, ...], Items(64)]
 

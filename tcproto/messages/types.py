@@ -75,6 +75,8 @@ class Source(StrEnum):
     """Where a publication comes from."""
 
     MICROPHONE = "microphone"
+    MICROPHONE_LOW = "microphone_low"
+    """The sound of a microphone once more, at a low bitrate and in long packets, for receivers on thin lines."""
     CAMERA = "camera"
     SCREEN = "screen"
     SCREEN_AUDIO = "screen_audio"

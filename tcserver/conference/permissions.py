@@ -35,6 +35,7 @@ ROLE_PERMISSIONS: Mapping[Role, Permission] = MappingProxyType(
 SOURCE_PERMISSION: Mapping[Source, Permission] = MappingProxyType(
     {
         Source.MICROPHONE: Permission.PUBLISH_AUDIO,
+        Source.MICROPHONE_LOW: Permission.PUBLISH_AUDIO,
         Source.CAMERA: Permission.PUBLISH_VIDEO,
         Source.SCREEN: Permission.PUBLISH_SCREEN,
         Source.SCREEN_AUDIO: Permission.PUBLISH_SCREEN,
@@ -45,6 +46,7 @@ SOURCE_PERMISSION: Mapping[Source, Permission] = MappingProxyType(
 SOURCE_KIND: Mapping[Source, Kind] = MappingProxyType(
     {
         Source.MICROPHONE: Kind.AUDIO,
+        Source.MICROPHONE_LOW: Kind.AUDIO,
         Source.CAMERA: Kind.VIDEO,
         Source.SCREEN: Kind.VIDEO,
         Source.SCREEN_AUDIO: Kind.AUDIO,

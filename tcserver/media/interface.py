@@ -131,6 +131,8 @@ class OpenStream:
     muted: bool = False
     layers: int = 1
     """Spatial layers that may be sent, 1 to 4; packets of others are dropped."""
+    microphone: int = 0
+    """The stream of the same seat that it stands in for at a low rate; 0: none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,8 @@ def control_messages() -> list[tuple[object, int]]:
         (messages.Published(1, 0x0101, messages.Caps(160_000, 130)), 7),
         (messages.Subscribe(1, (messages.Source.MICROPHONE,), (messages.StreamChoice(0x0102, max_spatial=1),)), 8),
         (messages.Subscribe(2, (messages.Source.MICROPHONE,), voices=2), 9),
+        (messages.Publish(2, messages.Kind.AUDIO, messages.Source.MICROPHONE_LOW, "opus"), 7),
+        (messages.Subscribe(3, (messages.Source.MICROPHONE, messages.Source.MICROPHONE_LOW)), 9),
         (
             messages.Subscribe(
                 2,

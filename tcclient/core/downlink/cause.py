@@ -36,7 +36,8 @@ class Limit(NamedTuple):
     cause: Cause | None = None
     """None: all comes that is wanted."""
     layer: int = NOTHING
-    """Where pictures are lowered: the highest spatial layer that comes; ``NOTHING`` where all is stopped."""
+    """Where pictures are lowered: the highest spatial layer that comes; of a voice at its low rate 0; ``NOTHING`` where
+    all is stopped."""
 
 
 UNLIMITED = Limit()

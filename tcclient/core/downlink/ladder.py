@@ -1,8 +1,9 @@
 """What is given up where the line is too thin, and when more is tried again.
 
-There is one order. The voices come first, as many as the line can bear, and at least one. Then come the pictures, the
-most important first, each if the line can bear it too. So no voice is given up for a picture, and a small picture, or a
-still one, is shown where a large one does not fit.
+There is one order. The voices come first, as many as the line can bear, and at least one, at the low rate of its
+microphone where the line does not bear even that. Then come the pictures, the most important first, each if the line
+can bear it too. So no voice is given up for a picture, and a small picture, or a still one, is shown where a large one
+does not fit.
 
 Steps down are taken at once, as many as it takes. A step up is taken after a while without a queue, one at a time. If
 the queue comes back soon after, the step was too much, and the next one waits twice as long.
@@ -54,6 +55,8 @@ MAX_STABLE = 120.0
 """The same after steps up that failed again and again."""
 TRIAL = 10.0
 """Seconds in which a queue is taken for the fault of the last step up."""
+THIN, THIN_QUEUE = 40_000, 0.2
+"""Bit/s of a line that does not bear a voice of 54,000 or 61,000, as they usually are, and seconds of its queue."""
 LITTLE = 15_000
 """Bit/s of pictures that may stay though voices are given up: still ones, which take less than a voice needs."""
 STILL = 0.2
@@ -77,6 +80,8 @@ class Offer(NamedTuple):
     """Those who could talk."""
     pictures: tuple[Part, ...]
     """The most important first."""
+    low_rate: float = 0.0
+    """Bit/s that a voice takes less at its low rate; 0: none of those who talk has one."""
 
 
 class _Mark(NamedTuple):
@@ -90,10 +95,14 @@ class _Mark(NamedTuple):
 
 
 class Ladder:
-    """Decides what is received: ``voices`` at a time (0: all), and no layers of pictures that are ``given_up``."""
+    """Decides what is received.
+
+    That is ``voices`` at a time (0: all), at the ``low_rate`` or not, and no layers of pictures that are ``given_up``.
+    """
 
     def __init__(self) -> None:
         self.voices = 0
+        self.low_rate = False
         self.given_up: frozenset[Layer] = frozenset()
         self._marked: _Mark | None = None
         self.has_stepped = False
@@ -101,7 +110,7 @@ class Ladder:
         self._stepped_at = 0.0
         self._stable_since = 0.0
         self._stable = STABLE
-        self._raised: tuple[float, int, frozenset[Layer]] | None = None
+        self._raised: tuple[float, int, frozenset[Layer], bool] | None = None
         """When the last step up was, and what it was from."""
         self.capacity = 0.0
         """Bit/s that came while a queue stood."""
@@ -113,7 +122,7 @@ class Ladder:
     @property
     def is_limiting(self) -> bool:
         """Whether something is given up."""
-        return bool(self.voices or self.given_up)
+        return bool(self.voices or self.low_rate or self.given_up)
 
     def wants_proof(self, now: float) -> bool:
         """Return whether a step up waits for nothing but a proof that the line bears it."""
@@ -161,7 +170,11 @@ class Ladder:
             return False
         self._lowered = self._lowered or line
         self._stable = STABLE
-        return self._lower(offer(), line.bitrate * USABLE, line.bitrate * min(MOST_DRAINED, queue))
+        offered = offer()
+        is_thin = offered.low_rate > 0 and line.bitrate < THIN and queue >= THIN_QUEUE
+        before, self.low_rate = self.low_rate, self.low_rate or is_thin
+        lowered = self._lower(offered, line.bitrate * USABLE, line.bitrate * min(MOST_DRAINED, queue))
+        return lowered or self.low_rate != before
 
     def _is_passing(self, line: Line, now: float) -> bool:
         """Return whether a queue may go away by itself: it has not stood for long, and does not grow fast."""
@@ -196,14 +209,19 @@ class Ladder:
             return False
         offered = offer()
         missing = [part for part in offered.pictures if part.layer in self.given_up]
-        more = max(offered.voices, default=0.0) if self.voices else missing[0].bitrate if missing else 0.0
+        if self.low_rate:
+            more = offered.low_rate * min(len(offered.voices), self.voices or len(offered.voices))
+        else:
+            more = max(offered.voices, default=0.0) if self.voices else missing[0].bitrate if missing else 0.0
         known = max(self.capacity, line.proven or 0.0)
         is_proven = line.usual + more <= known * USABLE_FOR_MORE
         if not is_proven and (line.proven is not None or now < self._stable_since + UNPROVEN):
             return False
         self._stable_since = now
-        self._raised = now, self.voices, self.given_up
-        if self.voices:
+        self._raised = now, self.voices, self.given_up, self.low_rate
+        if self.low_rate:
+            self.low_rate = False
+        elif self.voices:
             self.voices = self.voices + 1 if self.voices < min(offered.talkers - 1, MAX_VOICES) else 0
         else:
             self.given_up = frozenset(part.layer for part in missing[1:])
@@ -211,7 +229,7 @@ class Ladder:
 
     def _take_back(self) -> bool:
         assert self._raised is not None
-        _, self.voices, self.given_up = self._raised
+        _, self.voices, self.given_up, self.low_rate = self._raised
         self._raised = None
         self._stable = min(2 * self._stable, MAX_STABLE)
         return True

@@ -17,6 +17,8 @@ PATIENCE = 5.0
 """Seconds after pictures are wanted anew until none means that none are sent: keyframes and layers take time."""
 UNHEARD = 1.5
 """Seconds of silence of somebody who speaks by the word of the server, until the voice counts as left out."""
+LOW_RATE = Limit(Cause.BANDWIDTH, 0)
+"""That of a voice which comes at its low rate."""
 _AS_WISHED = frozenset((Cause.HELD, Cause.MUTED, Cause.UNSUBSCRIBED))
 """Causes that are not told of a track that has just begun: nothing of it was stopped."""
 
@@ -58,7 +60,7 @@ class TrackLimits:
         before, self._found, changed = self._found, {}, []
         expected, self._expected = self._expected, {}
         for key, info in self._room.publications.items():
-            if info.participant == self._room.own:
+            if info.participant == self._room.own or info.source is Source.MICROPHONE_LOW:
                 continue
             last = before.get(key)
             if info.kind is Kind.VIDEO:
@@ -95,10 +97,16 @@ class TrackLimits:
         return UNLIMITED if lowest is None else Limit(Cause.BANDWIDTH, lowest - 1)
 
     def _voice(self, info: PublicationInfo, heard: set[int], last: Limit, now: float) -> Limit:
-        """Return whether a voice is left out. Who is silent stays as it was, as long as the cause is there."""
+        """Return whether a voice is left out, or comes at its low rate.
+
+        Who is silent stays as it was, as long as the cause is there.
+        """
+        is_low = self._subscription.ladder.low_rate
+        if is_low and self._room.low_rate.streams.get(info.stream) in heard:
+            return LOW_RATE
         if info.stream in heard or info.source is not Source.MICROPHONE:
             return UNLIMITED
         cause = self._subscription.voices_cause or Cause.NOT_SELECTED
         if now >= self._speaking.get(info.participant, now) + UNHEARD and (heard or self._subscription.asked.voices):
             return Limit(cause)  # where nobody is heard at all, that is repaired elsewhere
-        return last if last.cause in (cause, Cause.NOT_SELECTED) else UNLIMITED
+        return last if last.cause in (cause, Cause.NOT_SELECTED) or (is_low and last == LOW_RATE) else UNLIMITED

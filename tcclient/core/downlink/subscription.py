@@ -30,6 +30,8 @@ USUAL_VOICE = 54_000
 """Bit/s of speech with 24 kbit/s in packets of 20 ms, with all headers, until it is measured."""
 COPIED_VOICE = 85_000
 """The same with a copy of each packet."""
+LOW_VOICE = 20_000
+"""The same of the low rate: 8.4 kbit/s in packets of 60 ms."""
 USUAL_LINES, USUAL_BITRATE, USUAL_GROWTH = 180, 130_000, 1.66
 """Bit/s of pictures of 180 lines until they are measured, with all headers; of twice the lines three times as much."""
 UNKNOWN_LINES = 360
@@ -267,6 +269,8 @@ class Subscription:
         saves_all = self.saving is Saving.ALL
         copies_fit = not self.ladder.is_limiting or self.ladder.capacity >= COPIED_VOICE
         redundant = SOUND if self._is_redundant() and copies_fit and not saves_all else ()
+        if self.ladder.low_rate and Source.MICROPHONE in sources:
+            sources = (*sources, Source.MICROPHONE_LOW)
         limits = [limit for limit in (self.wishes.voices, self.ladder.voices, int(saves_all)) if limit]
         wanted = Subscribe(self.asked.generation + 1, sources, choices, redundant, min(limits, default=0))
         self.asked = self._refine(wanted)
@@ -327,8 +331,15 @@ class Subscription:
         begun = self.arrivals.begun_since(now - LEAST_SPAN)
         heard = self.arrivals.heard_since(now - TALKING)
         talkers = [info.stream for info, _ in self._wanted(Kind.AUDIO) if not info.muted]
-        least = COPIED_VOICE if self._is_redundant() else 0  # copies that were not sent yet are not measured
-        voices = tuple(max(bitrates.get((stream, 0), USUAL_VOICE), least) for stream in talkers if stream in heard)
+        low = self._room.low_rate.streams
+        talking = [stream for stream in talkers if not heard.isdisjoint((stream, low.get(stream)))]
+        if self.ladder.low_rate:
+            voices = tuple(bitrates.get((low.get(stream, stream), 0), LOW_VOICE) for stream in talking)
+        else:
+            least = COPIED_VOICE if self._is_redundant() else 0  # copies that were not sent yet are not measured
+            voices = tuple(max(bitrates.get((stream, 0), USUAL_VOICE), least) for stream in talking)
+        has_low_rate = Source.MICROPHONE in self.wishes.sources and not low.keys().isdisjoint(talking)
+        saved = USUAL_VOICE - LOW_VOICE if has_low_rate else 0
         parts: list[tuple[int, int, int, Part]] = []
         for info, choice in self._wanted(Kind.VIDEO):
             importance = 1 if info.source is Source.SCREEN else 0 if info.participant in stage else 2
@@ -336,7 +347,7 @@ class Subscription:
                 parts.append((importance, layer[1], layer[0], Part(layer, more)))
         offered = {each.layer for *_, each in parts}
         self._bitrates = {layer: takes for layer, takes in self._bitrates.items() if layer in offered}
-        return Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))))
+        return Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))), saved)
 
     def _layers(
         self, info: PublicationInfo, choice: StreamChoice, bitrates: dict[Layer, float], begun: set[Layer]

@@ -56,7 +56,8 @@ class LayersWanted:
 
     number: int
     layers: tuple[int, ...]
-    """The highest temporal layer that anybody wants of each spatial layer; -1: nobody wants any."""
+    """The highest temporal layer that anybody wants of each spatial layer; -1: nobody wants any. Of a microphone one
+    number, which is not negative where its low rate is wanted."""
 
 
 @dataclass(frozen=True, slots=True)

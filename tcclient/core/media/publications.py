@@ -64,6 +64,14 @@ class Publication:
         self.muted = info.muted
         self.held = False
         """Whether another participant holds it muted."""
+        self.has_low_rate = False
+        """Whether its low rate is announced with it."""
+        self.low_rate = 0
+        """Number of the publication that is its low rate; 0: none."""
+        self.low_rate_of = 0
+        """Number of the publication whose low rate it is; 0: of none."""
+        self.is_wanted = False
+        """Whether anybody wants it, if it is a low rate."""
         self.stream: int | None = None
         self.was_ready = False
         """Whether ``take_ready`` has returned it."""
@@ -124,6 +132,24 @@ class Publications:
         self._last_number = announced.number
         self.live[announced.number] = Publication(announced, demand)
 
+    def add_low_rate(self, announced: Publish, of: Publication) -> None:
+        """Note that the low rate of a publication was announced."""
+        self.add(announced)
+        low = self.live[announced.number]
+        low.low_rate_of, of.low_rate = of.number, low.number
+        low.was_ready = True  # nobody waits for it
+
+    def low_rate(self, number: int) -> Publication | None:
+        """Return the low rate of a live publication, if that is live as well."""
+        publication = self.live.get(number)
+        return None if publication is None else self.live.get(publication.low_rate)
+
+    def set_muted(self, publication: Publication, muted: bool) -> None:
+        """Send nothing of a publication from now on, or send it again. Its low rate follows it."""
+        publication.muted = muted
+        if (low := self.low_rate(publication.number)) is not None:
+            low.muted = muted
+
     def is_ours(self, info: PublicationInfo) -> bool:
         """Return whether we announced a publication that the roster shows as ours.
 
@@ -169,9 +195,9 @@ class Publications:
             self.keyframes.ask(publication.number, request.spatial, now)
 
     def layers_wanted(self, interest: Interest) -> list[tuple[int, tuple[int, ...]]]:
-        """Note which layers of our publications are wanted, and return it as ``LayersWanted`` has it.
+        """Note what is wanted of our publications, and return it as ``LayersWanted`` has it.
 
-        Others are ignored.
+        What is said of others, and of sound that is not a low rate, is ignored.
         """
         wanted: dict[int, dict[int, int]] = {}
         for layer in interest.layers:
@@ -180,10 +206,11 @@ class Publications:
         told: list[tuple[int, tuple[int, ...]]] = []
         for stream, layers in wanted.items():
             publication = self.by_stream(stream)
-            if publication is None or publication.kind is not Kind.VIDEO:
+            if publication is None or (publication.kind is not Kind.VIDEO and not publication.low_rate_of):
                 continue
             highest = tuple(layers.get(spatial, NOT_WANTED) for spatial in range(publication.layers))
-            told.append((publication.number, highest))
+            told.append((publication.low_rate_of or publication.number, highest))
+            publication.is_wanted = highest[0] != NOT_WANTED
             if isinstance(publication.demand, PictureDemand):
                 each = tuple(temporal != NOT_WANTED for temporal in highest)
                 publication.demand = replace(publication.demand, wanted=each)
@@ -244,7 +271,8 @@ class Publications:
         )
         packet = seal_packet(header, payload, key.key, AUDIO_PADDING_STEP)
         publication.sequences[0] += 1
-        self._spoke(header, now)
+        if not publication.low_rate_of:
+            self._spoke(header, now)
         self._tick(publication, timestamp, now if captured_at is None else captured_at, now)
         self._egress.send_packet(packet, self._copies.behind(number, header, packet))
         return True

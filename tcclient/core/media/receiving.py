@@ -16,6 +16,7 @@ from tcclient.core.media.losses import Losses
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
+from tcclient.core.media.voice import Voice
 from tcclient.core.membership.roster import RoomState
 from tcproto.beacon import Beacon, BeaconContext, open_beacon
 from tcproto.datagram import (
@@ -31,8 +32,8 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import PublicationId
-from tcproto.messages import Subscribe
-from tcproto.packet import Header, PacketType, VideoHeader
+from tcproto.messages import Source, Subscribe
+from tcproto.packet import AudioHeader, Header, PacketType, VideoHeader
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
 
@@ -87,6 +88,8 @@ class MediaReceiver:
         self._queue: list[MediaPacket[Header]] = []
         self._streams = room.streams
         self._strays: deque[SealedPacket] = deque()
+        self._voices: dict[tuple[int, int], Voice] = {}
+        """By participant and number of a microphone: those that have a low rate, or had one."""
 
     def take(self) -> list[MediaPacket[Header]]:
         """Return the packets that came, in order, once."""
@@ -99,12 +102,15 @@ class MediaReceiver:
         Another variant changes nothing, since both have the same forward numbers.
         """
         self._losses.wants_changed(_changed_streams(before, after, self._room.streams))
-        self._losses.limits_voices = after.voices > 0
+        self._losses.limits_voices = after.voices > 0 or Source.MICROPHONE_LOW in after.defaults
 
     def streams_changed(self, now: float) -> None:
         """Follow the streams of the roster, and deliver the packets that waited for new ones."""
         before, self._streams = self._streams, self._room.streams
         self._losses.streams_changed(before, self._streams)
+        pairs = {(who, number): Voice() for (who, _), number in self._room.low_rate.microphones.items()}
+        voices = pairs | self._voices
+        self._voices = {key: voice for key, voice in voices.items() if key in self._room.publications}
         strays, self._strays = self._strays, deque()
         for stray in strays:
             self._packet(stray, now)
@@ -257,15 +263,24 @@ class MediaReceiver:
         except ValueError:
             self._drops[Drop.PACKET_MALFORMED] += 1
             return
+        number, lost = publication.number, self._losses.of_stream(header.stream)
+        number = self._room.low_rate.microphones.get((sender.id, number), number)
+        voice = self._voices.get((sender.id, number))
+        if voice is not None and isinstance(header, AudioHeader):
+            taken = voice.take(header)
+            if taken is None:
+                self._drops[Drop.OTHER_RATE] += 1
+                return
+            header, lost = taken, sum(map(self._losses.of_stream, voice.streams))
         media = MediaPacket(
             sender.id,
-            publication.number,
+            number,
             header,
             payload,
             sealed.received_at,
             sealed.relay_time,
             sealed.held_ms,
-            self._losses.of_stream(header.stream),
+            lost,
             sealed.repaired,
         )
         self._heard(media, now)

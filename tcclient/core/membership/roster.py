@@ -19,6 +19,7 @@ from tcclient.core.events import (
 )
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import BoxKeys
+from tcclient.core.membership.low_rate import low_rate
 from tcclient.core.membership.roster_entry import RosterEntry
 from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.keyring import PublicationId
@@ -95,6 +96,7 @@ class RoomState:
         """By participant and publication number."""
         self.streams: dict[int, Stream] = {}
         """By stream id; beacons and our own streams included."""
+        self.low_rate = low_rate(())
         self.number = 0
         """Number of the newest change that was applied."""
         self.needs_snapshot = True
@@ -195,6 +197,7 @@ class RoomState:
         self.members = self._verified(members)
         self.publications = {key: info for key, info in publications.items() if key[0] in members}
         self.streams = self._streams()
+        self.low_rate = low_rate(self.publications.values())
         gone = [i for i, old in old_members.items() if i not in members or _party(old.member) != _party(members[i])]
         ended = [key for key in old_publications if key[0] in gone or key not in self.publications]
         events: list[Event] = [TrackUnpublished(old_publications[key]) for key in ended]

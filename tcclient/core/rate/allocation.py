@@ -55,6 +55,8 @@ class SoundRate(NamedTuple):
 SOUND_RATES = (SoundRate(15_800, 40), SoundRate(12_667, 60), SoundRate(8_400, 60))
 """What sound is lowered to, one after the other: the packets fill whole blocks of 16 bytes. Longer ones need fewer
 headers, which are most of the 61 kbit/s of a voice in packets of 20 ms."""
+LOW_RATE = SOUND_RATES[-1]
+"""That of a ``microphone_low``."""
 WITH_PICTURES = 2
 """Steps of sound, the one that is wanted included, that pictures wait for; below that sound comes first alone."""
 

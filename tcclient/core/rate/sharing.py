@@ -8,7 +8,7 @@ from dataclasses import replace
 from tcclient.core.downlink.data_meter import Saving
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.publications import Publications
-from tcclient.core.rate.allocation import Allocation, Demand, Rate, SendingLimit, SoundDemand, SoundRate
+from tcclient.core.rate.allocation import LOW_RATE, Allocation, Demand, Rate, SendingLimit, SoundDemand, SoundRate
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.timers import NEVER
 from tcproto.messages import Kind
@@ -119,8 +119,9 @@ class UplinkSharing:
         if bitrate is None:
             return None
         live = self._publications.live.values()
-        others = sum(p.demand is None and p.kind is Kind.AUDIO and not p.muted for p in live)
-        return max(0.0, MEDIA_SHARE * bitrate * (1 - self._uplink.estimator.loss) - others * OTHER_SOUND)
+        fixed = [p for p in live if p.demand is None and p.kind is Kind.AUDIO and not p.muted]
+        others = sum(OTHER_SOUND if not p.low_rate_of else LOW_RATE.cost * p.is_wanted for p in fixed)
+        return max(0.0, MEDIA_SHARE * bitrate * (1 - self._uplink.estimator.loss) - others)
 
 
 def _unwanted(demand: Demand) -> Demand:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Kick, LockRoom, MuteAsked, MuteOther, Ok, Role, SetRole
+from tcproto.messages import Kick, LockRoom, MuteAsked, MuteOther, Ok, Role, SetRole, Source
 from tcserver.conference.limits.budget import DELIVERY_COST
 from tcserver.conference.permissions import RANK, SOURCE_KIND, may_give
 from tcserver.conference.requests.publishing import change_flags
@@ -72,8 +72,8 @@ def lock_room(services: Services, request: RoomRequest[LockRoom]) -> None:
 def mute_other(services: Services, request: RoomRequest[MuteOther]) -> None:
     """Ask participants to mute or unmute a source, or hold the source muted."""
     message, actor, room = request.message, request.seat, request.room
-    if message.source not in SOURCE_KIND:
-        raise Refusal(ErrorCode.BAD_REQUEST, "no such source")
+    if message.source not in SOURCE_KIND or message.source is Source.MICROPHONE_LOW:
+        raise Refusal(ErrorCode.BAD_REQUEST, "no such source, or one that follows its microphone")
     if message.participant:
         targets = [room.find(message.participant)]
     else:

@@ -170,6 +170,8 @@ def _seat_status(seat: Seat, now: float) -> SeatStatus:
     infos = [stream.info for stream in seat.publications.values() if stream.info is not None]
     muted: dict[Source, bool] = {}
     for info in infos:
+        if info.source is Source.MICROPHONE_LOW:
+            continue  # it is a part of the microphone
         muted[info.source] = info.muted and muted.get(info.source, True)
     return SeatStatus(
         seat.participant,

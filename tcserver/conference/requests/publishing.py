@@ -16,6 +16,7 @@ from tcproto.messages import (
     PublicationInfo,
     Publish,
     Published,
+    Source,
     Subscribe,
     Unpublish,
 )
@@ -35,6 +36,8 @@ def publish(services: Services, request: RoomRequest[Publish]) -> None:
         raise Refusal(ErrorCode.BAD_REQUEST, "kind, source and codec do not go together")
     if message.layers > 1 and message.kind is Kind.AUDIO:
         raise Refusal(ErrorCode.BAD_REQUEST, "audio has one layer")
+    if message.source is Source.MICROPHONE_LOW and seat.lone_microphone is None:
+        raise Refusal(ErrorCode.BAD_REQUEST, "no microphone to stand in for")
     if message.number <= seat.last_number:
         raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
     room.tell(lambda policy: policy.check_publish(seat, message))

@@ -20,6 +20,7 @@ from tcproto.messages import (
     Resume,
     Role,
     RoomInfo,
+    Source,
     Speakers,
 )
 from tcproto.messages.types import MAX_JOINED_KEYS
@@ -254,7 +255,7 @@ class Room:
         self.change_log.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
             assert stream.info is not None
-            if not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
+            if number in seat.publications and not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
                 self.unpublish(seat, number, now)
         self.forwarding.update(seat, now)
 
@@ -281,8 +282,10 @@ class Room:
         ``reply`` lets the publisher send: once the room has been told, so that nobody gets packets of an unknown
         stream, or when the publication ends before.
         """
-        stream = seat.publications[info.number] = Stream(info.stream, seat, info, reply=reply)
-        if info.kind is Kind.VIDEO:
+        is_low = info.source is Source.MICROPHONE_LOW
+        microphone = seat.lone_microphone if is_low else None
+        stream = seat.publications[info.number] = Stream(info.stream, seat, info, microphone, reply=reply)
+        if info.kind is Kind.VIDEO or is_low:
             key = ("interest", self.number, stream.number)
             stream.interest = Interest(stream.number, info.layers, self.context.timers, key, seat.channel.send)
         self.context.outbox.command(stream.opening(self.context.settings))
@@ -293,8 +296,10 @@ class Room:
         self.change_log.after(self.change_log.number, stream.granted, now)
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
-        """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
+        """End a publication, and that which stands in for it. Raises ``Refusal`` (``no_such_publication``)."""
         stream = self.publication(seat, number)
+        for low in [each for each, other in seat.publications.items() if other.microphone is stream]:
+            self.unpublish(seat, low, now)
         del seat.publications[number]
         self._forget(stream, now)
         self.context.outbox.command(CloseStream(stream.number, seat.media_id))

@@ -42,11 +42,13 @@ class Stream:
     number: int
     seat: Seat
     info: PublicationInfo | None = None
+    microphone: Stream | None = None
+    """That which it stands in for, if it is a microphone_low."""
     receivers: dict[int, Receiver] = field(default_factory=dict)
     """Receivers by media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
     interest: Interest | None = None
-    """Which layers anybody wants; None for sound and beacons."""
+    """Which layers anybody wants; None for sound, but for a microphone_low, and beacons."""
     beyond_last_n: bool = False
     """Whether it is a camera that goes only to receivers that have chosen it: enough others spoke later (``LastN``)."""
     reply: Callable[[], None] | None = None
@@ -58,7 +60,8 @@ class Stream:
         if info is None:
             return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
         caps = settings.caps[info.source]
-        return OpenStream(self.number, self.seat.media_id, info.kind, caps, info.muted, info.layers)
+        microphone = self.microphone.number if self.microphone is not None else 0
+        return OpenStream(self.number, self.seat.media_id, info.kind, caps, info.muted, info.layers, microphone)
 
     def set_receiver(self, media_id: int, receiver: Receiver | None, now: float) -> None:
         """Note how a receiver wants the stream; None: not at all."""
@@ -164,6 +167,14 @@ class Seat:
         return [self.beacon, *self.publications.values()]
 
     @property
+    def lone_microphone(self) -> Stream | None:
+        """The last of its microphones, if no microphone_low stands in for that."""
+        streams = self.publications.values()
+        microphones = [each for each in streams if each.info and each.info.source is Source.MICROPHONE]
+        last = microphones[-1] if microphones else None
+        return None if any(each.microphone is last for each in streams) else last
+
+    @property
     def worker(self) -> int:
         """Media worker that serves the seat."""
         return self.media_id & WORKER_MASK
@@ -253,6 +264,8 @@ class Seat:
             return Receiver(self.media_id)
         if not self.may_subscribe:
             return None
+        if stream.microphone is not None:
+            return self._wish(stream.microphone) if info.source in self.subscription.defaults else None
         redundant = info.source in self.subscription.redundant
         by_default = info.source in self.subscription.defaults and not stream.beyond_last_n
         voices = self.subscription.voices if info.kind is Kind.AUDIO else 0

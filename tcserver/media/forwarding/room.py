@@ -94,10 +94,15 @@ class MediaRoom:
         if stream is not None and stream.redundancy is not None:
             stream.redundancy.need(media_id, copies)
 
-    def open_stream(self, seat: MediaSeat, stream: MediaStream) -> None:
-        """Let a seat send a stream, which is behind all that are ranked until it is ranked itself."""
+    def open_stream(self, seat: MediaSeat, stream: MediaStream, microphone: MediaStream | None = None) -> None:
+        """Let a seat send a stream, which is behind all that are ranked until it is ranked itself.
+
+        That which stands in for a ``microphone`` has its rank.
+        """
         seat.streams[stream.ident] = self.streams[stream.ident] = stream
         stream.rank_behind(tuple(place.seat for place in self._ranking))
+        if microphone is not None:
+            stream.stand_in_for(microphone)
         seat.follow_streams()
 
     def close_stream(self, stream: MediaStream) -> None:
@@ -108,6 +113,7 @@ class MediaRoom:
         del seat.streams[stream.ident]
         seat.follow_streams()
         self.silence(stream)
+        stream.end()
 
     def flush_counters(self) -> None:
         """Add what seats and streams have counted to the totals."""
@@ -123,6 +129,8 @@ class MediaRoom:
 
     def decide(self, now: float) -> Iterator[SpeakersChanged]:
         """Decide who speaks and who is dominant; return what changed, if anything."""
+        for stream in self.streams.values():
+            stream.low_is_missed(now)
         changed = self.speakers.decide(self.number, now)
         self.follow_ranking()
         if changed is not None:
@@ -137,7 +145,7 @@ class MediaRoom:
         seats = tuple(place.seat for place in ranking)
         ranks = {place.stream: rank for rank, place in enumerate(ranking)}
         for stream in self.streams.values():
-            stream.rank_behind(seats[: ranks.get(stream.ident)])
+            stream.rank_behind(seats[: ranks.get(stream.talker)])
 
     def begin(
         self, stream: MediaStream, receivers: Iterable[Receiver], replays: Replays, now: float
@@ -228,7 +236,11 @@ class MediaRoom:
             raise Dropped(Drop.FOREIGN_STREAM)
         stream.received += 1
         stream.admit(header, cost, now)
-        if type(header) is AudioHeader:
+        if stream.microphone is not None:
+            if not (stream.receivers and self._is_forwarded(stream.microphone)):
+                raise Dropped(Drop.NO_RECEIVER)
+            stream.microphone.low_came(now)
+        elif type(header) is AudioHeader:
             level, duration_ms, voice = header.level, header.duration_ms, header.voice
             hear = self.speakers.hear
             if not hear(ident, seat.media_id, seat.account, seat.participant, level, duration_ms, voice, now):
@@ -236,6 +248,11 @@ class MediaRoom:
                 self._counters.held += 1
                 return None
         return stream, header
+
+    def _is_forwarded(self, talker: MediaStream) -> bool:
+        """Return whether a talker has a place, or needs none."""
+        speakers = self.speakers
+        return not speakers.limit or talker.ident in speakers.holders or talker.publisher in speakers.always
 
     def seal_alone(self, stream: MediaStream, header: Header, packet: bytes, now: float) -> Transmission:
         """Return the datagram of an admitted packet that came alone, in the plain variant; raises ``Dropped``."""

@@ -27,6 +27,9 @@ KEPT_NUMBERS = {None: 16, Kind.AUDIO: 128, Kind.VIDEO: 512}
 128 packets are 2.5 s of sound in packets of 20 ms, and 512 are over 2 s of pictures at 2 Mbit/s. After 2 s nobody
 waits for a packet any more.
 """
+LOW_PATIENCE = 1.0
+"""Seconds without a packet of the low rate of a microphone until all receivers get the microphone again: in silence
+there is one in ``COMFORT_INTERVAL``."""
 _COMFORT_TICKS = round(COMFORT_INTERVAL * AUDIO_CLOCK)
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
@@ -137,6 +140,8 @@ class MediaStream:
         "_keyframe_asked",
         "_kind",
         "_layers",
+        "_low",
+        "_low_at",
         "_series",
         "_type",
         "_windows",
@@ -145,6 +150,7 @@ class MediaStream:
         "ident",
         "keyframes",
         "lone",
+        "microphone",
         "muted",
         "preroll",
         "publisher",
@@ -177,6 +183,12 @@ class MediaStream:
         self.preroll = Preroll() if kind is Kind.AUDIO else NOTHING_KEPT
         self._ahead: tuple[int, ...] = ()
         """Media ids of those who are before it in the ranking of speakers. It is for receivers that want more."""
+        self.microphone: MediaStream | None = None
+        """The stream that this one stands in for at a low rate: both are one talker."""
+        self._low: MediaStream | None = None
+        """The stream that stands in for this one."""
+        self._low_at: float | None = None
+        """When a packet of it was forwarded last; None: none comes to anybody, so all get this one."""
         self.keyframes: dict[int, KeyframeLog] = {}
         """By spatial layer that was seen."""
         self.waiting: dict[int, set[int]] = {}
@@ -198,7 +210,36 @@ class MediaStream:
     @property
     def idle(self) -> bool:
         """Whether nothing is expected of it, or only a beacon now and then."""
-        return self.muted or self._kind is PacketKind.BEACON
+        return self.muted or self._kind is PacketKind.BEACON or self.microphone is not None
+
+    @property
+    def talker(self) -> int:
+        """The stream by whose sound its talker is known."""
+        return self.ident if self.microphone is None else self.microphone.ident
+
+    def stand_in_for(self, microphone: MediaStream) -> None:
+        """Be the low rate of a microphone: who wants this one gets it in place of the other as long as it comes."""
+        self.microphone, microphone._low = microphone, self
+        self._ahead = microphone._ahead
+
+    def end(self) -> None:
+        """Stand in for no other stream any more."""
+        if self.microphone is not None:
+            self.microphone._low = self.microphone._low_at = None
+            self.microphone._forget_audiences()
+            self.microphone = None
+
+    def low_came(self, now: float) -> None:
+        """Note that a packet of the low rate goes to those who want it: this stream is for the others from now on."""
+        began, self._low_at = self._low_at is None, now
+        if began:
+            self._forget_audiences()
+
+    def low_is_missed(self, now: float) -> None:
+        """Go back to all receivers if nothing of the low rate comes any more."""
+        if self._low_at is not None and now > self._low_at + LOW_PATIENCE:
+            self._low_at = None
+            self._forget_audiences()
 
     def kept_back(self, since: float) -> bool:
         """Return whether packets have come since then, and all of them were kept back."""
@@ -209,7 +250,7 @@ class MediaStream:
         """Let a packet in, only once; it adds ``cost`` bytes of UDP payload. Raises ``Dropped``."""
         if type(header) is not self._class:
             self._check_type(header)
-        if self.muted:
+        if self.muted or (self.microphone is not None and self.microphone.muted):
             raise Dropped(Drop.MUTED)
         spatial = 0
         if type(header) is VideoHeader:
@@ -357,7 +398,12 @@ class MediaStream:
                 self._forget_audiences()
 
     def is_for(self, receiver: Receiver) -> bool:
-        """Return whether a receiver gets a stream of this rank, if it wants it. Its own streams are not before it."""
+        """Return whether a receiver gets a stream of this rank, if it wants it. Its own streams are not before it.
+
+        While the low rate of a microphone comes, that itself is for those who have not asked for the low rate.
+        """
+        if self._low_at is not None and self._low is not None and receiver.media_id in self._low.receivers:
+            return False
         return not receiver.voices or len(self._ahead) - self._ahead.count(receiver.media_id) < receiver.voices
 
     def ask_keyframe(self, media_id: int, now: float) -> bool:
@@ -370,6 +416,10 @@ class MediaStream:
     def _forget_audiences(self) -> None:
         for series in self._series.values():
             series.plain.audience = series.redundant.audience = None
+        if self.microphone is not None:
+            if not self.receivers:
+                self.microphone._low_at = None  # its publisher will stop, and whoever wants it next has to wait for it
+            self.microphone._forget_audiences()
 
     def _check_type(self, header: Header) -> None:
         if isinstance(header, AudioHeader):

@@ -200,7 +200,7 @@ class Directory:
             return
         publisher = seat.media_id
         stream = MediaStream(command.stream, publisher, command.kind, command.caps, command.layers, command.muted, now)
-        room.open_stream(seat, stream)
+        room.open_stream(seat, stream, room.streams.get(command.microphone) if command.microphone else None)
 
     def _mute_stream(self, command: MuteStream, now: float) -> None:
         found = self._find_stream(command.media_id, command.stream)

@@ -178,7 +178,7 @@ class Client:
     def announce(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> int:
         """Request a publication, and return the request."""
         self.numbers += 1
-        kind = m.Kind.AUDIO if source is m.Source.MICROPHONE else m.Kind.VIDEO
+        kind = m.Kind.AUDIO if source in (m.Source.MICROPHONE, m.Source.MICROPHONE_LOW) else m.Kind.VIDEO
         return self.send(m.Publish(self.numbers, kind, source, "codec", **values))
 
     def publish(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> object:

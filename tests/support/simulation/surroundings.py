@@ -25,6 +25,8 @@ class Surroundings:
         """By participant, of all seats that there were."""
         self.spoken: dict[tuple[int, int, int, int], bytes | None] = {}
         """What was sent, by participant, publication, layer and sequence number; None for a part of a picture."""
+        self.voices: dict[int, set[bytes]] = {}
+        """What was sent at both rates of a microphone, by participant. Who hears it numbers the packets anew."""
         self._trace = blake2b(digest_size=16)
         self._ports = count(40_000)
 

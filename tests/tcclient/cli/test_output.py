@@ -207,6 +207,13 @@ def test_what_comes_less_is_told_with_its_reason_and_that_it_comes_again() -> No
         "camera of Kantor / Budi is smaller: your line is too thin",
         "camera of Kantor / Budi comes again",
     ]
+    before = len(console.shown)
+    for layer in (0, NOTHING):
+        made.tell(events.TrackLimited(Track(who, Source.MICROPHONE), Cause.BANDWIDTH, layer))
+    assert [line.partition(" ")[2] for line in console.shown[before:]] == [
+        "microphone of Kantor / Budi sounds worse: your line is too thin",
+        "microphone of Kantor / Budi is not heard: your line is too thin",
+    ]
     made.tell(events.TrackLimited(camera, Cause.PUBLISHER))
     made.tell(events.TrackUnpublished(camera))
     before = len(console.shown)

@@ -52,6 +52,7 @@ def test_units() -> None:
     assert made.account_cost == Rate(1500, 50_400)
     assert made.caps == {
         Source.MICROPHONE: Caps(6500, 9),
+        Source.MICROPHONE_LOW: Caps(64_000, 40),
         Source.SCREEN_AUDIO: Caps(6500, 9),
         Source.CAMERA: Caps(60_000, 11),
         Source.SCREEN: Caps(50_000, 12),

@@ -12,7 +12,7 @@ import type { PictureSource } from "./commands.js";
 import type { PicturePackets, PictureSecond } from "./adaptation.js";
 import { monotonic } from "./connection.js";
 import type { ParticipantId } from "./facts.js";
-import type { WantedStream } from "./subscription.js";
+import { SOUND, type WantedStream } from "./subscription.js";
 
 /** Pictures of one source that the page has and has not drawn yet; of more, the newest are closed. */
 const MAX_UNDRAWN = 8;
@@ -131,7 +131,7 @@ export class Reception {
   /** A publication of another participant appeared. */
   published(info: PublicationInfo): void {
     const key = trackKey(info.participant, info.number);
-    if (info.kind !== "audio" || info.codec !== "opus" || this.sounds.has(key)) return;
+    if (!SOUND.includes(info.source) || info.codec !== "opus" || this.sounds.has(key)) return;
     const voice = (this.voices += 1);
     const receiver = new OpusReceiver<AudioPacket>((pcm, packet) => this.sendSound(voice, pcm, packet));
     const track = { info, voice, receiver };

@@ -27,6 +27,7 @@ export const SOURCE_CODES: Readonly<Record<Source, number>> = {
   screen: 3,
   screen_audio: 4,
   data: 5,
+  microphone_low: 6,
   unknown: 0,
 };
 const RATCHET_LABEL = utf8("tc ratchet v1");

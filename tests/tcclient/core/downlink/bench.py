@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from tcclient.core.downlink.arrivals import IP_UDP
 from tcclient.core.downlink.ladder import LOOK_INTERVAL
 from tcclient.core.downlink.subscription import SOUND, Subscription, Wishes
+from tcclient.core.membership.low_rate import low_rate
 from tcproto.datagram import Item, ItemType
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Kind, PublicationInfo, Source, Subscribe
@@ -23,7 +24,7 @@ class Bench:
     """A subscription with a roster, a line that is as told, and what it asks for."""
 
     def __init__(self, wishes: Wishes = EVERYTHING) -> None:
-        self.room = SimpleNamespace(own=OWN, publications={})
+        self.room = SimpleNamespace(own=OWN, publications={}, low_rate=low_rate(()))
         self.told: list[Subscribe] = []
         self.changed: list[Subscribe] = []
         self.dominant = 0
@@ -53,9 +54,10 @@ class Bench:
         return len(self.told)
 
     def publish(self, participant: int, stream: int, source: Source, **more: object) -> None:
-        kind = Kind.AUDIO if source in SOUND else Kind.VIDEO
+        kind = Kind.AUDIO if source in (*SOUND, Source.MICROPHONE_LOW) else Kind.VIDEO
         info = PublicationInfo(participant, stream, stream, kind, source, "x", **more)  # type: ignore[arg-type]
         self.room.publications[participant, stream] = info
+        self.room.low_rate = low_rate(self.room.publications.values())
 
     def come(self, seconds: float, queue: float, **bitrates: int) -> None:
         """Let streams come, ``s7=300_000`` is stream 7, and ``s7_1`` its layer 1, for a while."""

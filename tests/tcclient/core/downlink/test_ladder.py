@@ -19,7 +19,7 @@ from tcclient.core.downlink.ladder import (
 from tcproto.messages.types import MAX_VOICES
 
 STAGE, SCREEN, SMALL = (1, 0), (2, 0), (3, 0)
-VOICE = 50_000.0
+VOICE, LOW = 50_000.0, 20_000.0
 
 
 @dataclass
@@ -38,15 +38,22 @@ class Bench:
     probes: bool = True
     """Whether they are answered."""
     changes: list[float] = field(default_factory=list)
+    has_low_rate: bool = False
+    """Whether the voices have a low rate."""
+
+    @property
+    def voice(self) -> float:
+        return LOW if self.ladder.low_rate else VOICE
 
     def offer(self) -> Offer:
         talking = min(self.voices, self.ladder.voices or self.voices)
-        return Offer((VOICE,) * talking, self.voices, tuple(Part(*picture) for picture in self.pictures))
+        pictures = tuple(Part(*picture) for picture in self.pictures)
+        return Offer((self.voice,) * talking, self.voices, pictures, (VOICE - LOW) * self.has_low_rate)
 
     @property
     def load(self) -> float:
         kept = sum(rate for layer, rate in self.pictures if layer not in self.ladder.given_up)
-        return VOICE * min(self.voices, self.ladder.voices or self.voices) + kept
+        return self.voice * min(self.voices, self.ladder.voices or self.voices) + kept
 
     def run(self, seconds: float) -> None:
         for _ in range(round(seconds / LOOK_INTERVAL)):
@@ -299,3 +306,56 @@ def test_no_more_voices_are_asked_for_at_a_time_than_can_be():
     bench.capacity = 35 * VOICE
     bench.run(2 * UNPROVEN)
     assert bench.ladder.voices == 0, "all, in one step"
+
+
+def test_a_line_that_does_not_bear_a_voice_has_the_dominant_one_at_its_low_rate():
+    bench = Bench(28_000, 3, ((STAGE, 300_000),), has_low_rate=True)
+    bench.run(60)
+    assert bench.ladder.given_up == {STAGE}
+    assert (bench.ladder.voices, bench.ladder.low_rate) == (1, True)
+    assert bench.queue < QUEUE
+    assert len(bench.changes) <= 4, "it stays so"
+
+
+def test_voices_that_have_no_low_rate_are_left_as_they_are():
+    bench = Bench(28_000, 1)
+    bench.run(60)
+    assert not bench.ladder.is_limiting
+
+
+def test_on_a_line_that_bears_one_voice_others_are_left_out_before_the_rate_is_lowered():
+    bench = Bench(64_000, 3, has_low_rate=True)
+    bench.run(60)
+    assert (bench.ladder.voices, bench.ladder.low_rate) == (1, False)
+
+
+def test_the_usual_rate_comes_back_first_and_only_where_the_line_is_shown_to_bear_it():
+    bench = Bench(28_000, 3, has_low_rate=True)
+    bench.run(60)
+    bench.changes.clear()
+    bench.run(120)
+    assert bench.changes == [], "probes show that it would not fit"
+    bench.capacity = 1e6
+    bench.run(STABLE / 2)
+    assert (bench.ladder.voices, bench.ladder.low_rate) == (1, False)
+    bench.run(60)
+    assert not bench.ladder.is_limiting
+
+
+def test_the_usual_rate_is_taken_back_where_the_line_does_not_bear_it_after_all():
+    bench = Bench(28_000, 1, has_low_rate=True, probes=False)
+    bench.run(10)
+    assert bench.ladder.low_rate
+    bench.changes.clear()
+    bench.run(UNPROVEN + 5)
+    assert len(bench.changes) == 2
+    assert bench.ladder.low_rate
+    assert bench.changes[1] - bench.changes[0] < 1
+
+
+def test_a_stall_of_a_line_that_bears_the_voice_does_not_lower_its_rate():
+    bench = Bench(100_000, 1, has_low_rate=True)
+    for _ in range(10):
+        bench.queue += 0.25
+        bench.run(3)
+    assert bench.changes == []

@@ -177,3 +177,16 @@ def test_our_own_tracks_are_not_looked_at():
     look.bench.room.publications.clear()
     look.bench.publish(1, 11, Source.CAMERA, muted=True)
     assert look.changes(9) == {}
+
+
+def test_a_voice_at_its_low_rate_is_told_as_lowered_also_while_it_is_silent():
+    look = Look(Wishes((Source.MICROPHONE,)))
+    look.bench.publish(2, 22, Source.MICROPHONE_LOW)
+    look.speakers = {2}
+    look.changes(2, s20=54_000)
+    assert look.changes(1, 0.3, s20=28_000) == {}, "it still comes as it was"
+    assert look.changes(3, s22=22_000) == {20: Limit(Cause.BANDWIDTH, 0)}
+    look.speakers = set()
+    assert look.changes(3, s30=50_000) == {}
+    look.bench.subscription.ladder.low_rate = False
+    assert look.changes(2, s20=54_000) == {20: UNLIMITED}

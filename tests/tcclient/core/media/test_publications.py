@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from tcclient.core import events
+from tcclient.core.rate.allocation import PictureDemand
 from tcproto import messages as m
 from tcproto.datagram import KEY_OVERLAP
 from tcproto.errors import Action, ErrorCode, Refusal
@@ -189,3 +190,84 @@ def test_values_out_of_range_spend_no_number(server):
     with pytest.raises(ValueError, match="layers"):
         client.session.seat.publishing.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", server.now, layers=9)
     assert client.publish() == 1
+
+
+def low_rate_of(client, number):
+    low = client.seat.publications.low_rate(number)
+    assert low is not None
+    return low
+
+
+def test_a_low_rate_is_announced_behind_its_microphone_and_is_a_part_of_it(server):
+    first, second = server.seated(2)
+    number = first.publish(low_rate=True)
+    announced = [message for message in first.received if isinstance(message, m.Publish)]
+    assert [(each.number, each.source) for each in announced] == [
+        (number, m.Source.MICROPHONE),
+        (number + 1, m.Source.MICROPHONE_LOW),
+    ]
+    assert [event.number for event in first.told(events.Published)] == [number], "nobody waits for the other"
+    assert [event.number for event in first.told(events.PublicationReady)] == [number]
+    low = low_rate_of(first, number)
+    server.advance(4)
+    second.take_media()
+    assert first.speak(number, b"usual")
+    assert first.seat.publications.send_audio(low.number, b"low", 960, server.now, duration_ms=60)
+    server.pump()
+    found = [(packet.publication, packet.header.sequence, packet.payload) for packet in second.take_media()]
+    assert found == [(number, 0, b"usual"), (number, 1, b"low")], "one voice"
+    first.session.seat.publishing.unpublish(number)
+    server.pump()
+    assert first.received[-2:] == [m.Unpublish(low.number), m.Unpublish(number)]
+    assert not first.seat.publications.live
+
+
+def test_a_low_rate_is_sent_when_it_is_wanted_and_muted_with_its_microphone(server):
+    (client,) = server.seated(1)
+    number = client.publish(low_rate=True, muted=True)
+    low = low_rate_of(client, number)
+    assert low.muted
+    for wanted in (True, False):
+        client.notify(m.Interest((m.LayerInterest(low.stream, 0, 0, wanted),)))
+        server.pump()
+        assert low.is_wanted is wanted
+    told = [events.LayersWanted(number, (0,)), events.LayersWanted(number, (-1,))]
+    assert client.told(events.LayersWanted) == told
+    for muted in (False, True):
+        client.session.seat.publishing.set_muted(number, muted)
+        assert low.muted is muted
+    server.pump()
+    assert [message.number for message in client.received if isinstance(message, m.Mute)] == [number, number]
+
+
+def test_where_the_low_rate_is_refused_the_microphone_stays(server):
+    (client,) = server.seated(1)
+    number = client.publish(low_rate=True)
+    publishing = client.session.seat.publishing
+    low = low_rate_of(client, number)
+    publishing.replied(low.number, m.Error(ErrorCode.BAD_REQUEST, "", Action.NONE), server.now)
+    assert client.seat.publications.low_rate(number) is None
+    assert list(client.seat.publications.live) == [number]
+    assert not client.told(events.PublishFailed)
+    publishing.set_muted(number, True)
+    publishing.unpublish(number)
+
+
+def test_a_low_rate_that_is_wanted_leaves_less_of_the_way_up(server):
+    (client,) = server.seated(1)
+    number = client.publish(low_rate=True)
+    camera = client.publish(
+        kind=m.Kind.VIDEO, source=m.Source.CAMERA, codec="vp8", demand=PictureDemand((2_000_000,), 25)
+    )
+    low = low_rate_of(client, number)
+
+    def bitrate():
+        client.session.seat.sharing.update(server.now)
+        client.collect()
+        rates = [event.rate for event in client.told(events.RateChanged) if event.number == camera]
+        return rates[-1].bitrates[0]
+
+    before = bitrate()
+    assert bitrate() == before > 0
+    low.is_wanted = True
+    assert bitrate() < before

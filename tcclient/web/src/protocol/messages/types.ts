@@ -73,7 +73,7 @@ const KINDS = ["audio", "video", "data", "unknown"] as const;
 export type Kind = (typeof KINDS)[number];
 export const KIND = oneOf("Kind", KINDS);
 
-const SOURCES = ["microphone", "camera", "screen", "screen_audio", "data", "unknown"] as const;
+const SOURCES = ["microphone", "microphone_low", "camera", "screen", "screen_audio", "data", "unknown"] as const;
 /** Where a publication comes from. `data` is reserved. */
 export type Source = (typeof SOURCES)[number];
 export const SOURCE = oneOf("Source", SOURCES);
