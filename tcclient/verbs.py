@@ -34,6 +34,7 @@ from tcproto.messages import (
     MuteOther,
     RaiseHand,
     Role,
+    SetAudioOnly,
     SetRole,
     Source,
     StreamChoice,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 REPLY_LIMIT = 15.0
 """Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
 Result = TypeVar("Result")
-Request = Kick | SetRole | MuteOther | RaiseHand | LowerHand | LockRoom | UpdateRoom | CloseRoom
+Request = Kick | SetRole | MuteOther | RaiseHand | LowerHand | LockRoom | SetAudioOnly | UpdateRoom | CloseRoom
 MIN_PASSWORD_CHARACTERS = 8
 """Shorter passwords are refused (NIST SP 800-63B, 5.1.1.2)."""
 
@@ -211,6 +212,13 @@ class RoomVerbs:
     async def lock(self, locked: bool = True) -> None:
         """Let nobody else enter, or let them enter again. Those who were here may come back. For a chair."""
         await self.request(LockRoom(locked))
+
+    async def audio_only_all(self, on: bool = True) -> None:
+        """Hold all pictures of the room, ours included, or let them be sent again: see ``Participant.mute``.
+
+        Those who come later are held too (``room.info.audio_only``). For a chair.
+        """
+        await self.request(SetAudioOnly(on))
 
     async def end_meeting(self) -> None:
         """Send everybody out, ourselves included; a permanent room stays, and can be entered again. For a chair."""

@@ -29,6 +29,7 @@ VERBS: list[tuple[Callable[[Any, Any], Awaitable[None]], object]] = [
     (lambda room, who: room.set_role(who, m.Role.CHAIR), m.SetRole),
     (lambda room, who: room.update(title="Rapat"), m.UpdateRoom),
     (lambda room, who: room.lock(), m.LockRoom),
+    (lambda room, who: room.audio_only_all(), m.SetAudioOnly),
     (lambda room, who: room.end_meeting(), m.CloseRoom),
     (lambda room, who: room.request(m.CloseRoom()), m.CloseRoom),
     (lambda room, who: who.mute(), m.MuteOther),
