@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from tcclient.audio.gate import GateMode
@@ -44,9 +46,12 @@ from tcproto.messages.types import MAX_VOICES
 
 if TYPE_CHECKING:
     from tcclient.publication import Publication
+    from tcclient.track import Track
 
 REPLY_LIMIT = 15.0
 """Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
+MAX_PRIORITY = 255
+"""Of the pictures that are given up last."""
 Result = TypeVar("Result")
 Request = Kick | SetRole | MuteOther | RaiseHand | LowerHand | LockRoom | SetAudioOnly | UpdateRoom | CloseRoom
 MIN_PASSWORD_CHARACTERS = 8
@@ -122,6 +127,8 @@ class RoomVerbs:
         max_height: int = 0,
         voices: int = 0,
         stage: Sequence[Participant] = (),
+        max_frame_rate: float = 0.0,
+        priorities: Mapping[Track, int] = MappingProxyType({}),
     ) -> None:
         """Set what is wanted, whole each time: sources of everybody, and choices for single streams.
 
@@ -129,14 +136,29 @@ class RoomVerbs:
         first, those of ``stage`` last (default: of the dominant speaker), and then voices, but for one.
 
         Of pictures that are sent in several sizes the largest comes that has at most ``max_height`` lines (0: any), and
-        that the choice allows by ``max_spatial``; at least the smallest.
+        that the choice allows by ``max_spatial``; at least the smallest. Of temporal layers so many come that
+        there are at most ``max_frame_rate`` pictures per second (0: any), and as ``max_temporal`` of the choice allows.
+
+        ``priorities`` of tracks of pictures, 1 to 255, go before that order: the lower ones are given up first. A track
+        without one has 128.
         """
         if not 0 <= voices <= MAX_VOICES:
             raise WrongValue(f"voices: {voices} is not from 0 to {MAX_VOICES}")
+        if not 0 <= max_frame_rate < math.inf:
+            raise WrongValue(f"max_frame_rate: {max_frame_rate} is not a number of pictures per second")
+        if wrong := [priority for priority in priorities.values() if not 1 <= priority <= MAX_PRIORITY]:
+            raise WrongValue(f"priorities: {wrong[0]} is not from 1 to {MAX_PRIORITY}")
         on_stage = frozenset(participant.id for participant in stage)
         audio_only = self._subscribed is not None and self._subscribed.audio_only
         self._subscribed = wishes = Wishes(
-            tuple(sources), tuple(choices), voices, on_stage, max_height, audio_only=audio_only
+            tuple(sources),
+            tuple(choices),
+            voices,
+            on_stage,
+            max_height,
+            max_frame_rate,
+            {track.stream: priority for track, priority in priorities.items()},
+            audio_only,
         )
         await self._ask(lambda: self._connection.session.seat.downlink.wish(wishes))
 
@@ -235,7 +257,7 @@ class RoomVerbs:
         """Keep for the next seat what is asked for in this one."""
         self._hand_was_up = hand_is_up
         if self._subscribed is not None and not is_same_room:  # the streams are others
-            self._subscribed = self._subscribed._replace(choices=(), stage=frozenset())
+            self._subscribed = self._subscribed._replace(choices=(), stage=frozenset(), priorities={})
 
     def _ask_again(self) -> None:
         """Ask in the new seat for what was asked for in the one that was lost."""
