@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 from tcclient.audio.gate import GateMode
@@ -34,6 +36,7 @@ from tcproto.messages import (
     MuteOther,
     RaiseHand,
     Role,
+    SetAudioOnly,
     SetRole,
     Source,
     StreamChoice,
@@ -43,11 +46,14 @@ from tcproto.messages.types import MAX_VOICES
 
 if TYPE_CHECKING:
     from tcclient.publication import Publication
+    from tcclient.track import Track
 
 REPLY_LIMIT = 15.0
 """Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
+MAX_PRIORITY = 255
+"""Of the pictures that are given up last."""
 Result = TypeVar("Result")
-Request = Kick | SetRole | MuteOther | RaiseHand | LowerHand | LockRoom | UpdateRoom | CloseRoom
+Request = Kick | SetRole | MuteOther | RaiseHand | LowerHand | LockRoom | SetAudioOnly | UpdateRoom | CloseRoom
 MIN_PASSWORD_CHARACTERS = 8
 """Shorter passwords are refused (NIST SP 800-63B, 5.1.1.2)."""
 
@@ -121,6 +127,8 @@ class RoomVerbs:
         max_height: int = 0,
         voices: int = 0,
         stage: Sequence[Participant] = (),
+        max_frame_rate: float = 0.0,
+        priorities: Mapping[Track, int] = MappingProxyType({}),
     ) -> None:
         """Set what is wanted, whole each time: sources of everybody, and choices for single streams.
 
@@ -128,14 +136,29 @@ class RoomVerbs:
         first, those of ``stage`` last (default: of the dominant speaker), and then voices, but for one.
 
         Of pictures that are sent in several sizes the largest comes that has at most ``max_height`` lines (0: any), and
-        that the choice allows by ``max_spatial``; at least the smallest.
+        that the choice allows by ``max_spatial``; at least the smallest. Of temporal layers so many come that
+        there are at most ``max_frame_rate`` pictures per second (0: any), and as ``max_temporal`` of the choice allows.
+
+        ``priorities`` of tracks of pictures, 1 to 255, go before that order: the lower ones are given up first. A track
+        without one has 128.
         """
         if not 0 <= voices <= MAX_VOICES:
             raise WrongValue(f"voices: {voices} is not from 0 to {MAX_VOICES}")
+        if not 0 <= max_frame_rate < math.inf:
+            raise WrongValue(f"max_frame_rate: {max_frame_rate} is not a number of pictures per second")
+        if wrong := [priority for priority in priorities.values() if not 1 <= priority <= MAX_PRIORITY]:
+            raise WrongValue(f"priorities: {wrong[0]} is not from 1 to {MAX_PRIORITY}")
         on_stage = frozenset(participant.id for participant in stage)
         audio_only = self._subscribed is not None and self._subscribed.audio_only
         self._subscribed = wishes = Wishes(
-            tuple(sources), tuple(choices), voices, on_stage, max_height, audio_only=audio_only
+            tuple(sources),
+            tuple(choices),
+            voices,
+            on_stage,
+            max_height,
+            max_frame_rate,
+            {track.stream: priority for track, priority in priorities.items()},
+            audio_only,
         )
         await self._ask(lambda: self._connection.session.seat.downlink.wish(wishes))
 
@@ -212,6 +235,13 @@ class RoomVerbs:
         """Let nobody else enter, or let them enter again. Those who were here may come back. For a chair."""
         await self.request(LockRoom(locked))
 
+    async def audio_only_all(self, on: bool = True) -> None:
+        """Hold all pictures of the room, ours included, or let them be sent again: see ``Participant.mute``.
+
+        Those who come later are held too (``room.info.audio_only``). For a chair.
+        """
+        await self.request(SetAudioOnly(on))
+
     async def end_meeting(self) -> None:
         """Send everybody out, ourselves included; a permanent room stays, and can be entered again. For a chair."""
         await self.request(CloseRoom())
@@ -227,7 +257,7 @@ class RoomVerbs:
         """Keep for the next seat what is asked for in this one."""
         self._hand_was_up = hand_is_up
         if self._subscribed is not None and not is_same_room:  # the streams are others
-            self._subscribed = self._subscribed._replace(choices=(), stage=frozenset())
+            self._subscribed = self._subscribed._replace(choices=(), stage=frozenset(), priorities={})
 
     def _ask_again(self) -> None:
         """Ask in the new seat for what was asked for in the one that was lost."""

@@ -129,6 +129,13 @@ COMMANDS = (
         "The server drops the sound of WHO, who cannot unmute until /release WHO. With all: everybody but chairs.",
     ),
     Command("/release", "WHO", "chair: end a hold", "The microphone stays muted until WHO unmutes it. For a chair."),
+    Command(
+        "/audio-only-all",
+        "[on|off]",
+        "chair: stop all pictures of the room, or end that",
+        "The server drops all pictures, yours too, and nobody can send any until /audio-only-all off. Then each turns "
+        "the own camera on again, with /video on. For a chair.",
+    ),
     Command("/kick", "WHO", "chair: remove somebody from the room", "WHO has to leave. For a chair or the operator."),
     Command(
         "/role",

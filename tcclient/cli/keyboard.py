@@ -61,6 +61,7 @@ class Keyboard:
             "/role": self._role,
             "/title": lambda rest: room.update(title=_text("/title", rest)),
             "/limit": lambda rest: room.update(max_participants=_number(rest)),
+            "/audio-only-all": lambda rest: room.audio_only_all(_is_on("/audio-only-all", rest)),
             "/lock": lambda _: room.lock(),
             "/unlock": lambda _: room.lock(False),
             "/close": lambda _: room.end_meeting(),
@@ -125,10 +126,9 @@ class Keyboard:
         self._mute(Source.CAMERA, off)
 
     async def _audio_only(self, rest: str) -> None:
-        if rest not in ("", "on", "off"):
-            raise ValueError("/audio-only takes on or off")
-        await self._room.audio_only(rest != "off")
-        self._output.say("audio_only", f"pictures come {'again' if rest == 'off' else 'no more'}", on=rest != "off")
+        on = _is_on("/audio-only", rest)
+        await self._room.audio_only(on)
+        self._output.say("audio_only", f"pictures come {'no more' if on else 'again'}", on=on)
 
     def _talk(self, pressed: bool) -> None:
         for publication in self._sent(Source.MICROPHONE):
@@ -218,6 +218,13 @@ def _check(text: str) -> None:
     for character in text:
         if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
             raise ValueError(f"a text has no control characters (U+{ord(character):04X}); nothing was sent")
+
+
+def _is_on(command: str, text: str) -> bool:
+    """Return what on or off stands for; nothing is on."""
+    if text not in ("", "on", "off"):
+        raise ValueError(f"{command} takes on or off")
+    return text != "off"
 
 
 def _text(command: str, text: str) -> str:

@@ -130,6 +130,9 @@ class Output:
                     scope=event.scope,
                     sealed=event.sealed,
                 )
+            case events.RoomUpdated(info):
+                text = f"the room was changed{': it is for sound only' if info.audio_only else ''}"
+                self._line("room_updated", text, audio_only=info.audio_only)
             case _:
                 self._other(event)
         self.refresh()
@@ -245,8 +248,6 @@ class Output:
                     retry_after_ms=retry,
                     dishonest=dishonest,
                 )
-            case _:
-                self._line("room_updated", "the room was changed")
 
     def _advise(self, event: events.ConnectionAdvice | events.DataCapReached | events.SendingLimited) -> None:
         match event:

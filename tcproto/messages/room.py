@@ -198,6 +198,13 @@ class LockRoom:
     locked: bool
 
 
+@message("set_audio_only", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class SetAudioOnly:
+    """Holds all pictures of this life of the room, those of newcomers too, or lets them be sent again."""
+
+    audio_only: bool
+
+
 @message("close_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class CloseRoom:
     """Ends the meeting for everybody. A permanent room stays, and can be entered again in another life."""

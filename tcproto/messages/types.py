@@ -175,6 +175,8 @@ class RoomInfo:
     title: DisplayName = ""
     locked: bool = False
     """Whether nobody else may enter this life of the room."""
+    audio_only: bool = False
+    """Whether all pictures of this life of the room are held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +221,8 @@ class PublicationInfo:
     width: U16 = 0
     height: U16 = 0
     held: bool = False
-    """Whether a participant with MUTE_OTHERS has muted it. Its publisher cannot unmute it."""
+    """Whether another participant has muted it: it alone, or with all pictures of the room. Its publisher cannot unmute
+    it."""
     stills: bool = False
     """Whether the lowest of several layers is one of still pictures: a keyframe each few seconds."""
 

@@ -117,6 +117,7 @@ COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
             _need(Permission.UPDATE_ROOM),
         ),
         m.LockRoom: RoomCommand(moderation.lock_room, MessageClass.OTHER, _need(Permission.UPDATE_ROOM)),
+        m.SetAudioOnly: RoomCommand(moderation.set_audio_only, MessageClass.OTHER, _need(Permission.UPDATE_ROOM)),
         m.CloseRoom: RoomCommand(
             lambda services, request: services.rooms.end(request), MessageClass.OTHER, _need(Permission.CLOSE_ROOM)
         ),

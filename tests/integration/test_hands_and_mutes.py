@@ -2,7 +2,7 @@
 
 import pytest
 
-from tcclient import events, tone
+from tcclient import events, moving_bars, tone
 from tcclient.errors import LoginRefused, RequestRefused, RoomClosed
 from tcproto.errors import ErrorCode
 from tcproto.messages import Source
@@ -68,6 +68,42 @@ def test_a_chair_asks_to_mute_and_holds_a_microphone(run: Run, world: World) -> 
                 await until(lambda: track.statistics.packets > received + 5)
                 held = [event.held for event in told if isinstance(event, events.PublicationHeld)]
                 assert held == [True, False]
+
+    run(main)
+
+
+def test_a_chair_stops_all_pictures_of_a_room_also_of_those_who_come_later(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link) as a, world.client(link, "ketua") as chair, watching(a) as told:
+                sound, pictures = await a.publish_together(tone(), moving_bars(160, 96))
+                await until(lambda: len(chair.tracks) == 2)
+                by_source = {track.source: track for track in chair.tracks}
+                seen, heard = by_source[Source.CAMERA], by_source[Source.MICROPHONE]
+                await until(lambda: seen.statistics.packets > 5)
+                with pytest.raises(RequestRefused) as refused:
+                    await a.audio_only_all()
+                assert refused.value.code is ErrorCode.NOT_PERMITTED
+                await chair.audio_only_all()
+                await until(lambda: pictures.held and a.info.audio_only and seen.muted)
+                received, sounds = seen.statistics.packets, heard.statistics.packets
+                async with world.client(link, name="Budi") as late:
+                    assert late.info.audio_only
+                    later = await late.publish(moving_bars(160, 96))
+                    await until(lambda: later.held)
+                    with pytest.raises(RequestRefused, match="a chair holds it muted"):
+                        later.mute(False)
+                    await until(lambda: heard.statistics.packets > sounds + 20)
+                assert seen.statistics.packets == received
+                assert not sound.held
+                await chair.audio_only_all(False)
+                await until(lambda: not pictures.held and not a.info.audio_only)
+                assert pictures.muted
+                pictures.mute(False)
+                await until(lambda: seen.statistics.packets > received + 5)
+                held = [event.publication for event in told if isinstance(event, events.PublicationHeld)]
+                assert held == [pictures, pictures]
 
     run(main)
 

@@ -221,6 +221,20 @@ def test_each_receiver_gets_the_size_that_it_asks_for(run: Run, world: World) ->
     run(main)
 
 
+def test_a_receiver_gets_no_more_pictures_per_second_than_it_asks_for(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with two(world) as (a, b):
+            await b.subscribe((Source.CAMERA,), max_height=200, max_frame_rate=15)
+            await a.publish(moving_bars(layers=2))
+            track, layers = await track_of(b, Source.CAMERA), list[int]()
+            track.on_video.append(lambda frame: layers.append(frame.header.temporal))
+            await until(lambda: layers[-20:] == [0] * 20, "every second one of 25 pictures per second")
+            await b.subscribe((Source.CAMERA,), max_height=200)
+            await until(lambda: sum(layers[-20:]) == 10, "all of them")
+
+    run(main)
+
+
 def test_push_to_talk(run: Run, world: World) -> None:
     async def main() -> None:
         async with two(world) as (a, b):

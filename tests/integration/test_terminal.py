@@ -97,6 +97,8 @@ def test_a_listener_at_a_terminal(hall: Link, tmp_path: Path) -> None:
             ("/release kantor-2", "> /release kantor-2"),
             ("/lock", "the room was changed"),
             ("/unlock", "the room was changed"),
+            ("/audio-only-all", "the room was changed: it is for sound only"),
+            ("/audio-only-all off", "> /audio-only-all off"),
             ("/mute ketua", "tcclient: ketua is you"),
             ("/talk", "tcclient: your microphone is off"),
             ("/video", "tcclient: your camera is off"),

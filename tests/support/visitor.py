@@ -146,6 +146,16 @@ AudioNode.prototype.connect = function (target, ...more) {
   return connect.call(this, target, ...more);
 };
 """
+TRACKS = """
+window.tracks = [];
+const open = MediaDevices.prototype.getUserMedia;
+MediaDevices.prototype.getUserMedia = async function (...wishes) {
+  const stream = await open.apply(this, wishes);
+  window.tracks.push(...stream.getTracks());
+  return stream;
+};
+"""
+"""Notes the open devices, in ``window.tracks``."""
 LOUDEST = """
 () => {
   const samples = new Float32Array(2048);

@@ -29,6 +29,7 @@ VERBS: list[tuple[Callable[[Any, Any], Awaitable[None]], object]] = [
     (lambda room, who: room.set_role(who, m.Role.CHAIR), m.SetRole),
     (lambda room, who: room.update(title="Rapat"), m.UpdateRoom),
     (lambda room, who: room.lock(), m.LockRoom),
+    (lambda room, who: room.audio_only_all(), m.SetAudioOnly),
     (lambda room, who: room.end_meeting(), m.CloseRoom),
     (lambda room, who: room.request(m.CloseRoom()), m.CloseRoom),
     (lambda room, who: who.mute(), m.MuteOther),
@@ -252,6 +253,41 @@ def test_what_is_sent_does_not_wait_for_the_path(tmp_path: Path) -> None:
             (publication,) = sending.publications
             assert publication.ended
             assert publication.statistics.frames > 1
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"voices": -1}, {"voices": 17}, {"max_frame_rate": -1.0}, {"max_frame_rate": float("inf")},
+        {"max_frame_rate": float("nan")}, {"priorities": {None: 0}}, {"priorities": {None: 256}},
+    ],
+)  # fmt: skip
+def test_a_bound_out_of_range_is_refused_here(wrong: dict[str, Any], tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        async with seated(server, tmp_path) as room:
+            before = len(room.client.of(m.Subscribe))
+            with pytest.raises(WrongValue, match=next(iter(wrong))):
+                await room.subscribe([m.Source.CAMERA], **wrong)
+            assert len(room.client.of(m.Subscribe)) == before
+
+    asyncio.run(test())
+
+
+def test_the_order_in_which_pictures_go_is_kept_by_stream_until_another_is_wished(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        async with seated(server, tmp_path) as room:
+            subscription = room.client.session.seat.downlink.subscription
+            track = m.PublicationInfo(2, 1, 7, m.Kind.VIDEO, m.Source.CAMERA, "vp8")
+            await asking(server, room.subscribe([m.Source.CAMERA], max_frame_rate=12, priorities={track: 200}))
+            assert (subscription.wishes.max_frame_rate, subscription.wishes.priorities) == (12, {7: 200})
+            await asking(server, room.audio_only())
+            assert (subscription.wishes.max_frame_rate, subscription.wishes.priorities) == (12, {7: 200})
+            await asking(server, room.subscribe([m.Source.CAMERA]))
+            assert (subscription.wishes.max_frame_rate, subscription.wishes.priorities) == (0, {})
 
     asyncio.run(test())
 

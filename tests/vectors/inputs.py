@@ -131,6 +131,7 @@ def control_messages() -> list[tuple[object, int]]:
         ),
         (messages.UpdateRoom(title="Rapat"), 10),
         (messages.LockRoom(True), 15),
+        (messages.SetAudioOnly(True), 16),
         (messages.RaiseHand(), 11),
         (messages.LowerHand(7), 12),
         (messages.MuteOther(7, messages.Source.MICROPHONE, True, hard=True), 13),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from tcclient.core import events
 from tcclient.core.control import Line
+from tcclient.core.downlink.frame_rates import FrameRates
 from tcclient.core.downlink.limits import TrackLimits
 from tcclient.core.downlink.subscription import Subscription, Wishes
 from tcclient.core.drops import Drop
@@ -26,7 +27,7 @@ from tcclient.core.media.watchdog import SoundWatchdog
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.timers import Timers
 from tcproto.messages import KeyframeRequest, Speakers, Subscribe
-from tcproto.packet import AudioHeader, Header
+from tcproto.packet import AudioHeader, Header, VideoHeader
 
 
 class Downlink:
@@ -50,6 +51,7 @@ class Downlink:
         self.opener = RoomDatagramOpener(drops, path.ask_position)
         self.losses = Losses(path, lambda now: self.feedback.missed(now))
         self.layers = LayerChoices(room, lambda: path.statistics.rtt, lambda: self.subscription.again())
+        self.frame_rates = FrameRates(room)
         self.feedback = Feedback(
             self.losses.share,
             self.losses.repairs_by_requests,
@@ -62,7 +64,7 @@ class Downlink:
             control,
             lambda: audible.dominant,
             lambda: self.feedback.redundant,
-            lambda wanted: self.layers.refine(wanted, now()),
+            lambda wanted: self.frame_rates.refine(self.layers.refine(wanted, now())),
             self._subscription_changed,
             self.losses.forgive,
             path.send_by_udp,
@@ -102,7 +104,7 @@ class Downlink:
 
     def wish(self, wishes: Wishes) -> int:
         """Set what is wanted, whole each time; return the request id. While the line is too thin, less is asked for."""
-        self.layers.max_height = wishes.max_height
+        self.layers.max_height, self.frame_rates.most = wishes.max_height, wishes.max_frame_rate
         return self.subscription.wish(wishes)
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
@@ -122,6 +124,7 @@ class Downlink:
         for event in changed:
             if isinstance(event, events.TrackUnpublished):
                 self.subscription.ended(event.track.stream)
+                self.frame_rates.ended(event.track.stream)
         self.media.streams_changed(now)
         self.layers.publications_changed(now)
 
@@ -131,6 +134,8 @@ class Downlink:
 
     def _opened(self, packet: MediaPacket[Header], now: float) -> None:
         self._audible.received(packet, now)
+        if isinstance(packet.header, VideoHeader) and self.frame_rates.received(packet.header):
+            self.layers.ask_again(now)
         if isinstance(packet.header, AudioHeader):
             self._path.expect(is_speech(packet.header) and not packet.header.end_of_talk)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from operator import itemgetter
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tcclient.core.control import Line as ControlLine
@@ -34,6 +35,8 @@ LOW_VOICE = 20_000
 """The same of the low rate: 8.4 kbit/s in packets of 60 ms."""
 USUAL_LINES, USUAL_BITRATE, USUAL_GROWTH = 180, 130_000, 1.66
 """Bit/s of pictures of 180 lines until they are measured, with all headers; of twice the lines three times as much."""
+PRIORITY = 128
+"""The priority of pictures where the program gives none: the middle."""
 UNKNOWN_LINES = 360
 """Lines of the largest layer where its publisher does not tell."""
 OPENING = 5.0
@@ -70,6 +73,10 @@ class Wishes(NamedTuple):
     """Participants whose pictures matter most; empty: those of the dominant speaker."""
     max_height: int = 0
     """Lines of pictures in several layers, at most; 0: any."""
+    max_frame_rate: float = 0.0
+    """Pictures per second of each stream, at most, as far as it has temporal layers; 0: any."""
+    priorities: Mapping[int, int] = MappingProxyType({})
+    """Of pictures, by stream, 1 to 255. Those of a lower one are given up first; those of none have ``PRIORITY``."""
     audio_only: bool = False
     """Whether no pictures are wanted, whatever the rest says."""
 
@@ -340,14 +347,16 @@ class Subscription:
             voices = tuple(max(bitrates.get((stream, 0), USUAL_VOICE), least) for stream in talking)
         has_low_rate = Source.MICROPHONE in self.wishes.sources and not low.keys().isdisjoint(talking)
         saved = USUAL_VOICE - LOW_VOICE if has_low_rate else 0
-        parts: list[tuple[int, int, int, Part]] = []
+        parts: list[tuple[int, int, int, int, Part]] = []
         for info, choice in self._wanted(Kind.VIDEO):
             importance = 1 if info.source is Source.SCREEN else 0 if info.participant in stage else 2
+            priority = self.wishes.priorities.get(info.stream, PRIORITY)
             for layer, more in self._layers(info, choice, bitrates, begun):
-                parts.append((importance, layer[1], layer[0], Part(layer, more)))
+                parts.append((-priority, importance, layer[1], layer[0], Part(layer, more)))
         offered = {each.layer for *_, each in parts}
         self._bitrates = {layer: takes for layer, takes in self._bitrates.items() if layer in offered}
-        return Offer(voices, len(talkers), tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2))), saved)
+        pictures = tuple(each for *_, each in sorted(parts, key=itemgetter(0, 1, 2, 3)))
+        return Offer(voices, len(talkers), pictures, saved)
 
     def _layers(
         self, info: PublicationInfo, choice: StreamChoice, bitrates: dict[Layer, float], begun: set[Layer]

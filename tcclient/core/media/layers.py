@@ -165,13 +165,23 @@ class LayerChoices:
         known = self._streams.get(stream)
         changed = known is not None and known.show(layer, now)
         if changed:
-            self._ask_again(now)
+            self.ask_again(now)
         return changed
 
     def publications_changed(self, now: float) -> None:
         """Ask for a layer of each stream that is new."""
         if any(info.stream not in self._seen for info in self._layered()):
-            self._ask_again(now)
+            self.ask_again(now)
+
+    def ask_again(self, now: float) -> None:
+        """Ask for what is wanted now, at once or a little later."""
+        self._now = now
+        if now < self._asks[0] + ASKS_SPAN:
+            self._ask_at = self._asks[0] + ASKS_SPAN
+        elif self._ask():
+            self._asks.append(now)
+        else:
+            self._ask_at = now + ASK_AGAIN
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: give changes up, begin them, ask again."""
@@ -188,20 +198,11 @@ class LayerChoices:
                 stream.expire(self._patience, now)
             asks |= stream.range != before
         if asks:
-            self._ask_again(now)
+            self.ask_again(now)
 
     @property
     def _patience(self) -> float:
         return PATIENCE + (self._round_trip() or 0.0)
-
-    def _ask_again(self, now: float) -> None:
-        self._now = now
-        if now < self._asks[0] + ASKS_SPAN:
-            self._ask_at = self._asks[0] + ASKS_SPAN
-        elif self._ask():
-            self._asks.append(now)
-        else:
-            self._ask_at = now + ASK_AGAIN
 
     def _layered(self) -> Iterator[PublicationInfo]:
         """Yield the publications of others with several layers."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Kick, LockRoom, MuteAsked, MuteOther, Ok, Role, SetRole, Source
+from tcproto.messages import Kick, Kind, LockRoom, MuteAsked, MuteOther, Ok, Role, SetAudioOnly, SetRole, Source
 from tcserver.conference.limits.budget import DELIVERY_COST
 from tcserver.conference.permissions import RANK, SOURCE_KIND, may_give
-from tcserver.conference.requests.publishing import change_flags
+from tcserver.conference.requests.publishing import follow_hold
 from tcserver.conference.room.room import RoomRequest
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.services import Services
@@ -69,6 +69,25 @@ def lock_room(services: Services, request: RoomRequest[LockRoom]) -> None:
     request.reply(Ok())
 
 
+def set_audio_only(services: Services, request: RoomRequest[SetAudioOnly]) -> None:
+    """Hold all pictures of this life of the room, or let them be sent again."""
+    room, audio_only = request.room, request.message.audio_only
+    if audio_only is not room.info.audio_only:
+        streams = room.forwarding.streams.values()
+        pictures = [stream for stream in streams if stream.info is not None and stream.info.kind is Kind.VIDEO]
+        request.cost(DELIVERY_COST * (1 + len(pictures)) * len(room.seats))
+        room.set_info(replace(room.info, audio_only=audio_only), request.now)
+        for stream in pictures:
+            follow_hold(services.context, room, stream, request.now)
+        services.context.outbox.log(
+            "audio_only_changed",
+            room=room.info.name,
+            audio_only="yes" if audio_only else "no",
+            by=request.session.number,
+        )
+    request.reply(Ok())
+
+
 def mute_other(services: Services, request: RoomRequest[MuteOther]) -> None:
     """Ask participants to mute or unmute a source, or hold the source muted."""
     message, actor, room = request.message, request.seat, request.room
@@ -98,8 +117,7 @@ def _hold(services: Services, request: RoomRequest[MuteOther], target: Seat) -> 
     room.tell(lambda policy: policy.source_held(target, source, held, request.now))
     for stream in target.publications.values():
         if stream.info is not None and stream.info.source is source:
-            muted = stream.info.muted or held
-            change_flags(services.context, room, stream, request.now, muted=muted, held=held)
+            follow_hold(services.context, room, stream, request.now)
     services.context.outbox.log(
         "hold_changed",
         held="yes" if held else "no",

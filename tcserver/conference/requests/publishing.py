@@ -45,6 +45,7 @@ def publish(services: Services, request: RoomRequest[Publish]) -> None:
     if wait:
         raise Refusal(ErrorCode.RATE_LIMITED, "the account publishes and ends too much", int(wait * 1000) + 1)
     caps = context.settings.caps[message.source]
+    held = room.is_held(seat, message.source)
     info = PublicationInfo(
         participant=seat.participant,
         number=message.number,
@@ -52,8 +53,8 @@ def publish(services: Services, request: RoomRequest[Publish]) -> None:
         kind=message.kind,
         source=message.source,
         codec=message.codec,
-        muted=message.muted or message.source in seat.held,
-        held=message.source in seat.held,
+        muted=message.muted or held,
+        held=held,
         layers=message.layers,
         stills=message.stills and message.layers > 1,
         width=message.width,
@@ -80,11 +81,19 @@ def mute(services: Services, request: RoomRequest[Mute]) -> None:
         raise Refusal(ErrorCode.NOT_PERMITTED, "another participant holds it muted")
     if stream.info.muted != message.muted:
         request.cost(DELIVERY_COST * len(room.seats))
-        change_flags(services.context, room, stream, request.now, muted=message.muted, held=stream.info.held)
+        _change_flags(services.context, room, stream, request.now, muted=message.muted, held=stream.info.held)
     request.reply(Ok())
 
 
-def change_flags(context: Context, room: Room, stream: Stream, now: float, *, muted: bool, held: bool) -> None:
+def follow_hold(context: Context, room: Room, stream: Stream, now: float) -> None:
+    """Hold a publication muted, or hold it no more, as the room has it now. One that was held stays muted."""
+    assert stream.info is not None
+    held = room.is_held(stream.seat, stream.info.source)
+    if held is not stream.info.held:
+        _change_flags(context, room, stream, now, muted=stream.info.muted or held, held=held)
+
+
+def _change_flags(context: Context, room: Room, stream: Stream, now: float, *, muted: bool, held: bool) -> None:
     """Change the flags of a publication, in the media plane first."""
     assert stream.info is not None
     stream.info = replace(stream.info, muted=muted, held=held)

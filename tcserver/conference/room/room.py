@@ -29,7 +29,7 @@ from tcserver import records
 from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.login.connection import Request
-from tcserver.conference.permissions import SOURCE_PERMISSION
+from tcserver.conference.permissions import SOURCE_KIND, SOURCE_PERMISSION
 from tcserver.conference.room import stream_states
 from tcserver.conference.room.change_log import ChangeLog, snapshot
 from tcserver.conference.room.forwarding import Forwarding
@@ -312,6 +312,10 @@ class Room:
         if stream is None:
             raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
         return stream
+
+    def is_held(self, seat: Seat, source: Source) -> bool:
+        """Return whether a source of a participant is held muted: it alone, or with all pictures of the room."""
+        return source in seat.held or (self.info.audio_only and SOURCE_KIND[source] is Kind.VIDEO)
 
     def _forget(self, stream: Stream, now: float) -> None:
         self.forwarding.remove(stream)

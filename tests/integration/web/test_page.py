@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from tcproto.link import Link
 from tests.support.processes.network import Network
 from tests.support.processes.world import PASSWORD, PATIENCE, Server, World
-from tests.support.visitor import LOUDEST, PIXELS, Arrive
+from tests.support.visitor import LOUDEST, PIXELS, TRACKS, Arrive
 
 LOCKS = """
 window.locks = [];
@@ -26,16 +26,6 @@ WakeLock.prototype.request = async function (...type) {
 };
 """
 """Notes what keeps the screen on."""
-TRACKS = """
-window.tracks = [];
-const open = MediaDevices.prototype.getUserMedia;
-MediaDevices.prototype.getUserMedia = async function (...wishes) {
-  const stream = await open.apply(this, wishes);
-  window.tracks.push(...stream.getTracks());
-  return stream;
-};
-"""
-"""Notes the open devices."""
 SCREEN_SOUND = """
 const share = MediaDevices.prototype.getDisplayMedia;
 MediaDevices.prototype.getDisplayMedia = async function (...wishes) {

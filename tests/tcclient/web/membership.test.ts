@@ -253,7 +253,10 @@ describe("beacons", () => {
 
 test("the connections of others are told, ours is told to the server", () => {
   const pair = new Pair().seated(new OtherMember(2));
-  const members = ([1, 2, 9] as const).map((participant) => ({ participant, quality: "poor" as const }));
+  const members = ([1, 2, 9] as const).map((participant) => ({
+    participant,
+    quality: "poor" as const,
+  }));
   pair.say(messages.MemberQualities.make({ members }));
   assert.deepEqual(
     pair.of("connectionQuality").map(({ participant, quality }) => [participant, quality]),
@@ -327,13 +330,23 @@ describe("what a chair does", () => {
     seat.lowerHand({ participant: 2 });
     seat.muteOther(2, "microphone", true, true);
     seat.lockRoom(true);
+    seat.setAudioOnly(true);
     seat.setRole(2, "listener");
     seat.updateRoom({ title: "Rapat" });
     seat.closeRoom();
     server.receive(session.controlToSend());
     assert.deepEqual(
-      server.requests.slice(-7).map(({ message }) => message.t),
-      ["raise_hand", "lower_hand", "mute_other", "lock_room", "set_role", "update_room", "close_room"],
+      server.requests.slice(-8).map(({ message }) => message.t),
+      [
+        "raise_hand",
+        "lower_hand",
+        "mute_other",
+        "lock_room",
+        "set_audio_only",
+        "set_role",
+        "update_room",
+        "close_room",
+      ],
     );
   });
 });

@@ -47,6 +47,20 @@ test("a request to mute offers to mute, and a new device the list of people", ()
   );
 });
 
+test("what a chair holds is told by what it is", () => {
+  const texts = (["held_muted", "hold_ended"] as const).flatMap((type) =>
+    (["microphone", "camera", "screen"] as const).map((source) => tellHappening({ type, source }, t).text),
+  );
+  assert.deepEqual(texts, [
+    "A chair has muted you. You cannot unmute until the chair lets you.",
+    "A chair has stopped your pictures. You cannot show any until the chair lets you.",
+    "A chair has stopped your pictures. You cannot show any until the chair lets you.",
+    "You can unmute yourself again.",
+    "You can show your pictures again.",
+    "You can show your pictures again.",
+  ]);
+});
+
 test("a hand is told when it goes up, not of those who come with it, and not again", () => {
   const told = (before: number, after: number) =>
     raisedHands([participant(1, { hand: before })], [participant(1, { hand: after })], t).length;

@@ -40,6 +40,7 @@ SAMPLES = {
     "change_password": m.ChangePassword(bytes(16), 0, 0, bytes(32), bytes(64)),
     "update_room": m.UpdateRoom(),
     "lock_room": m.LockRoom(True),
+    "set_audio_only": m.SetAudioOnly(True),
     "close_room": m.CloseRoom(),
 }
 

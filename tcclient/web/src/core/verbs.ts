@@ -29,6 +29,11 @@ export abstract class RoomVerbs {
     return this.request(messages.LockRoom.make({ locked }));
   }
 
+  /** Hold all pictures of the room, or let them be sent again. */
+  setAudioOnly(audioOnly: boolean): number {
+    return this.request(messages.SetAudioOnly.make({ audioOnly }));
+  }
+
   raiseHand(): number {
     return this.request(messages.RaiseHand.make({}));
   }

@@ -4,7 +4,7 @@ import { Painter, type Screen } from "../media/painter.js";
 import { Sound } from "../media/sound.js";
 import type { Role } from "../protocol/messages.js";
 import type { Command, PictureSource, Report, Request } from "./commands.js";
-import type { ChatLine, Happening, ParticipantId, Problem, WantedPicture } from "./facts.js";
+import type { ChatLine, Happening, ParticipantId, Problem, RoomChanges, WantedPicture } from "./facts.js";
 import type { EngineOptions, JoinOptions, Meeting, MeetingState, OwnSource } from "./meeting.js";
 import { OwnMediaDesk } from "./own-media.js";
 import { keep, keepAll } from "./participant.js";
@@ -187,11 +187,12 @@ class Client implements Meeting {
     return this.request({ type: "remove", participant });
   }
 
-  async setRoom(changes: { title?: string; limit?: number; locked?: boolean }): Promise<void> {
+  async setRoom(changes: RoomChanges): Promise<void> {
     const requests: Request[] = [];
     if (changes.title !== undefined) requests.push({ type: "setTitle", title: changes.title });
     if (changes.limit !== undefined) requests.push({ type: "setLimit", limit: changes.limit });
     if (changes.locked !== undefined) requests.push({ type: "lockRoom", locked: changes.locked });
+    if (changes.audioOnly !== undefined) requests.push({ type: "setAudioOnly", audioOnly: changes.audioOnly });
     await Promise.all(requests.map((request) => this.request(request)));
   }
 
@@ -259,6 +260,7 @@ class Client implements Meeting {
         this.update({ limited: report.pictures });
         break;
       case "happening":
+        this.own.happened(report.happening);
         this.happen(report.happening);
         break;
       case "picture":

@@ -41,6 +41,7 @@ export type Request =
   | { readonly type: "setTitle"; readonly title: string }
   | { readonly type: "setLimit"; readonly limit: number }
   | { readonly type: "lockRoom"; readonly locked: boolean }
+  | { readonly type: "setAudioOnly"; readonly audioOnly: boolean }
   | { readonly type: "closeRoom" }
   | { readonly type: "changePassword"; readonly current: string; readonly next: string };
 

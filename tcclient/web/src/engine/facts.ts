@@ -82,11 +82,21 @@ export interface ChatLine {
   readonly state: "sending" | "sent" | "failed";
 }
 
+/** What a chair may change of a room. */
+export interface RoomChanges {
+  readonly title?: string;
+  readonly limit?: number;
+  readonly locked?: boolean;
+  readonly audioOnly?: boolean;
+}
+
 export interface RoomState {
   readonly name: string;
   readonly title: string;
   readonly limit: number;
   readonly locked: boolean;
+  /** Whether nobody can send pictures, by order of a chair. */
+  readonly audioOnly: boolean;
   readonly permanent: boolean;
   /** Whether the room is end-to-end encrypted. */
   readonly e2ee: boolean;
@@ -115,7 +125,7 @@ export type Happening =
   | { readonly type: "entered" | "left" | "new_device"; readonly participant: Participant }
   | { readonly type: "asked_to_mute"; readonly by: Participant }
   /** Who leads the room holds a source of ours muted, or lets us unmute it again. */
-  | { readonly type: "held_muted" | "hold_ended"; readonly source: Source }
+  | { readonly type: "held_muted" | "hold_ended"; readonly source: "microphone" | "camera" | "screen" }
   | { readonly type: "device_changed"; readonly source: Source; readonly label: string }
   | { readonly type: "notice"; readonly text: string };
 

@@ -18,6 +18,7 @@ import type {
   Participant,
   ParticipantId,
   Phase,
+  RoomChanges,
   RoomState,
   Statistics,
   WantedPicture,
@@ -115,7 +116,7 @@ export interface Meeting {
   lowerAllHands(): Promise<void>;
   setRole(participant: ParticipantId, role: Role): Promise<void>;
   remove(participant: ParticipantId): Promise<void>;
-  setRoom(changes: { title?: string; limit?: number; locked?: boolean }): Promise<void>;
+  setRoom(changes: RoomChanges): Promise<void>;
   closeRoom(): Promise<void>;
 
   /** Change the password of our account; rejects with a `Problem`. */

@@ -64,7 +64,14 @@ export class OwnMediaDesk {
   /** The worker tells how a publication does. */
   published(media: OwnMedia, state: Publishing): void {
     this.own[media].publishing = state;
-    this.show(media);
+    if (state === "refused" && media !== "microphone") this.close(media);
+    else this.show(media);
+  }
+
+  /** A chair holds our pictures, or not any more: they are off, and so is the light of the camera. */
+  happened(happening: Happening): void {
+    const isHold = happening.type === "held_muted" || happening.type === "hold_ended";
+    if (isHold && happening.source !== "microphone") void this.set(happening.source, false);
   }
 
   /** The phase of the meeting has changed. */

@@ -109,6 +109,8 @@ export class Requests {
         return seat.updateRoom({ maxParticipants: request.limit });
       case "lockRoom":
         return seat.lockRoom(request.locked);
+      case "setAudioOnly":
+        return seat.setAudioOnly(request.audioOnly);
       case "closeRoom":
         return seat.closeRoom();
       case "changePassword":

@@ -91,11 +91,11 @@ export class RoomView {
   /** Tell the page who is here and what the room is. */
   tell(): void {
     this.settled = true;
-    const { name, title, maxParticipants, permanent, locked, e2ee } = this.room.room;
+    const { name, title, maxParticipants, permanent, locked, audioOnly, e2ee } = this.room.room;
     const safetyCode = this.room.safetyCode();
     this.report({
       type: "room",
-      room: { name, title, limit: maxParticipants, locked, permanent, e2ee, safetyCode },
+      room: { name, title, limit: maxParticipants, locked, audioOnly, permanent, e2ee, safetyCode },
     });
     const publications = new Map<ParticipantId, PublicationInfo[]>();
     for (const info of this.room.publications.values()) {

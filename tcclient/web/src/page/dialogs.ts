@@ -100,7 +100,7 @@ function room({ t, state, act }: View): TemplateResult {
     event.preventDefault();
     const data = new FormData(event.target as HTMLFormElement);
     const title = String(data.get("title") ?? "").trim();
-    const changes = { limit: Number(data.get("limit")), locked: data.has("locked") };
+    const changes = { limit: Number(data.get("limit")), locked: data.has("locked"), audioOnly: data.has("audio_only") };
     act.setRoom(title === "" ? changes : { ...changes, title });
   };
   return html`
@@ -123,6 +123,10 @@ function room({ t, state, act }: View): TemplateResult {
       <label class="check">
         <input name="locked" type="checkbox" .defaultChecked=${state.room?.locked ?? false} />
         <span>${t("room.locked")}</span>
+      </label>
+      <label class="check">
+        <input name="audio_only" type="checkbox" .defaultChecked=${state.room?.audioOnly ?? false} />
+        <span>${t("room.audio_only")}</span>
       </label>
       <div class="buttons"><button class="primary">${t("room.save")}</button></div>
     </form>

@@ -77,6 +77,7 @@ function banners(view: View): TemplateResult {
     const { reason, attempt } = state.phase;
     texts.push(`${problemText(t, reason)} ${t("banner.returning", { attempt })}`);
   }
+  if (state.room?.audioOnly) texts.push(t("banner.audio_only"));
   if (state.degraded !== "no") texts.push(t(`banner.${state.degraded}`));
   if (state.advice !== undefined) texts.push(t(`advice.${state.advice}`));
   for (const kind of ["microphone", "camera", "screen"] as const) {

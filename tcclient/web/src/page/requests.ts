@@ -1,6 +1,6 @@
 /** What a person asks of the server or of the others, without a state of its own here. */
 
-import type { Meeting, ParticipantId } from "../engine/meeting.js";
+import type { Meeting, ParticipantId, RoomChanges } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import type { Actions } from "./view.js";
 
@@ -59,7 +59,7 @@ export abstract class Requests implements Pick<Actions, Asked> {
     void this.requestInDialog(this.meeting.remove(participant));
   }
 
-  setRoom(changes: { title?: string; limit?: number; locked?: boolean }): void {
+  setRoom(changes: RoomChanges): void {
     void this.requestInDialog(this.meeting.setRoom(changes));
   }
 

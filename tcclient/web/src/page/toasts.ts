@@ -45,7 +45,13 @@ export function tellHappening(happening: Happening, t: Translate): Told {
       };
     case "held_muted":
     case "hold_ended":
-      return { text: t(`happening.${happening.type}`), tone: "warning", offer: undefined };
+      return {
+        text: t(
+          happening.source === "microphone" ? `happening.${happening.type}` : `happening.${happening.type}_pictures`,
+        ),
+        tone: "warning",
+        offer: undefined,
+      };
     case "device_changed":
       return {
         text: t("happening.device_changed", { device: happening.label || t("device.default") }),

@@ -1,6 +1,6 @@
 /** What the views are made of: the state of the meeting, the state of the page, and what a person can do. */
 
-import type { Meeting, MeetingState, ParticipantId, Problem } from "../engine/meeting.js";
+import type { Meeting, MeetingState, ParticipantId, Problem, RoomChanges } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import type { Invitation } from "./address.js";
 import type { Language, Translate } from "./language.js";
@@ -101,7 +101,7 @@ export interface Actions {
   lowerAllHands(): void;
   setRole(participant: ParticipantId, role: Role): void;
   remove(participant: ParticipantId): void;
-  setRoom(changes: { title?: string; limit?: number; locked?: boolean }): void;
+  setRoom(changes: RoomChanges): void;
   closeRoom(): void;
   changePassword(current: string, next: string): void;
 }

@@ -179,6 +179,20 @@ def test_the_program_may_say_who_is_on_stage(stage, first):
     assert len(bench.asked.choices) == 1
 
 
+@pytest.mark.parametrize(
+    ("priorities", "order"),
+    [({}, (21, 32, 31)), ({21: 129}, (32, 31, 21)), ({31: 1}, (31, 21, 32)), ({32: 2, 31: 1, 21: 3}, (31, 32, 21))],
+)
+def test_the_program_may_say_which_pictures_go_first(priorities, order):
+    bench = meeting(Wishes(ALL, priorities=priorities))
+    first, second, third = (f"s{stream}" for stream in order)
+    bench.come(1, 0.0, **VOICES, **dict.fromkeys((first, second, third), 300_000))
+    bench.come(0.5, 0.3, **VOICES, **{first: 250_000, second: 300_000, third: 300_000})
+    assert bench.asked.choices == (StreamChoice(order[0], wanted=False),)
+    bench.come(1.5, 0.4, **VOICES, **{second: 150_000, third: 300_000})
+    assert {choice.stream for choice in bench.asked.choices} == set(order[:2])
+
+
 def test_the_camera_of_another_speaker_takes_the_place():
     bench = meeting(Wishes((Source.MICROPHONE, Source.CAMERA)))
     bench.come(1, 0.0, **VOICES, s21=300_000, s31=300_000)

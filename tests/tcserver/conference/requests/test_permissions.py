@@ -43,6 +43,7 @@ COMMAND_TABLE = {
     "update_room max_participants": (lambda _: m.UpdateRoom(max_participants=50), LEADERS),
     "update_room": (lambda _: m.UpdateRoom(), LEADERS),
     "lock_room": (lambda _: m.LockRoom(True), LEADERS),
+    "set_audio_only": (lambda _: m.SetAudioOnly(True), LEADERS),
     "close_room": (lambda _: m.CloseRoom(), LEADERS),
 }
 

@@ -177,5 +177,8 @@ export const LowerHand = row(
 /** Lets nobody else enter this life of the room, or lets them enter again. */
 export const LockRoom = row("lock_room", "client", { locked: BOOL }, { states: SEATED, answer: "ok" });
 
+/** Holds all pictures of this life of the room, those of newcomers too, or lets them be sent again. */
+export const SetAudioOnly = row("set_audio_only", "client", { audioOnly: BOOL }, { states: SEATED, answer: "ok" });
+
 /** Ends the meeting for everybody. A permanent room stays, and can be entered again in another life. */
 export const CloseRoom = row("close_room", "client", {}, { states: SEATED, answer: "ok" });

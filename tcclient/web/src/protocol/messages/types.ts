@@ -140,6 +140,8 @@ const ROOM_INFO = {
   title: withDefault(DISPLAY_NAME, ""),
   /** Whether nobody else may enter this life of the room. */
   locked: withDefault(BOOL, false),
+  /** Whether all pictures of this life of the room are held. */
+  audioOnly: withDefault(BOOL, false),
 };
 /** A room, without its members. */
 export type RoomInfo = Whole<typeof ROOM_INFO>;
@@ -179,7 +181,9 @@ const PUBLICATION_INFO = {
   layers: LAYERS,
   width: withDefault(U16, 0),
   height: withDefault(U16, 0),
-  /** Whether a participant with MUTE_OTHERS has muted it. Its publisher cannot unmute it. */
+  /**
+   * Whether another participant has muted it: it alone, or with all pictures of the room. Its publisher cannot unmute it.
+   */
   held: withDefault(BOOL, false),
   /** Whether the lowest of several layers is one of still pictures: a keyframe each few seconds. */
   stills: withDefault(BOOL, false),
