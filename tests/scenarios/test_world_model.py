@@ -158,7 +158,7 @@ class Meeting(RuleBasedStateMachine):
             client.up.conditions = client.down.conditions = LAN
         world.run(25)
         for client in world.clients:
-            if client.session.closed:
+            if client.session.phase >= Phase.DETACHED:  # its seat is not kept here
                 client.connect()
             elif client.session.phase is Phase.LOBBY:
                 client.enter()
@@ -178,6 +178,15 @@ def test_a_publication_that_ends_with_the_change_that_begins_it():
     meeting.publish_or_not(index=0)
     meeting.publish_or_not(index=0)
     meeting.give_role(actor=0, other=0, role=Role.LISTENER)
+    meeting.teardown()
+
+
+def test_a_client_whose_connection_was_silent_for_too_long_comes_back():
+    meeting = Meeting()
+    meeting.begin(seed=0)
+    meeting.wait(seconds=12.0)
+    meeting.outage(index=0, seconds=16.0)
+    meeting.wait(seconds=12.0)
     meeting.teardown()
 
 
