@@ -20,12 +20,18 @@ START_TARGET: Final = 0.060
 """Seconds. Assumed until packets show a better value: three frames. Whoever begins is not cut off at once on a bad
 line, and two seconds later a good one has its own value."""
 START_PACKETS, REPAIR_PACKETS = 100, 500
-"""Packets for which the delay is not below that at the start: the first ones, and those after a repaired one, 10 s."""
+"""Packets for which the delay is not below that at the start: the first ones, and those after repaired ones, 10 s."""
+NEAR_REPAIRS: Final = 50
+"""Packets within which two are repaired where that tells of loss: 1 s. Where much is overtaken and nothing is lost, one
+counts as repaired now and then, since its way took as long as the request and its answer."""
 PATIENT_PACKETS: Final = 3_000
-"""Packets after those, a minute, in which a shorter delay is worth little. If all of it were cut out at once, PESQ
-would be 0.15 lower on a line without loss, although it is cut out in pauses."""
-FEW_LATE: Final = 0.004
-"""Share of late packets up to which one more costs little. PESQ falls by 0.15 with so many, and by 0.45 with 1 %."""
+"""Packets after those, a minute, in which a delay below ``UNHURRIED`` is worth little. If all of it were cut out at
+once, PESQ would be 0.15 lower on a line without loss, although it is cut out in pauses."""
+UNHURRIED: Final = 0.080
+"""Seconds. What is above it is cut out in the first pauses, which costs nothing: PESQ 4.32 with 87 ms on average on a
+line without loss or jitter."""
+FEW_LATE: Final = 0.006
+"""Share of late packets up to which one more costs little. With so many PESQ is 4.0 to 4.1 where it is 4.3 without."""
 
 _BUCKET: Final = 0.000_25
 """Seconds per bucket. The play-out chooses among delays that are a tick apart, and jitter often ends sharply."""
@@ -44,7 +50,7 @@ _MANY_COST: Final = 16.0
 _SHORT_COST: Final = 2.0
 """Seconds that each second costs by which the delay is below what a stall, or ``MIN_TARGET``, asks for: more than 1."""
 _HURRY_COST: Final = 0.92
-"""The same below the delay of the start, for ``PATIENT_PACKETS``. A tick less saves 1.6 ms then, too little for a
+"""The same below ``UNHURRIED``, for ``PATIENT_PACKETS``. A tick less saves 1.6 ms then, too little for a
 change, and two are worth one in a pause."""
 _BASE_INTERVAL: Final = 0.5
 """Seconds that share one least transit."""
@@ -80,12 +86,12 @@ class DelayEstimator:
     """Follows the transit of packets. ``target`` is the delay at which delay and late packets together cost least.
 
     Over a decaying histogram of relative delays, a delay D costs itself, 3 s times the share of packets that are later
-    than D, and 16 s times the part of that share above 0.4 %. The target is within 10 and 400 ms. A stall that is
+    than D, and 16 s times the part of that share above 0.6 %. The target is within 10 and 400 ms. A stall that is
     alone raises it at once for a while; stalls that come again and again count like all packets.
 
     The target begins with ``start``, what a packet needs that is lost and asked for again, and is not below it for the
     first two seconds and while packets are repaired. To raise the delay for the first of them would be heard. Then it
-    is in no hurry for a minute.
+    is in no hurry for a minute to fall below 80 ms.
     """
 
     def __init__(self, start: float = START_TARGET) -> None:
@@ -107,6 +113,8 @@ class DelayEstimator:
         self._start = start
         self._start_left = START_PACKETS
         """Packets for which the target is not below ``start``; below zero, those since."""
+        self._since_repair = NEAR_REPAIRS
+        """Packets since a repaired one, or ``NEAR_REPAIRS``."""
         self._usual = START_TARGET
         """The target, were there no stall."""
         self._stalled = False
@@ -126,8 +134,13 @@ class DelayEstimator:
 
         A packet that is not ``in_order`` was overtaken, or lost at first and ``repaired``. Its lateness is no stall.
         """
+        self._since_repair = min(self._since_repair + 1, NEAR_REPAIRS)
+        self._start_left -= 1
         if repaired:
             self._assume_nothing()
+            if self._since_repair < NEAR_REPAIRS:
+                self._start_left = REPAIR_PACKETS
+            self._since_repair = 0
         relative = transit - self._follow(transit, now)
         if in_order:
             self._notice_stall(relative, now)
@@ -137,7 +150,6 @@ class DelayEstimator:
             self._histogram *= forget
             self._assumed *= forget
             self._histogram[min(int(relative / _BUCKET), _BUCKETS)] += 1 - forget
-        self._start_left = REPAIR_PACKETS if repaired else self._start_left - 1
         self._retarget(now)
 
     def choose(self, delay: float, step: float) -> Choice:
@@ -206,8 +218,9 @@ class DelayEstimator:
         expected = self._lone_stall * 0.5 ** max(age / _SPIKE_HALF_LIFE, 0.0)
         self._costs = costs + _SHORT_COST * np.maximum(max(expected, MIN_TARGET) - _DELAYS, 0.0)
         if self._start > START_TARGET and self._start_left > -PATIENT_PACKETS:
-            cost = _SHORT_COST if self._start_left > 0 else _HURRY_COST
-            self._costs += cost * np.maximum(self._start - _DELAYS, 0.0)
+            is_held = self._start_left > 0
+            cost, below = (_SHORT_COST, self._start) if is_held else (_HURRY_COST, min(self._start, UNHURRIED))
+            self._costs += cost * np.maximum(below - _DELAYS, 0.0)
         self.target = float(_DELAYS[np.argmin(self._costs)])
 
 

@@ -5,10 +5,12 @@ from tcclient.audio.delay import (
     FEW_LATE,
     MAX_TARGET,
     MIN_TARGET,
+    NEAR_REPAIRS,
     PATIENT_PACKETS,
     REPAIR_PACKETS,
     START_PACKETS,
     START_TARGET,
+    UNHURRIED,
     DelayEstimator,
 )
 
@@ -36,11 +38,30 @@ def test_it_begins_with_the_delay_of_a_repair_and_keeps_it_while_packets_are_rep
     assert estimator.target == 0.14
     follow([0.0] * (START_PACKETS - 1), estimator)
     assert estimator.target == 0.14
-    estimator.update(7.1, 2.0, in_order=False, repaired=True)
-    follow([0.0] * (REPAIR_PACKETS - 1), estimator, start=2.0)
+    for packet in range(2):
+        estimator.update(7.1, 2.0 + 0.02 * packet, in_order=False, repaired=True)
+    follow([0.0] * (REPAIR_PACKETS - 1), estimator, start=2.04)
     assert estimator.target == 0.14
     follow([0.0] * PATIENT_PACKETS, estimator, start=12.0)
     assert estimator.target == MIN_TARGET
+
+
+@pytest.mark.parametrize(("apart", "keeps"), [(NEAR_REPAIRS - 1, True), (NEAR_REPAIRS, False)])
+def test_only_repairs_near_each_other_keep_the_delay_of_the_start(apart, keeps):
+    estimator = follow([0.0] * 4 * START_PACKETS, DelayEstimator(0.14))
+    for repair in range(2):
+        estimator.update(7.1, 8.0 + 0.02 * repair * apart, in_order=False, repaired=True)
+        if not repair:
+            assert estimator.target < 0.14, "one alone may have been overtaken"
+            follow([0.0] * (apart - 1), estimator, start=8.02)
+    assert (estimator.target == 0.14) is keeps
+
+
+def test_a_long_delay_of_the_start_falls_to_a_bearable_one_in_the_first_pauses():
+    estimator = follow([0.0] * (START_PACKETS + 1), DelayEstimator(0.2))
+    gains = [estimator.choose(delay, 0.02).gain for delay in (0.19, 0.09)]
+    assert gains[0] - gains[1] == pytest.approx(0.1), "all of it counts above"
+    assert gains[1] == pytest.approx((UNHURRIED - 0.01) * 0.08 + 0.01, abs=0.005), "and little below"
 
 
 def test_a_delay_of_the_start_that_is_not_needed_is_left_without_hurry():
