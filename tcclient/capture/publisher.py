@@ -282,6 +282,8 @@ class VideoPublisher:
         self._source = source
         self._send = send
         self._first: int | None = None
+        self._reached = 0.0
+        """Media time of the last picture that was taken from the source, in seconds."""
         self._asked: tuple[int, ...] = (ALL_TEMPORAL,)
         """The highest temporal layer that others want of each spatial one; -1: none."""
         self._wanted: tuple[int, ...] = self._asked
@@ -340,10 +342,17 @@ class VideoPublisher:
     async def run(self, schedule: Schedule) -> None:
         """Send all frames.
 
-        Unless the source is live, each is sent at its time in ``schedule``, or left out if it is too late.
+        Unless the source is live, each is sent at its time in ``schedule``, or left out if it is too late. While
+        nothing is wanted, the source goes on at the same pace.
         """
         self._schedule = None if self.live else schedule
-        await _run(self.puller, lambda frame: self.media_time(frame.timestamp), self._pass, self._schedule)
+        await _run(
+            self.puller,
+            lambda frame: self.media_time(frame.timestamp),
+            self._pass,
+            self._schedule,
+            lambda: self._reached,
+        )
 
     def media_time(self, timestamp: int) -> float:
         """Return the time of a timestamp in seconds from the beginning of the source."""
@@ -364,7 +373,8 @@ class VideoPublisher:
         assert self._encoder is not None
         picture = self._intake.take(picture, time.monotonic())
         timestamp = round((picture.pts or 0) * (picture.time_base or Fraction(1, VIDEO_CLOCK)) * VIDEO_CLOCK)
-        if self._schedule is not None and self._schedule.too_late(self.media_time(timestamp), time.monotonic()):
+        self._reached = self.media_time(timestamp)
+        if self._schedule is not None and self._schedule.too_late(self._reached, time.monotonic()):
             self.left_out += 1
             return []
         if self._is_behind():
@@ -374,15 +384,24 @@ class VideoPublisher:
 
 
 async def _run(
-    puller: _Puller, due: Callable[[Any], float], send: Callable[[Any], None], schedule: Schedule | None
+    puller: _Puller,
+    due: Callable[[Any], float],
+    send: Callable[[Any], None],
+    schedule: Schedule | None,
+    reached: Callable[[], float] | None = None,
 ) -> None:
-    """Pull and send side by side, with a short queue between the two."""
+    """Pull and send side by side, with a short queue between the two.
+
+    Where nothing comes out of what was pulled, the next is pulled when the media time that is ``reached`` is due.
+    """
     queue: asyncio.Queue[Any] = asyncio.Queue(QUEUED_FRAMES)
 
     async def pull() -> None:
         while (frames := await puller.pull()) is not None:
             for frame in frames:
                 await queue.put(frame)
+            if not frames and schedule is not None and reached is not None:
+                await asyncio.sleep(schedule.wait(reached(), time.monotonic()))
         await queue.put(None)
 
     async def pace() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -131,6 +132,37 @@ def test_a_layer_without_bits_is_not_sent_and_comes_back_with_a_keyframe() -> No
         again.set_rate(PictureRate((90_000,)))
         asyncio.run(run(again))
         assert [frame.keyframe for frame in sent] == [True, False, False]
+
+
+def test_a_source_goes_on_at_its_pace_while_nobody_wants_it() -> None:
+    taken: list[int] = []
+    sent: list[EncodedVideo] = []
+
+    def pictures() -> Iterator[Any]:
+        for n in range(1000):
+            taken.append(n)
+            yield GRAIN
+
+    async def main() -> None:
+        began = asyncio.get_running_loop().time()
+        publisher = VideoPublisher(VideoSource(pictures(), 160, 96, Fraction(25), 100_000), sent.append, pool)
+        publisher.want_layers((-1,))
+        running = asyncio.create_task(publisher.run(Schedule(Timeline(began), 0.04)))
+        await asyncio.sleep(0.3)
+        passed = asyncio.get_running_loop().time() - began
+        assert sent == []
+        assert len(taken) <= 25 * passed + 2, "it is not run through"
+        publisher.want_layers((7,))
+        async with asyncio.timeout(10):
+            while not sent:
+                await asyncio.sleep(0.01)
+        assert sent[0].keyframe
+        assert (sent[0].timestamp or 0) / 90_000 <= asyncio.get_running_loop().time() - began + 0.04
+        running.cancel()
+        await asyncio.wait((running,))
+
+    with ThreadPoolExecutor(1) as pool:
+        asyncio.run(main())
 
 
 def test_no_picture_is_encoded_while_others_wait() -> None:
