@@ -144,8 +144,13 @@ def test_a_source_goes_on_at_its_pace_while_nobody_wants_it() -> None:
             yield GRAIN
 
     async def main() -> None:
-        began = asyncio.get_running_loop().time()
-        publisher = VideoPublisher(VideoSource(pictures(), 160, 96, Fraction(25), 100_000), sent.append, pool)
+        began, has_come = asyncio.get_running_loop().time(), asyncio.Event()
+
+        def send(frame: EncodedVideo) -> None:
+            sent.append(frame)
+            has_come.set()
+
+        publisher = VideoPublisher(VideoSource(pictures(), 160, 96, Fraction(25), 100_000), send, pool)
         publisher.want_layers((-1,))
         running = asyncio.create_task(publisher.run(Schedule(Timeline(began), 0.04)))
         await asyncio.sleep(0.3)
@@ -154,8 +159,7 @@ def test_a_source_goes_on_at_its_pace_while_nobody_wants_it() -> None:
         assert len(taken) <= 25 * passed + 2, "it is not run through"
         publisher.want_layers((7,))
         async with asyncio.timeout(10):
-            while not sent:
-                await asyncio.sleep(0.01)
+            await has_come.wait()
         assert sent[0].keyframe
         assert (sent[0].timestamp or 0) / 90_000 <= asyncio.get_running_loop().time() - began + 0.04
         running.cancel()
