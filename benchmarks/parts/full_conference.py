@@ -32,8 +32,8 @@ SETTLE = 5.0
 """Seconds from the last entry until everything runs evenly."""
 QUIET = 2.0
 """Seconds from the latest packet of a talker after which nothing of him comes: he pauses for less."""
-HEARD = 0.9
-"""Share of the seconds in which a page has to play speech. Two that talk at once leave few pauses."""
+HEARD = 0.75
+"""Share of the seconds in which a page has to play speech: one that talks hears only the other, who pauses."""
 
 
 def hold(place: Place, hall: Hall) -> Report:
