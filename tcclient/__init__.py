@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         MediaPacket as MediaPacket,
         VideoPacket as VideoPacket,
     )
-    from tcclient.core.media.proof import (
+    from tcclient.core.path.proof import (
         PathState as PathState,
         Way as Way,
     )
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from tcclient.core.rate.allocation import (
         SendingLimit as SendingLimit,
     )
-    from tcclient.core.media.statistics import (
+    from tcclient.core.path.statistics import (
         DirectionStatistics as DirectionStatistics,
         NetworkStatistics as NetworkStatistics,
         PathStatistics as PathStatistics,
@@ -193,12 +193,12 @@ _PUBLIC = {
     "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
-    "tcclient.core.media.proof": ("PathState", "Way"),
+    "tcclient.core.path.proof": ("PathState", "Way"),
     "tcclient.core.downlink.cause": ("Cause", "Limit"),
     "tcclient.core.downlink.data_meter": ("DataUse",),
     "tcclient.core.media.quality": ("Advice",),
     "tcclient.core.rate.allocation": ("SendingLimit",),
-    "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
+    "tcclient.core.path.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (
         "ClientError",

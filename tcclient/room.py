@@ -15,10 +15,10 @@ from tcclient.core import events as core
 from tcclient.core.downlink.cause import Limit
 from tcclient.core.downlink.data_meter import MAX_CAP, DataUse
 from tcclient.core.media.packet import MediaPacket
-from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
-from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.membership.roster_entry import RosterEntry
+from tcclient.core.path.proof import PathState, Way
+from tcclient.core.path.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.session import Session
 from tcclient.errors import RoomClosed, SourceError, WrongValue
 from tcclient.events import (

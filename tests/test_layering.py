@@ -103,6 +103,7 @@ LAYERS = {
     # The client. The pure part is the core.
     "tcclient": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),
     "tcclient/core": Layer({"tcproto"}),
+    "tcclient/core/path": Layer({"tcproto", "tcclient/core/drops.py", "tcclient/core/timers.py"}),
     "tcclient/audio": Layer({"tcproto", "tcclient/core/media/packet.py", "tcclient/errors.py"}, {"ctypes"}),
     "tcclient/video": Layer({"tcproto", "tcclient/core/media/packet.py", "tcclient/errors.py"}),
     "tcclient/web": Layer(set(), {"subprocess"}),

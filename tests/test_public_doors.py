@@ -53,7 +53,7 @@ PRIVATE: dict[str, dict[str, int]] = {
     "a state or a number that many steps, or chance, would lead to": {
         "tests/scenarios/test_control_outage.py": 2,
         "tests/tcclient/core/keys/test_sender_keys.py": 2,
-        "tests/tcclient/core/media/test_path.py": 1,
+        "tests/tcclient/core/path/test_media_path.py": 1,
         "tests/tcclient/core/membership/test_beacons.py": 1,
         "tests/tcclient/core/rate/test_estimator.py": 1,
         "tests/tcclient/core/test_text_attacks.py": 2,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from benchmarks.harness.bottleneck import Packet
-from tcclient.core.media.train import HEADERS
+from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.estimator import RateEstimator
 from tcproto.serial import clock_us
 

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from typing import Any
 
 from tcclient.audio.jitter_statistics import JitterStatistics
-from tcclient.core.media.proof import Way
 from tcclient.core.media.quality import Advice
-from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
+from tcclient.core.path.proof import Way
+from tcclient.core.path.statistics import DirectionStatistics, NetworkStatistics
 from tcclient.core.rate.allocation import SendingLimit
 
 Figures = dict[str, Any]

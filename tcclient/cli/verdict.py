@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tcclient.core.media.quality import EXCELLENT, GOOD, score
-from tcclient.core.media.train import FASTEST
+from tcclient.core.path.train import FASTEST
 from tcclient.transport.probe import ProbeResult
 
 VOICE_RATE = 64e3

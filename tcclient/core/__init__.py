@@ -5,10 +5,11 @@ from tcclient.core.control import control_connection
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.media.packet import MediaPacket
-from tcclient.core.media.proof import PathState, Way
-from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
+from tcclient.core.media.statistics import StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.roster_entry import RosterEntry
+from tcclient.core.path.proof import PathState, Way
+from tcclient.core.path.statistics import DirectionStatistics, NetworkStatistics, PathStatistics
 from tcclient.core.phase import Phase
 from tcclient.core.seat import Seat
 from tcclient.core.session import Session

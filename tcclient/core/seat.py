@@ -19,15 +19,15 @@ from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.connections import Connections
-from tcclient.core.media.egress import Egress
-from tcclient.core.media.path import MediaPath
-from tcclient.core.media.proof import Way
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.publishing import Publishing
-from tcclient.core.media.stream_uplink import StreamUplink
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.snapshots import SnapshotRequests
+from tcclient.core.path.egress import Egress
+from tcclient.core.path.media_path import MediaPath
+from tcclient.core.path.proof import Way
+from tcclient.core.path.stream_uplink import StreamUplink
 from tcclient.core.rate.sharing import UplinkSharing
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.texts import ShownTexts, Texts

@@ -23,11 +23,11 @@ from tcclient.core.events import Event
 from tcclient.core.joining import Joining
 from tcclient.core.login import Login
 from tcclient.core.media.packet import MediaPacket
-from tcclient.core.media.proof import Way
 from tcclient.core.media.repair import AUDIO_PATIENCE, RECORDING_PATIENCE
-from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import Lives
+from tcclient.core.path.proof import Way
+from tcclient.core.path.statistics import NetworkStatistics
 from tcclient.core.phase import Phase
 from tcclient.core.resumption import Resumption
 from tcclient.core.seat import Seat

@@ -12,7 +12,7 @@ from typing import Literal, cast
 from tcclient.core.control import control_connection
 from tcclient.core.events import Closed, Detached, Event, PathChanged
 from tcclient.core.media.packet import MediaPacket
-from tcclient.core.media.proof import PathState, Way
+from tcclient.core.path.proof import PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, closed_error, lost_error
 from tcclient.transport.loop import shut_down

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from statistics import median
 
-from tcclient.core.media.train import Answer, Rates, rates
+from tcclient.core.path.train import Answer, Rates, rates
 from tcclient.transport.udp import UdpSocket
 from tcclient.transport.websocket import open_websocket
 from tcproto.control import ControlConnection, HandshakeCompleted, Replied

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tcclient.core import PathState, events
-from tcclient.core.media.egress import MAX_RESENDS
+from tcclient.core.path.egress import MAX_RESENDS
 from tcproto.datagram import ItemType
 from tcproto.messages import Kind, Source
 from tcproto.path import SPEECH_PATIENCE

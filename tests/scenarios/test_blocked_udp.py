@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import Drop, PathState, Way, events
-from tcclient.core.media.probation import DOUBTED_STEADY, MAX_STEADY, STEADY
-from tcclient.core.media.proof import IMPATIENT, QUICK_INTERVALS
+from tcclient.core.path.probation import DOUBTED_STEADY, MAX_STEADY, STEADY
+from tcclient.core.path.proof import IMPATIENT, QUICK_INTERVALS
 from tcproto.datagram import MAX_DATAGRAM
 from tcproto.messages import Kind, Source
 from tcproto.packet import VideoHeader

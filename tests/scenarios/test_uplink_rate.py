@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import events
-from tcclient.core.media.proof import Way
+from tcclient.core.path.proof import Way
 from tcclient.core.rate.allocation import PictureDemand, SendingLimit
 from tcclient.core.rate.estimator import LEAST
 from tcclient.core.rate.sharing import LIMIT_TOLD

@@ -4,8 +4,8 @@ import pytest
 
 from tcclient.core import PathState, Way
 from tcclient.core.downlink.subscription import Wishes
-from tcclient.core.media.probation import DOUBTED_STEADY
 from tcclient.core.media.watchdog import MAX_REPAIRS, SOUND_PATIENCE
+from tcclient.core.path.probation import DOUBTED_STEADY
 from tcproto.messages import Source, Subscribe
 from tests.support.simulation.client import Client
 from tests.support.simulation.wiretap import ControlTap

@@ -13,8 +13,8 @@ import pytest
 from tcclient.audio.gate import GateMode
 from tcclient.core import Drop
 from tcclient.core import events as core
-from tcclient.core.media.egress import Egress
 from tcclient.core.media.publications import Publications
+from tcclient.core.path.egress import Egress
 from tcclient.core.rate.sharing import UplinkSharing
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.errors import MediaFileError, NoReply, RequestRefused, SourceError

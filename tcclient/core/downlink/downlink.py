@@ -20,11 +20,11 @@ from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.layers import LayerChoices
 from tcclient.core.media.losses import Losses
 from tcclient.core.media.packet import MediaPacket
-from tcclient.core.media.path import MediaPath
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.media.speaking import is_speech
 from tcclient.core.media.watchdog import SoundWatchdog
 from tcclient.core.membership.roster import RoomState
+from tcclient.core.path.media_path import MediaPath
 from tcclient.core.timers import Timers
 from tcproto.messages import KeyframeRequest, Speakers, Subscribe
 from tcproto.packet import AudioHeader, Header, VideoHeader

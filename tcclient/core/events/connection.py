@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tcclient.core.events.roster import ParticipantEvent, Who
-from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
+from tcclient.core.path.proof import PathState, Way
 from tcclient.core.rate.allocation import SendingLimit
 from tcproto.messages import Quality
 

@@ -1,1 +1,1 @@
-"""The media path of a seat: datagrams in both directions, publications, statistics."""
+"""The media of a seat: our publications and the packets of others, losses and their repair, speakers."""

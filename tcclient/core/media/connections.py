@@ -9,10 +9,10 @@ from tcclient.core.control import Line
 from tcclient.core.downlink.subscription import Subscription
 from tcclient.core.events import Event
 from tcclient.core.media.losses import Losses
-from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.quality import LOOK_INTERVAL, Advice, Figures, QualityMeter, Use
 from tcclient.core.membership.roster import RoomState
+from tcclient.core.path.media_path import MediaPath
 from tcproto.messages import Kind, MemberQualities, OwnQuality, Quality
 
 

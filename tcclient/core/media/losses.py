@@ -7,10 +7,11 @@ from functools import partial
 
 from tcclient.core.media.copies import farthest_copy
 from tcclient.core.media.packet import SealedPacket, Slot
-from tcclient.core.media.path import MediaPath
-from tcclient.core.media.proof import Way
 from tcclient.core.media.repair import AUDIO_PATIENCE, VIDEO_PATIENCE, Repair, quick_requests
-from tcclient.core.media.statistics import DirectionStatistics, LossMeter, LossRuns, StreamStatistics
+from tcclient.core.media.statistics import LossRuns, StreamStatistics
+from tcclient.core.path.media_path import MediaPath
+from tcclient.core.path.proof import Way
+from tcclient.core.path.statistics import DirectionStatistics, LossMeter
 from tcproto.copies import copied_within
 from tcproto.packet import AudioHeader, Series, VideoHeader, parse_series
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 from tcclient.core.drops import Drop
 from tcclient.core.keys.own_key import SealingKey
 from tcclient.core.media.copies import OwnCopies
-from tcclient.core.media.egress import Egress
 from tcclient.core.media.keyframes import KeyframeRequests
 from tcclient.core.membership.roster import publication_id
+from tcclient.core.path.egress import Egress
 from tcclient.core.rate.allocation import Demand, PictureDemand
 from tcproto.beacon import ClockMapping
 from tcproto.datagram import KEY_OVERLAP

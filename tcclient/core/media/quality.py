@@ -6,8 +6,8 @@ from collections import deque
 from enum import StrEnum
 from typing import NamedTuple
 
-from tcclient.core.media.proof import PathState
-from tcclient.core.media.statistics import DirectionStatistics
+from tcclient.core.path.proof import PathState
+from tcclient.core.path.statistics import DirectionStatistics
 from tcclient.core.timers import NEVER
 from tcproto.messages import Quality
 

@@ -14,10 +14,10 @@ from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
 from tcclient.core.media.copies import COPY_ITEMS, copied_packets
 from tcclient.core.media.losses import Losses
 from tcclient.core.media.packet import MediaPacket, SealedPacket
-from tcclient.core.media.path import MediaPath
-from tcclient.core.media.proof import Way
 from tcclient.core.media.voice import Voice
 from tcclient.core.membership.roster import RoomState
+from tcclient.core.path.media_path import MediaPath
+from tcclient.core.path.proof import Way
 from tcproto.beacon import Beacon, BeaconContext, open_beacon
 from tcproto.datagram import (
     MAX_DATAGRAM,

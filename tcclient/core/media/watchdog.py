@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tcclient.core.media.losses import Losses
-from tcclient.core.media.path import MediaPath
 from tcclient.core.membership.roster import RoomState
+from tcclient.core.path.media_path import MediaPath
 from tcclient.core.timers import NEVER
 from tcproto.messages import Kind, PublicationInfo, Subscribe
 

@@ -8,12 +8,12 @@ from tcclient.core import events
 from tcclient.core.events import Event
 from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.own_key import SenderKeys
-from tcclient.core.media.egress import Egress
-from tcclient.core.media.proof import PathState
 from tcclient.core.media.publications import Publications
 from tcclient.core.membership.beacons import BeaconSchedule
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.silence import Silence
+from tcclient.core.path.egress import Egress
+from tcclient.core.path.proof import PathState
 from tcproto.beacon import Beacon, BeaconContext, sign_beacon
 from tcproto.identity import SigningKey
 from tcproto.serial import clock_us

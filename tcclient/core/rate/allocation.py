@@ -8,7 +8,7 @@ from enum import StrEnum
 from math import ceil
 from typing import NamedTuple
 
-from tcclient.core.media.train import HEADERS
+from tcclient.core.path.train import HEADERS
 from tcproto.datagram import MIN_DATAGRAM
 from tcproto.messages import Caps
 from tcproto.packet import AUDIO_HEADER_SIZE, AUDIO_PADDING_STEP, MAX_VIDEO_PAYLOAD, VIDEO_HEADER_SIZE

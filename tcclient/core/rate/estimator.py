@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from tcclient.core.media.train import HEADERS
+from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.arrivals import RATE_SPAN, STEP, Arrivals
 from tcclient.core.rate.rivals import Rivals
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tcclient.core.downlink.data_meter import Saving
-from tcclient.core.media.egress import Egress
 from tcclient.core.media.publications import Publications
+from tcclient.core.path.egress import Egress
 from tcclient.core.rate.allocation import LOW_RATE, Allocation, Demand, Rate, SendingLimit, SoundDemand, SoundRate
 from tcclient.core.rate.uplink import UplinkRate
 from tcclient.core.timers import NEVER

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tcclient.core.media.train import HEADERS
+from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.estimator import RateEstimator
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item, ItemType, parse_header

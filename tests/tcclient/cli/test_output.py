@@ -10,10 +10,10 @@ from tcclient.cli.terminal.columns import CONTINUATION
 from tcclient.cli.terminal.status_line import Status
 from tcclient.core.downlink.cause import NOTHING, Cause
 from tcclient.core.downlink.data_meter import DataUse
-from tcclient.core.media.proof import PathState, Way
 from tcclient.core.media.quality import Advice
-from tcclient.core.media.statistics import PathStatistics
 from tcclient.core.membership.roster_entry import RosterEntry
+from tcclient.core.path.proof import PathState, Way
+from tcclient.core.path.statistics import PathStatistics
 from tcclient.core.rate.allocation import SendingLimit
 from tcclient.participant import Participant
 from tcproto.errors import Action, ErrorCode

@@ -4,8 +4,8 @@ import json
 
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.cli.quality import figures, full
-from tcclient.core.media.proof import PathState, Way
-from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
+from tcclient.core.path.proof import PathState, Way
+from tcclient.core.path.statistics import DirectionStatistics, NetworkStatistics
 
 UP = DirectionStatistics(packets=1_000, lost=50, recent_loss=0.125, jitter_ms=3.44, reordered=2, late=1)
 DOWN = DirectionStatistics(packets=400, lost=4, recent_loss=0.0, jitter_ms=12.0, reordered=7, late=9)

@@ -1,8 +1,8 @@
 import pytest
 
 from tcclient.core import Drop, events
-from tcclient.core.media.path import POSITION_INTERVAL
 from tcclient.core.media.receiving import MAX_STRAYS, STRAY_HOLD
+from tcclient.core.path.media_path import POSITION_INTERVAL
 from tcproto import messages as m
 from tcproto.beacon import Beacon, BeaconContext, sign_beacon
 from tcproto.datagram import (

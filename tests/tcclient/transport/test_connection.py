@@ -8,7 +8,7 @@ import uvloop
 from tcclient.core import Settings
 from tcclient.core.control import control_connection
 from tcclient.core.events import Detached, PathChanged
-from tcclient.core.media.proof import PathState, Way
+from tcclient.core.path.proof import PathState, Way
 from tcclient.core.session import Session
 from tcclient.errors import RoomClosed
 from tcclient.transport.connection import Connection

@@ -9,7 +9,7 @@ from tcclient.core.downlink.cause import Cause
 from tcclient.core.downlink.data_meter import IP_TCP, IP_UDP, Saving
 from tcclient.core.downlink.limits import PATIENCE
 from tcclient.core.downlink.subscription import Wishes
-from tcclient.core.media.proof import Way
+from tcclient.core.path.proof import Way
 from tcproto.messages import Kind, Source, StreamLimit, StreamState, StreamStates
 from tests.support.scripted_server import Server
 

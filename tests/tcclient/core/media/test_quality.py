@@ -14,7 +14,7 @@ from tcclient.core.media.quality import (
     Use,
     score,
 )
-from tcclient.core.media.statistics import DirectionStatistics
+from tcclient.core.path.statistics import DirectionStatistics
 from tcproto.messages import Quality
 
 NOTHING = Use()

@@ -1,10 +1,10 @@
 import pytest
 
 from tcclient.core import Drop, PathState, events
-from tcclient.core.media.egress import MAX_QUEUED as MAX_SENT
-from tcclient.core.media.egress import UNKNOWN_PACE
 from tcclient.core.media.publications import MAX_AUDIO_PAYLOAD, MAX_FRAME, MAX_SEQUENCE
 from tcclient.core.media.receiving import MAX_QUEUED
+from tcclient.core.path.egress import MAX_QUEUED as MAX_SENT
+from tcclient.core.path.egress import UNKNOWN_PACE
 from tcproto import messages as m
 from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, ItemType, parse_header
 from tcproto.packet import MAX_VIDEO_PAYLOAD, PacketType

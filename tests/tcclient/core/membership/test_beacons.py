@@ -5,11 +5,13 @@ import random
 import pytest
 
 from tcclient.core import PathState, events
+from tcclient.core.membership.beacons import GENERATIONS, BeaconSchedule
 from tcclient.core.membership.claims import Claims
 from tcclient.core.membership.silence import Silence
 from tcproto import messages as m
 from tcproto.beacon import Beacon, BeaconContext, ClockMapping, sign_beacon
 from tcproto.packet import parse_header
+from tcproto.sender_key import SenderKey
 from tests.support.scripted_media import payloads
 from tests.support.scripted_server import FINGERPRINT, LIFE, Server
 
@@ -396,3 +398,25 @@ def test_the_header_names_the_key(server):
     key = a.seat.keys.current
     named = {(h.key_number, h.generation) for h in seen if h.stream == server.members[a.participant].beacon_stream}
     assert named == {(key.number, key.generation) if server.e2ee else (0, 0)}
+
+
+def test_beacons_follow_the_key():
+    schedule = BeaconSchedule(bytes)
+    key = SenderKey(1, 0, bytes(32))
+    schedule.begin(-10.0)
+    for at in (-10.0, -9.0, -7.0):
+        assert schedule.next_deadline == at
+        schedule.sent(None, at)
+    schedule.key_changed(key, 0.0)
+    assert schedule.next_deadline == 0.0
+    schedule.sent(key, 0.0)
+    schedule.key_changed(key, 0.0)
+    assert schedule.next_deadline == 10.0
+    schedule.sent(key, 10.0)
+    schedule.key_changed(key._replace(generation=GENERATIONS - 1), 11.0)
+    assert schedule.next_deadline == 20.0
+    schedule.key_changed(key._replace(generation=GENERATIONS), 12.0)
+    assert schedule.next_deadline == 12.0
+    schedule.sent(key, 12.0)
+    schedule.key_changed(key._replace(number=2), 13.0)
+    assert schedule.next_deadline == 13.0

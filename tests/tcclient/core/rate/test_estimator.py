@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcclient.core.media.train import HEADERS
+from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.arrivals import MAX_CLOCKS, STEP
 from tcclient.core.rate.estimator import CONGESTED, IN_USE, LEAST, MOST, PAUSE_SHARE, START, RateEstimator
 from tcproto.serial import clock_us

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tcclient.core import events
-from tcclient.core.media.proof import Way
+from tcclient.core.path.proof import Way
 from tcclient.core.rate.allocation import SOUND_RATES, PictureDemand, PictureRate, SoundDemand, SoundRate
 from tcclient.core.rate.estimator import START
 from tcclient.core.rate.uplink import WAIT

@@ -2,7 +2,7 @@ import pytest
 
 from tcclient.core import PathState, Settings, Way, events
 from tcclient.core.downlink.subscription import Wishes
-from tcclient.core.media.path import MAX_UNANSWERED
+from tcclient.core.path.media_path import MAX_UNANSWERED
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, parse_header
 from tcproto.path import PingItem, PongItem

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcclient.core.media.train import HEADERS
+from tcclient.core.path.train import HEADERS
 from tcclient.core.timers import NEVER
 from tcproto.copies import MAX_COPIED_SIZE
 from tcproto.datagram import (

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from tcclient.core import Drop
-from tcclient.core.media.stream_uplink import LOOK_INTERVAL, StreamUplink
+from tcclient.core.path.stream_uplink import LOOK_INTERVAL, StreamUplink
 from tcclient.core.timers import NEVER
 from tcproto.datagram import LARGE
 from tcproto.stream_path import LARGE_PATIENCE, MAX_UNSENT, SMALL_PATIENCE

@@ -1,6 +1,6 @@
 import pytest
 
-from tcclient.core.media.train import FASTEST, Answer, Rates, rates
+from tcclient.core.path.train import FASTEST, Answer, Rates, rates
 
 SIZE = 1172
 """1,200 bytes with their headers: 9,600 bits."""

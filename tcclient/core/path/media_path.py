@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcclient.core.media.egress import Egress
-from tcclient.core.media.probation import Probation
-from tcclient.core.media.proof import IMPATIENT, PATIENT, LargeProof, PathState, Proof, Way
-from tcclient.core.media.statistics import PathStatistics
+from tcclient.core.path.egress import Egress
+from tcclient.core.path.probation import Probation
+from tcclient.core.path.proof import IMPATIENT, PATIENT, LargeProof, PathState, Proof, Way
+from tcclient.core.path.statistics import PathStatistics
 from tcproto.datagram import KEY_OVERLAP, MAX_DATAGRAM, MIN_DATAGRAM, Header, Item, ItemType, open_datagram
 from tcproto.errors import CryptoFailure
 from tcproto.feedback import parse_resend_request

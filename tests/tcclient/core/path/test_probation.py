@@ -1,6 +1,6 @@
 import pytest
 
-from tcclient.core.media.probation import MAX_STEADY, RELAPSE, STEADY, Probation
+from tcclient.core.path.probation import MAX_STEADY, RELAPSE, STEADY, Probation
 from tcclient.core.timers import NEVER
 from tcproto.path import CHALLENGE_LIFETIME, PING_INTERVAL_CALL, PING_INTERVAL_LOST
 

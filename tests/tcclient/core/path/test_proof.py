@@ -1,7 +1,7 @@
 import pytest
 
 from tcclient.core import PathState
-from tcclient.core.media.proof import IMPATIENT, LARGE_TRIES, PATIENT, LargeProof, Proof
+from tcclient.core.path.proof import IMPATIENT, LARGE_TRIES, PATIENT, LargeProof, Proof
 from tcproto.path import SPEECH_PATIENCE
 
 

@@ -3,8 +3,8 @@ from collections import Counter
 import pytest
 
 from tcclient.core import Drop
-from tcclient.core.media.egress import MAX_DEBT, MAX_HISTORY, MAX_PACED, MAX_RESENDS, UNKNOWN_PACE, Egress
-from tcclient.core.media.train import HEADERS
+from tcclient.core.path.egress import MAX_DEBT, MAX_HISTORY, MAX_PACED, MAX_RESENDS, UNKNOWN_PACE, Egress
+from tcclient.core.path.train import HEADERS
 from tcclient.core.timers import NEVER
 from tcproto import messages as m
 from tcproto.copies import MAX_COPIED_SIZE
