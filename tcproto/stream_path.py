@@ -48,6 +48,10 @@ class MessageKind(IntEnum):
     """One datagram, as UDP carries it."""
 
 
+_DATAGRAM = MessageKind.DATAGRAM  # looked up once: for each datagram that costs as much as the rest
+_DATAGRAM_BYTE = bytes((_DATAGRAM,))
+
+
 class CloseCode(IntEnum):
     """Why a WebSocket ends (RFC 6455, section 7.4.1)."""
 
@@ -81,7 +85,7 @@ def pack_control(data: bytes) -> list[bytes]:
 
 def pack_datagram(datagram: bytes) -> bytes:
     """Return the message that carries a datagram."""
-    return bytes((MessageKind.DATAGRAM,)) + datagram
+    return _DATAGRAM_BYTE + datagram
 
 
 def parse(message: bytes) -> tuple[MessageKind, bytes]:
@@ -93,8 +97,8 @@ def parse(message: bytes) -> tuple[MessageKind, bytes]:
         raise StreamPathError(CloseCode.MESSAGE_TOO_BIG, f"a message of {len(message)} bytes")
     if not message:
         raise StreamPathError(CloseCode.PROTOCOL_ERROR, "an empty message")
-    if message[0] == MessageKind.DATAGRAM:
-        return MessageKind.DATAGRAM, message[1:]
+    if message[0] == _DATAGRAM:
+        return _DATAGRAM, message[1:]
     if message[0] != MessageKind.CONTROL:
         raise StreamPathError(CloseCode.PROTOCOL_ERROR, f"a message of kind {message[0]}")
     if len(message) == 1:

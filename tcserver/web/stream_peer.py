@@ -1,6 +1,7 @@
 """One client on the stream path: a WebSocket with a control connection and datagrams in it.
 
-The library ``websockets`` reads the frames. What is written has frames of our own: one frame serves all receivers.
+The library ``websockets`` reads the frames, except the plainest (``PlainMessages``). What is written has frames of our
+own: one frame serves all receivers.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tcproto.stream_path import (
 )
 from tcserver.web.byte_stream import ByteStream, StreamUser
 from tcserver.web.control_transport import ControlTransport
+from tcserver.web.plain_messages import PlainMessages
 
 MAX_BYTES_BEFORE_LOGIN = 65_536
 """Bytes of a WebSocket before the login. The control connection in it may have a quarter of it."""
@@ -127,7 +129,9 @@ class StreamPeer:
         self, stream: ByteStream, protocol: ServerProtocol, control: ControlProtocol, datagrams: Datagrams
     ) -> None:
         self._stream = stream
+        self._messages = PlainMessages()
         self._protocol = protocol
+        """Reads what is no plain message, and all behind it."""
         self._control = control
         self._datagrams = datagrams
         self._loop = asyncio.get_running_loop()
@@ -235,30 +239,52 @@ class StreamPeer:
         self._rest = self._loop.call_later(seconds, go_on)
 
     def _take(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
         self._received += len(data)
-        events = self._protocol.events_received()
-        self._credit -= max(len(events), len(data) / MAX_DATAGRAM)
+        datagrams: list[bytes] = []
         try:
-            datagrams = [datagram for event in events if (datagram := self._take_frame(event)) is not None]
+            frames = 0 if self._messages.are_over else self._take_plain(data, datagrams)
+            if self._messages.are_over:
+                frames += self._take_others(self._messages.take_rest() or data, datagrams)
         except StreamPathError as error:
             self.close(error.code, str(error))
             return
+        self._credit -= max(frames, len(data) / MAX_DATAGRAM)
         if datagrams and not self._closing:
             self._datagrams.receive(self._number, datagrams)
         if self._received > MAX_BYTES_BEFORE_LOGIN and self._control.is_stranger:
             self.close(CloseCode.POLICY_VIOLATION, "too many bytes before the login")
-        self._answer()
+        if self._messages.are_over:
+            self._answer()
 
-    def _take_frame(self, received: Any) -> bytes | None:
-        """Take a frame; return the datagram in it, if there is one. Raises ``StreamPathError``."""
-        if not isinstance(received, Frame) or self._closing:
-            return None
-        if received.opcode is Opcode.BINARY and received.fin:
-            kind, rest = parse(bytes(received.data))
-            if kind is MessageKind.DATAGRAM:
-                return rest
+    def _take_plain(self, data: bytes, datagrams: list[bytes]) -> int:
+        """Take plain messages, and add the datagrams in them; return how many they are. Raises ``StreamPathError``."""
+        messages = self._messages.receive_data(data)
+        for message in messages:
+            self._take_message(message, datagrams)
+        return len(messages)
+
+    def _take_others(self, data: bytes, datagrams: list[bytes]) -> int:
+        """Do the same with frames of any kind."""
+        self._protocol.receive_data(data)
+        events = self._protocol.events_received()
+        for event in events:
+            self._take_frame(event, datagrams)
+        return len(events)
+
+    def _take_message(self, message: bytes, datagrams: list[bytes]) -> None:
+        if self._closing:
+            return
+        kind, rest = parse(message)
+        if kind is MessageKind.DATAGRAM:
+            datagrams.append(rest)
+        else:
             self._give_control(rest)
+
+    def _take_frame(self, received: Any, datagrams: list[bytes]) -> None:
+        if not isinstance(received, Frame) or self._closing:
+            return
+        if received.opcode is Opcode.BINARY and received.fin:
+            self._take_message(bytes(received.data), datagrams)
         elif received.opcode is Opcode.TEXT:
             raise StreamPathError(CloseCode.UNSUPPORTED_DATA, "a text message")
         elif received.opcode in (Opcode.BINARY, Opcode.CONT):
@@ -269,7 +295,6 @@ class StreamPeer:
             self._eof = self._control.eof_received()
             if not self._eof:
                 self._end()
-        return None
 
     def _give_control(self, data: bytes) -> None:
         buffer = self._control.get_buffer(len(data))

@@ -17,13 +17,10 @@ class Sender:
 
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self._lanes = lanes
-        self._trains = any(lane.trains for lane in lanes)
 
     def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each of its receivers but the one that is left out."""
-        # Where each goes to other receivers, as from different rooms, there is nothing to couple.
-        count = len(transmissions)
-        if count == 1 or not self._trains or len({receivers for _, receivers, _ in transmissions}) == count:
+        if not self._may_couple(transmissions):
             for datagram, receivers, skip in transmissions:
                 for group in receivers.by_lane:
                     self._send_one(datagram, group, skip)
@@ -35,6 +32,16 @@ class Sender:
                 else:
                     for datagram, skip in zip(train.datagrams, train.skips, strict=True):
                         self._send_one(datagram, group, skip)
+
+    def _may_couple(self, transmissions: Sequence[Transmission]) -> bool:
+        """Return whether any of these can leave in a train."""
+        if len(transmissions) == 1:
+            return False
+        sets = {receivers for _, receivers, _ in transmissions}
+        if len(sets) == len(transmissions):
+            return False  # each goes to other receivers, as from different rooms
+        lanes = self._lanes
+        return any(lanes[group.lane].trains for receivers in sets for group in receivers.by_lane)
 
     def _send_one(self, datagram: bytes, group: LaneReceivers, skip: int) -> None:
         count = len(group.addresses)

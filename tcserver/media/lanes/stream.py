@@ -90,7 +90,7 @@ class StreamLane(Lane):
     """
 
     def __init__(self, clock: Callable[[], float], on_waiting: Callable[[float], None]) -> None:
-        super().__init__(trains=True)
+        super().__init__(trains=False)  # to join datagrams and take them apart again would save nothing
         self._clock = clock
         self._on_waiting = on_waiting
         self._drops = QueueDrops()

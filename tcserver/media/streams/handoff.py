@@ -21,7 +21,7 @@ from tcserver.media.forwarding.receivers import LaneReceivers
 from tcserver.media.lanes.lane import Lane
 from tcserver.media.lanes.train import MAX_TRAIN
 from tcserver.media.plane.stats import LATENCY_BOUNDS, MediaStats, count
-from tcserver.media.streams.streams import Streams
+from tcserver.media.streams.streams import Streamed, Streams
 from tcserver.media.udp.steering import WORKER_OFFSET
 from tcserver.monitoring.histogram import Histogram
 
@@ -131,8 +131,12 @@ class Handoff:
             seats=(),
         )
 
-    def _carry(self, number: int, datagrams: Sequence[bytes]) -> None:
-        """Hand datagrams of a stream to the workers that serve their seats, as the kernel does with those of UDP."""
+    def _carry(self, streamed: Streamed) -> None:
+        """Hand datagrams of streams to the workers that serve their seats, as the kernel does with those of UDP."""
+        for number, datagrams in streamed:
+            self._carry_one(number, datagrams)
+
+    def _carry_one(self, number: int, datagrams: Sequence[bytes]) -> None:
         by_worker: dict[int, list[bytes]] = {}
         for datagram in datagrams:
             if WORKER_OFFSET < len(datagram) <= MAX_DATAGRAM:

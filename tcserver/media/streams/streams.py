@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 
 from tcserver.media.lanes.stream import FLUSH_INTERVAL, StreamEnd, StreamLane
 
-Carry = Callable[[int, Sequence[bytes]], None]
-"""Brings datagrams of a stream, told by its number, to the media plane that serves their seat."""
+Streamed = Sequence[tuple[int, Sequence[bytes]]]
+"""Datagrams that came by streams: the number of each stream, and those of it."""
+Carry = Callable[[Streamed], None]
+"""Brings datagrams of streams to the media planes that serve their seats."""
 
 
 class Streams:
@@ -19,11 +21,13 @@ class Streams:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._carry: Carry = lambda number, datagrams: None
+        self._carry: Carry = lambda streamed: None
         self._timer: asyncio.TimerHandle | None = None
         self._gathers = False
         self._gathered: dict[Callable[[], None], None] = {}
         """What is to be called before the next flush, in order."""
+        self._streamed: list[tuple[int, Sequence[bytes]]] | None = None
+        """What came by the streams before a flush, while that is being asked for."""
         self.lane = StreamLane(clock, self._flush_in)
 
     def connect(self, carry: Carry, *, gathers: bool = False) -> None:
@@ -53,7 +57,10 @@ class Streams:
 
     def receive(self, number: int, datagrams: Sequence[bytes]) -> None:
         """Take datagrams that came by a stream."""
-        self._carry(number, datagrams)
+        if self._streamed is None:
+            self._carry([(number, datagrams)])
+        else:
+            self._streamed.append((number, datagrams))
 
     def writable(self, number: int) -> None:
         """Go on to write to a stream that has taken what was written before."""
@@ -72,7 +79,12 @@ class Streams:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._flush)
 
     def _flush(self) -> None:
-        gathered, self._gathered = self._gathered, {}
-        for handle in gathered:
-            handle()
+        if self._gathered:
+            gathered, self._gathered = self._gathered, {}
+            streamed = self._streamed = []
+            for handle in gathered:
+                handle()
+            self._streamed = None
+            if streamed:
+                self._carry(streamed)
         self.lane.flush()

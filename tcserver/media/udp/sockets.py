@@ -234,15 +234,18 @@ class MediaSockets:
         self._disarm()  # a command may begin a replay, which is due sooner than what the timer waits for
         self._drain()
 
-    def receive(self, number: int, datagrams: Sequence[bytes]) -> None:
-        """Take datagrams of the stream of this number, and send what follows from them."""
-        address = self._streams.get(number)
-        if address is None:
-            if len(self._streams) >= MAX_STREAMS:
-                self._streams.clear()
-            address = self._streams[number] = Address(len(self._sockets), STREAM_HOST, number)
+    def receive(self, streamed: Sequence[tuple[int, Sequence[bytes]]]) -> None:
+        """Take datagrams of streams, each with the number of its stream, and send what follows from them."""
+        batch: list[tuple[bytes, Address]] = []
+        for number, datagrams in streamed:
+            address = self._streams.get(number)
+            if address is None:
+                if len(self._streams) >= MAX_STREAMS:
+                    self._streams.clear()
+                address = self._streams[number] = Address(len(self._sockets), STREAM_HOST, number)
+            batch += [(datagram, address) for datagram in datagrams]
         now = self._clock()
-        self._plane.receive([(datagram, address) for datagram in datagrams], now)
+        self._plane.receive(batch, now)
         self._send()
         self._latency.observe(self._clock() - now)
         self._deliver()

@@ -142,7 +142,7 @@ class Worker:
         """Take datagrams of byte streams, for a bounded time. What is left is taken in the next turn."""
         end = time.monotonic() + READ_BUDGET
         while time.monotonic() < end and (handed := receive_up(streams)) is not None:
-            self._sockets.receive(*handed)
+            self._sockets.receive([handed])
 
     def _tell_suppressed(self, media_ids: Collection[int]) -> None:
         self._send([SuppressedSeats(tuple(media_ids))])

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -21,7 +21,7 @@ from tcproto.stream_path import MAX_CONTROL_BYTES, MAX_MESSAGE, SUBPROTOCOL, fra
 from tcserver.daemon import control_peer
 from tcserver.daemon.control_peer import READ_SIZE, ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
-from tcserver.media.streams.streams import Streams
+from tcserver.media.streams.streams import Streamed, Streams
 from tcserver.web import stream_peer
 from tcserver.web.stream_peer import StreamPath
 from tests.support.plain_stream import listening
@@ -66,8 +66,8 @@ class Server:
         self.path = StreamPath(make, self.streams)
         self.port = 0
 
-    def _carry(self, number: int, datagrams: Sequence[bytes]) -> None:
-        self.datagrams += [(number, datagram) for datagram in datagrams]
+    def _carry(self, streamed: Streamed) -> None:
+        self.datagrams += [(number, datagram) for number, datagrams in streamed for datagram in datagrams]
         self.batches += 1
 
     async def wait(self, condition: Any) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
 from tcserver.media.lanes.stream import FLUSH_INTERVAL, LONGEST_FLUSH_INTERVAL
-from tcserver.media.streams.streams import Streams
+from tcserver.media.streams.streams import Streamed, Streams
 from tests.support.media.stream_ends import End
 
 
@@ -22,11 +22,14 @@ class World:
         self.number = self.streams.open(self.end)
         self.streams.connect(self._carry, gathers=gathers)
         self.carried: list[bytes] = []
+        self.calls = 0
 
-    def _carry(self, number: int, datagrams: Sequence[bytes]) -> None:
-        self.carried += datagrams
-        for datagram in datagrams:
-            self.streams.lane.deliver(datagram, len(datagram), (number,), "source")
+    def _carry(self, streamed: Streamed) -> None:
+        self.calls += 1
+        for number, datagrams in streamed:
+            self.carried += datagrams
+            for datagram in datagrams:
+                self.streams.lane.deliver(datagram, len(datagram), (number,), "source")
 
     def handler(self, datagram: bytes) -> Callable[[], None]:
         return lambda: self.streams.receive(self.number, [datagram])
@@ -59,6 +62,7 @@ def test_where_it_would_wait_what_comes_is_taken_before_the_next_flush() -> None
             world.streams.soon(handler)
         assert world.carried == []
         assert await world.written() == [b"a", b"b"], "each once, and in the same flush"
+        assert world.calls == 1, "all together"
         assert world.streams.lane.waiting == 0
         world.streams.lane.interval = LONGEST_FLUSH_INTERVAL
         world.streams.soon(second)
