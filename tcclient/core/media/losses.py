@@ -9,7 +9,7 @@ from tcclient.core.media.copies import farthest_copy
 from tcclient.core.media.packet import SealedPacket, Slot
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.proof import Way
-from tcclient.core.media.repair import AUDIO_PATIENCE, VIDEO_PATIENCE, Repair, quick_requests
+from tcclient.core.media.repair import AUDIO_PATIENCE, PICTURES_AGAIN, VIDEO_PATIENCE, Repair, quick_requests
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, LossRuns, StreamStatistics
 from tcproto.copies import copied_within
 from tcproto.packet import AudioHeader, Series, VideoHeader, parse_series
@@ -213,4 +213,4 @@ class Losses:
             quick = quick_requests(self.share()[0])
             self.repair.lost(slot, sealed.forward, count, self.sound_patience, now, copied, quick=quick)
         elif isinstance(header, VideoHeader):
-            self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, now)
+            self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, now, again=PICTURES_AGAIN)
