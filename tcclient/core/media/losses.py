@@ -36,18 +36,19 @@ MAX_SERIES = 4096
 class Losses:
     """Counts the packets of each series, by their forward numbers, and asks by ``path`` for those that are missing.
 
-    ``missed`` is called with ``now`` where sound was lost.
+    ``missed`` is called with ``now`` where sound was lost. ``queue`` returns the seconds that datagrams wait on the line.
     """
 
-    def __init__(self, path: MediaPath, missed: Callable[[float], None]) -> None:
+    def __init__(self, path: MediaPath, missed: Callable[[float], None], queue: Callable[[], float]) -> None:
         self.sound_at = float("-inf")
         """When a packet of sound came last, whether or not it opened."""
         self.sound_patience = AUDIO_PATIENCE
         """Seconds after which lost sound is not asked for any more."""
         self.limits_voices = False
         """Whether the server leaves voices out, so that not all that is missing was lost."""
-        self.repair = Repair(lambda items: path.send(*items), lambda: path.round_trip)
+        self.repair = Repair(lambda items: path.send(*items), self._answer)
         self._path = path
+        self._queue = queue
         self._missed = missed
         self._series: dict[Slot, StreamStatistics] = {}
         self._lost: dict[int, int] = {}
@@ -173,6 +174,15 @@ class Losses:
         counts = self._series.get(slot)
         if counts is not None and self.repair.recovered(slot, copy.forward):
             self._count_copy(copy.header.stream, counts, 1)
+
+    def _answer(self) -> tuple[float | None, float]:
+        """Return the seconds until an answer comes, None until measured, and their mean deviation.
+
+        It waits in the queue as all else does. Who asks again sooner makes the queue longer, and all wait for that.
+        """
+        rtt, deviation = self._path.round_trip
+        least = self._path.statistics.least_rtt
+        return rtt if rtt is None or least is None else max(rtt, least + self._queue()), deviation
 
     @property
     def _ever_lost(self) -> int:
