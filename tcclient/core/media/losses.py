@@ -36,7 +36,8 @@ MAX_SERIES = 4096
 class Losses:
     """Counts the packets of each series, by their forward numbers, and asks by ``path`` for those that are missing.
 
-    ``missed`` is called with ``now`` where sound was lost. ``queue`` returns the seconds that datagrams wait on the line.
+    ``missed`` is called with ``now`` where sound was lost. ``queue`` returns the seconds that datagrams wait on
+    the line.
     """
 
     def __init__(self, path: MediaPath, missed: Callable[[float], None], queue: Callable[[], float]) -> None:
