@@ -38,9 +38,10 @@ QUICK, MORE_QUICK, MORE_FROM = 2, 3, 0.25
 At 20 % loss one answer in five is lost. To find that out takes a round trip, which all sound would have to wait for.
 Where a voice begins, nobody knows yet how much is lost, and where little is lost it costs little.
 """
-PICTURES_AGAIN = 2
+PICTURES_AGAIN = 3
 """The same of a piece of a picture of which an answer was lost: it holds up all pictures behind it. At 20 % loss that
-is one piece in 25, and without it one in 3,000 does not come in time."""
+is one piece in 25, of which one in 5 would be lost again if it was asked for once, and one in 125 is.
+"""
 QUICK_TRIES = 4
 """Requests at even intervals: what a conversation can wait for. After them each interval is twice the one before."""
 QUICKEST = 0.7
