@@ -131,6 +131,12 @@ class Arrivals:
             jitter=2 * sum(waits) / max(len(waits), 1),
         )
 
+    @property
+    def queue(self) -> float:
+        """Seconds that datagrams wait longer than the quickest, as of the last one that tells it."""
+        first = self._newest[-1][0] - QUEUE_WINDOW
+        return min(delay for at, delay in self._newest if at >= first)
+
     def bitrates(self, now: float, with_lost: bool = False) -> dict[Layer, float]:
         """Return the bit/s of each layer that comes, since it came first within ``KEPT``.
 

@@ -214,7 +214,9 @@ class Ladder:
         else:
             more = max(offered.voices, default=0.0) if self.voices else missing[0].bitrate if missing else 0.0
         known = max(self.capacity, line.proven or 0.0)
-        is_proven = line.usual + more <= known * USABLE_FOR_MORE
+        kept = sum(part.bitrate for part in offered.pictures if part.layer not in self.given_up)
+        takes = max(line.usual, kept + sum(offered.voices))  # what has just begun is not yet usual
+        is_proven = takes + more <= known * USABLE_FOR_MORE
         if not is_proven and (line.proven is not None or now < self._stable_since + UNPROVEN):
             return False
         self._stable_since = now

@@ -7,7 +7,7 @@ from functools import partial
 
 from tcclient.core.media.copies import farthest_copy
 from tcclient.core.media.packet import SealedPacket, Slot
-from tcclient.core.media.repair import AUDIO_PATIENCE, VIDEO_PATIENCE, Repair, quick_requests
+from tcclient.core.media.repair import AUDIO_PATIENCE, PICTURES_AGAIN, VIDEO_PATIENCE, Repair, quick_requests
 from tcclient.core.media.statistics import LossRuns, StreamStatistics
 from tcclient.core.path.media_path import MediaPath
 from tcclient.core.path.proof import Way
@@ -37,18 +37,20 @@ MAX_SERIES = 4096
 class Losses:
     """Counts the packets of each series, by their forward numbers, and asks by ``path`` for those that are missing.
 
-    ``missed`` is called with ``now`` where sound was lost.
+    ``missed`` is called with ``now`` where sound was lost. ``queue`` returns the seconds that datagrams wait on
+    the line.
     """
 
-    def __init__(self, path: MediaPath, missed: Callable[[float], None]) -> None:
+    def __init__(self, path: MediaPath, missed: Callable[[float], None], queue: Callable[[], float]) -> None:
         self.sound_at = float("-inf")
         """When a packet of sound came last, whether or not it opened."""
         self.sound_patience = AUDIO_PATIENCE
         """Seconds after which lost sound is not asked for any more."""
         self.limits_voices = False
         """Whether the server leaves voices out, so that not all that is missing was lost."""
-        self.repair = Repair(lambda items: path.send(*items), lambda: path.round_trip)
+        self.repair = Repair(lambda items: path.send(*items), self._answer)
         self._path = path
+        self._queue = queue
         self._missed = missed
         self._series: dict[Slot, StreamStatistics] = {}
         self._lost: dict[int, int] = {}
@@ -175,6 +177,15 @@ class Losses:
         if counts is not None and self.repair.recovered(slot, copy.forward):
             self._count_copy(copy.header.stream, counts, 1)
 
+    def _answer(self) -> tuple[float | None, float]:
+        """Return the seconds until an answer comes, None until measured, and their mean deviation.
+
+        It waits in the queue as all else does. Who asks again sooner makes the queue longer, and all wait for that.
+        """
+        rtt, deviation = self._path.round_trip
+        least = self._path.statistics.least_rtt
+        return rtt if rtt is None or least is None else max(rtt, least + self._queue()), deviation
+
     @property
     def _ever_lost(self) -> int:
         """Packets that were lost, also those that were repaired."""
@@ -214,4 +225,4 @@ class Losses:
             quick = quick_requests(self.share()[0])
             self.repair.lost(slot, sealed.forward, count, self.sound_patience, now, copied, quick=quick)
         elif isinstance(header, VideoHeader):
-            self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, now)
+            self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, now, again=PICTURES_AGAIN)

@@ -36,7 +36,7 @@ from tcserver.media.forwarding.redundancy import ReportedLoss
 from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.stream import MediaStream
 
-SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=100)
+SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=350)
 """What a seat may send besides all that it publishes: pings, path responses, requests, and the last packets of a stream
 that ends."""
 ANSWERED_PINGS = Caps(bitrate=0, packets_per_second=10)

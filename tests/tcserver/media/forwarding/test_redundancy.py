@@ -1,8 +1,12 @@
 """The redundant variant: copies by the server, as many as its receivers need."""
 
-import pytest
+from collections.abc import Iterable
 
-from tcproto.copies import parse_copies
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcproto.copies import MAX_COPIES, parse_copies
 from tcproto.datagram import Item, ItemType
 from tcproto.feedback import REPORT_INTERVAL, Reception, pack_receiver_report
 from tcproto.packet import AudioHeader, Series
@@ -11,6 +15,7 @@ from tcserver.media.forwarding.redundancy import (
     LOSSES,
     MAX_RECEPTIONS,
     NEAR,
+    START_COPIES,
     Redundancy,
     ReportedLoss,
     copies_needed,
@@ -34,26 +39,62 @@ def noted(redundancy: Redundancy, *headers: AudioHeader, body: bytes = b"body") 
         redundancy.note(each, each.pack() + body)
 
 
-def test_the_one_that_loses_most_decides_while_it_receives():
+def copies_behind(redundancy: Redundancy) -> int:
+    return sum(len(parse_copies(item.value)) for item in redundancy.behind(header(8)))
+
+
+def shaped(needs: Iterable[int]) -> Redundancy:
+    """Return the redundancy of receivers with these needs, by media ids from 0 on."""
     redundancy = Redundancy()
     noted(redundancy, *map(header, range(8)))
+    for media_id, copies in enumerate(needs):
+        redundancy.add(media_id)
+        redundancy.need(media_id, copies)
+    return redundancy
 
-    def copies() -> int:
-        return sum(len(parse_copies(item.value)) for item in redundancy.behind(header(8)))
 
+def test_one_that_is_alone_gets_what_it_needs():
+    redundancy = shaped([])
     redundancy.add(1)
-    redundancy.add(2)
-    assert copies() == 1, "before any report"
-    redundancy.need(1, 0)
-    assert copies() == 1
+    assert copies_behind(redundancy) == 1, "before any report"
+    for copies in (3, 0, 2):
+        redundancy.need(1, copies)
+        redundancy.add(1)
+        assert copies_behind(redundancy) == copies
     redundancy.need(2, 3)
-    redundancy.add(2)
-    assert copies() == 3
-    redundancy.need(3, 3)
     redundancy.remove(2)
-    assert copies() == 0, "somebody who does not receive it does not count"
+    assert copies_behind(redundancy) == 2, "somebody who does not receive it does not count"
     redundancy.remove(1)
     assert len(redundancy) == 0
+
+
+@pytest.mark.parametrize(
+    ("needs", "copies"),
+    [((3, 1), 1), ((3, 0), 1), ((0, 0), 0), ((3, 2), 2), ((3, 3), 3), ((3, 3, 0), 3), ((3, *[0] * 9), 1),
+     ((3, 2, 2, *[1] * 7), 2), ((3, 3, *[1] * 8), 1), ((3, 3, 3, *[1] * 7), 3), ((0, *[3] * 9), 3)],
+)  # fmt: skip
+def test_all_get_what_a_quarter_of_them_needs_and_two_at_least(needs, copies):
+    redundancy = shaped(needs)
+    assert copies_behind(redundancy) == copies
+    for media_id in range(len(needs)):
+        redundancy.remove(media_id)
+    assert copies_behind(redundancy) == START_COPIES, "nothing of them is left"
+
+
+@given(st.lists(st.integers(0, MAX_COPIES), min_size=1, max_size=12), st.lists(st.integers(0, MAX_COPIES), min_size=1))
+def test_one_that_claims_anything_at_any_time_costs_the_others_a_copy_at_most(honest, claims):
+    redundancy, liar = shaped(honest), len(honest)
+    redundancy.add(liar)
+    for claim in claims:
+        redundancy.need(liar, claim)
+        assert min(START_COPIES, max(honest)) <= copies_behind(redundancy) <= max(START_COPIES, *honest)
+
+
+@given(st.lists(st.integers(0, MAX_COPIES), min_size=3, max_size=40), st.data())
+def test_fewer_than_a_quarter_add_nothing_to_what_the_others_need(honest, data):
+    liars = data.draw(st.integers(0, (len(honest) - 1) // 3))
+    claims = data.draw(st.lists(st.integers(0, MAX_COPIES), min_size=liars, max_size=liars))
+    assert copies_behind(shaped([*honest, *claims])) <= max(START_COPIES, *honest)
 
 
 def test_how_many_copies_a_receiver_needs():
@@ -104,14 +145,17 @@ def test_a_report_shapes_the_variant_for_all_who_get_it_and_for_nobody_else():
     world.plane.seats[lossy.media_id].path.rtt = 0.3
     for sequence in range(8):
         send(world, talker, audio(STREAM, sequence))
+    world.plane.seats[other.media_id].path.rtt = 0.3
     world.receive(lossy, report(lossy, reception(170, 30), reception(5, 0, 99), reception(5, 0, sealer=1)))
-    sent = dict(send(world, talker, audio(STREAM, 8)))
+    assert copies_in(dict(send(world, talker, audio(STREAM, 8)))[other.address]) == 1, "one alone does not"
+    world.receive(other, report(other, reception(100, 100)))
+    sent = dict(send(world, talker, audio(STREAM, 9)))
     assert sent[lossy.address] == sent[other.address]
     assert (copies_in(sent[lossy.address]), copies_in(sent[clean.address])) == (2, 0)
     world.receive(clean, report(clean, reception(0, 100)))
-    assert copies_in(dict(send(world, talker, audio(STREAM, 9)))[other.address]) == 2
-    world.apply(CloseSeat(lossy.media_id, 1))
-    assert copies_in(dict(send(world, talker, audio(STREAM, 10)))[other.address]) == 1
+    assert copies_in(dict(send(world, talker, audio(STREAM, 10)))[other.address]) == 2
+    world.apply(CloseSeat(other.media_id, 1))
+    assert copies_in(dict(send(world, talker, audio(STREAM, 11)))[lossy.address]) == 2, "one that is alone does"
     world.forward(talker, STREAM, [clean])
     assert world.plane.rooms[1].streams[STREAM].redundancy is None
     assert world.drops() == {}
