@@ -22,8 +22,13 @@ line, and two seconds later a good one has its own value."""
 START_PACKETS, REPAIR_PACKETS = 100, 500
 """Packets for which the delay is not below that at the start: the first ones, and those after repaired ones, 10 s."""
 NEAR_REPAIRS: Final = 50
-"""Packets within which two are repaired where that tells of loss: 1 s. Where much is overtaken and nothing is lost, one
-counts as repaired now and then, since its way took as long as the request and its answer."""
+"""Packets within which two are repaired where that tells of loss: 1 s."""
+OFTEN_OVERTAKEN: Final = 0.1
+"""Share of packets that are overtaken from which one that counts as repaired tells of no loss: it was overtaken, too,
+and its way took as long as the request and its answer. With exponential jitter of 20 ms a fifth is overtaken, and one
+in 200 counts as repaired. Where packets are only lost, none is overtaken."""
+OVERTAKEN_PACKETS: Final = 200
+"""Packets of which that share is taken: 4 s."""
 PATIENT_PACKETS: Final = 3_000
 """Packets after those, a minute, in which a delay below ``UNHURRIED`` is worth little. If all of it were cut out at
 once, PESQ would be 0.15 lower on a line without loss, although it is cut out in pauses."""
@@ -32,6 +37,8 @@ UNHURRIED: Final = 0.080
 line without loss or jitter."""
 FEW_LATE: Final = 0.006
 """Share of late packets up to which one more costs little. With so many PESQ is 4.0 to 4.1 where it is 4.3 without."""
+FEW_OVERTAKEN: Final = 0.011
+"""The same where packets are often overtaken: PESQ is 3.9."""
 
 _BUCKET: Final = 0.000_25
 """Seconds per bucket. The play-out chooses among delays that are a tick apart, and jitter often ends sharply."""
@@ -45,8 +52,11 @@ _START_WEIGHT: Final = 1.5
 """Weight of ``START_TARGET``, in packets: too little to be worth it after ``START_PACKETS``, where none is late."""
 _LATE_COST: Final = 3.0
 """Seconds of delay that are accepted so that no packet is late: 30 ms for each per cent."""
+_OVERTAKEN_COST: Final = 1.6
+"""The same where packets are often overtaken. With exponential jitter of 20 ms PESQ is 3.9 at a mean delay of 108 ms
+then, and 4.1 at 124 ms with the costs of other lines."""
 _MANY_COST: Final = 16.0
-"""The same, in addition, for what is above ``FEW_LATE``: 160 ms for each per cent."""
+"""The same, in addition, for what is above ``FEW_LATE`` or ``FEW_OVERTAKEN``: 160 ms for each per cent."""
 _SHORT_COST: Final = 2.0
 """Seconds that each second costs by which the delay is below what a stall, or ``MIN_TARGET``, asks for: more than 1."""
 _HURRY_COST: Final = 0.92
@@ -86,8 +96,9 @@ class DelayEstimator:
     """Follows the transit of packets. ``target`` is the delay at which delay and late packets together cost least.
 
     Over a decaying histogram of relative delays, a delay D costs itself, 3 s times the share of packets that are later
-    than D, and 16 s times the part of that share above 0.6 %. The target is within 10 and 400 ms. A stall that is
-    alone raises it at once for a while; stalls that come again and again count like all packets.
+    than D, and 16 s times the part of that share above 0.6 %. Where packets are often overtaken these are 1.6 s and
+    1.1 %. The target is within 10 and 400 ms. A stall that is alone raises it at once for a while; stalls that come
+    again and again count like all packets.
 
     The target begins with ``start``, what a packet needs that is lost and asked for again, and is not below it for the
     first two seconds and while packets are repaired. To raise the delay for the first of them would be heard. Then it
@@ -115,6 +126,10 @@ class DelayEstimator:
         """Packets for which the target is not below ``start``; below zero, those since."""
         self._since_repair = NEAR_REPAIRS
         """Packets since a repaired one, or ``NEAR_REPAIRS``."""
+        self._packets = 0
+        """Packets so far, or ``OVERTAKEN_PACKETS``."""
+        self._overtaken = 0.0
+        """Share of them that was overtaken."""
         self._usual = START_TARGET
         """The target, were there no stall."""
         self._stalled = False
@@ -136,7 +151,9 @@ class DelayEstimator:
         """
         self._since_repair = min(self._since_repair + 1, NEAR_REPAIRS)
         self._start_left -= 1
-        if repaired:
+        self._packets = min(self._packets + 1, OVERTAKEN_PACKETS)
+        self._overtaken += ((not in_order and not repaired) - self._overtaken) / self._packets
+        if repaired and self._overtaken < OFTEN_OVERTAKEN:
             self._assume_nothing()
             if self._since_repair < NEAR_REPAIRS:
                 self._start_left = REPAIR_PACKETS
@@ -212,7 +229,9 @@ class DelayEstimator:
 
     def _retarget(self, now: float) -> None:
         late = self._histogram.sum() - np.cumsum(self._histogram[:-1])
-        costs = _DELAYS + _LATE_COST * late + _MANY_COST * np.maximum(late - FEW_LATE, 0.0)
+        is_overtaken = self._overtaken >= OFTEN_OVERTAKEN
+        cost, few = (_OVERTAKEN_COST, FEW_OVERTAKEN) if is_overtaken else (_LATE_COST, FEW_LATE)
+        costs = _DELAYS + cost * late + _MANY_COST * np.maximum(late - few, 0.0)
         self._usual = float(_DELAYS[np.argmin(costs)])
         age = now - self._stall_at - _SPIKE_HOLD
         expected = self._lone_stall * 0.5 ** max(age / _SPIKE_HALF_LIFE, 0.0)

@@ -3,9 +3,11 @@ import pytest
 
 from tcclient.audio.delay import (
     FEW_LATE,
+    FEW_OVERTAKEN,
     MAX_TARGET,
     MIN_TARGET,
     NEAR_REPAIRS,
+    OFTEN_OVERTAKEN,
     PATIENT_PACKETS,
     REPAIR_PACKETS,
     START_PACKETS,
@@ -54,6 +56,19 @@ def test_only_repairs_near_each_other_keep_the_delay_of_the_start(apart, keeps):
         if not repair:
             assert estimator.target < 0.14, "one alone may have been overtaken"
             follow([0.0] * (apart - 1), estimator, start=8.02)
+    assert (estimator.target == 0.14) is keeps
+
+
+@pytest.mark.parametrize(("share", "keeps"), [(0.0, True), (OFTEN_OVERTAKEN / 2, True), (2 * OFTEN_OVERTAKEN, False)])
+def test_where_much_is_overtaken_a_repair_tells_of_no_loss(share, keeps):
+    """Two that are late by a request and its answer, one after the other, before and after the delay of the start."""
+    estimator = DelayEstimator(0.14)
+    for packet in range(400):
+        repaired = packet in (60, 62, 300, 302)
+        overtaken = not repaired and packet * share % 1 >= 1 - share
+        estimator.update(
+            7.1 * repaired or 7.0, 0.02 * packet, in_order=not repaired and not overtaken, repaired=repaired
+        )
     assert (estimator.target == 0.14) is keeps
 
 
@@ -109,6 +124,16 @@ def test_one_late_interval_among_prompt_ones_is_a_stall_and_no_new_way():
 def test_few_packets_are_late_of_exponential_jitter():
     estimator = follow(np.random.default_rng(1).exponential(0.020, 5_000))
     assert estimator.target == pytest.approx(0.020 * np.log(1 / FEW_LATE), abs=0.012)
+
+
+def test_more_packets_may_be_late_where_many_are_overtaken():
+    jitter = np.random.default_rng(1).exponential(0.020, 5_000)
+    estimator, newest = DelayEstimator(), -1
+    for number in np.argsort(0.02 * np.arange(5_000) + jitter):
+        estimator.update(7 + jitter[number], 0.02 * number + jitter[number], in_order=bool(number > newest))
+        newest = max(newest, number)
+    assert estimator.target == pytest.approx(0.020 * np.log(1 / FEW_OVERTAKEN), abs=0.008)
+    assert estimator.target < follow(jitter).target - 0.005
 
 
 def test_rare_lateness_is_not_paid_for():
