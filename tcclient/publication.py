@@ -103,7 +103,7 @@ class Publication:
         if isinstance(source, AudioSource | EncodedAudioSource):
             self._publisher = AudioPublisher(source, self._send_audio, self._pool, gate, self._send_low_rate)
         else:
-            self._publisher = VideoPublisher(source, self._send_video, self._pool, self._is_behind)
+            self._publisher = VideoPublisher(source, self._send_video, self._pool, self._is_held)
 
     @property
     def kind(self) -> Kind:
@@ -224,9 +224,14 @@ class Publication:
         elif isinstance(self._publisher, VideoPublisher) and isinstance(rate, PictureRate):
             self._publisher.set_rate(rate)
 
-    def _is_behind(self) -> bool:
-        """Return whether pictures still wait to be sent. Called in the thread of the encoder, so it only reads."""
-        return self._seat is not None and self._seat.egress.backlog > MAX_BACKLOG
+    def _is_held(self) -> bool:
+        """Return whether pictures could not be sent, or those before still wait to be.
+
+        Called in the thread of the encoder, so it only reads.
+        """
+        if self._seat is None:
+            return False  # the first picture shows whether the source works
+        return self.muted or not self._announced or self._seat.egress.backlog > MAX_BACKLOG
 
     def _hold(self, held: bool) -> None:
         """Stay muted from now on: while a chair holds it, and after that until ``mute(False)``."""
@@ -236,11 +241,14 @@ class Publication:
             self.muted = True
 
     def _shut(self, shut: bool) -> None:
-        """Shut or open the gate of a microphone."""
-        if isinstance(self._publisher, AudioPublisher):
-            self._publisher.gate.muted = shut
-            if shut:
-                self._publisher.end_talk()
+        """Shut or open the gate of a microphone. A camera that is opened begins with keyframes."""
+        if isinstance(self._publisher, VideoPublisher):
+            if not shut:
+                self._publisher.want_keyframes()
+            return
+        self._publisher.gate.muted = shut
+        if shut:
+            self._publisher.end_talk()
 
     def talk(self, pressed: bool) -> None:
         """Open or shut the gate of a microphone in push-to-talk mode; raises ``RequestRefused`` in any other."""

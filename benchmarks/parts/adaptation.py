@@ -1,8 +1,9 @@
 """What it costs the server that receivers adapt: variants, layers and feedback of 100, against the same without them.
 
 Three talk, one of them beside a camera, to light clients. *Plain*: one layer, one variant, and nothing comes back. Then
-the camera has three layers, each chosen by a third, and a third of the receivers has sound with copies. Then they
-report and ping each second, and that third asks again for what it would lose at ``LOSS``.
+the camera has three layers, each chosen by a third, and a third of the receivers has sound with copies. Then they ping
+each second, and that third reports as often, and asks again for what it would lose at ``LOSS``. Who gets no copies
+reports nothing, as in a client.
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ class Meeting:
         wanted = {s: times for s, times in sent.items() if s.stream != self._camera or s.spatial == self._layer(which)}
         bad, looks = self._is_bad(which), evenly(1 / REPORT_INTERVAL, seconds, self._rng.random())
         pings = [PingItem(n, 0).pack() for n in range(len(looks))]
-        reports = [self._report(wanted, first, bad, at) for at in looks]
+        reports = [self._report(wanted, first, at) for at in looks] if bad else []
         requests = sorted(self._requests(wanted, first)) if bad else []
         parts = [
             Part(seat, pings, 1, [at + self._rng.random() / 10 for at in looks], ItemType.PING),
@@ -132,27 +133,28 @@ class Meeting:
         ]
         return [part for part in parts if part.packets]
 
-    def _report(self, wanted: dict[Series, list[float]], first: Counter[Series], bad: bool, at: float) -> bytes:
+    def _report(self, wanted: dict[Series, list[float]], first: Counter[Series], at: float) -> bytes:
+        """Return what somebody on a bad line reports of the sound."""
         receptions = []
         for series, times in wanted.items():
-            until = first[series] + sum(time <= at for time in times)
-            lost = round(until * LOSS * bad)
-            own = self._own(series, bad)
-            receptions.append(Reception(self._sealer, own, until - lost, lost, until & 0xFFFF, 20, 80))
+            if (own := self._own(series)).redundant:
+                until = first[series] + sum(time <= at for time in times)
+                lost = round(until * LOSS)
+                receptions.append(Reception(self._sealer, own, until - lost, lost, until & 0xFFFF, 20, 80))
         return pack_receiver_report(receptions)
 
     def _requests(self, wanted: dict[Series, list[float]], first: Counter[Series]) -> Iterator[tuple[float, bytes]]:
         """Yield what somebody on a bad line asks for again, with the times."""
         for series, times in wanted.items():
-            own, share = self._own(series, bad=True), LOSS if series.stream == self._camera else TWICE
+            own, share = self._own(series), LOSS if series.stream == self._camera else TWICE
             for number, at in enumerate(times, first[series]):
                 if self._rng.random() < share:
                     request = RetransmissionRequest(self._sealer, own, number & 0xFFFF, 0)
                     yield at + self._rng.uniform(ASKED_AFTER, ASKED_WITHIN), request.pack()
 
-    def _own(self, series: Series, bad: bool) -> Series:
-        """Return the variant that a receiver gets."""
-        return series._replace(redundant=bad and series.stream != self._camera)
+    def _own(self, series: Series) -> Series:
+        """Return the variant that a receiver on a bad line gets."""
+        return series._replace(redundant=series.stream != self._camera)
 
 
 class Stage(NamedTuple):

@@ -262,7 +262,7 @@ class VideoPublisher:
     """Sends one source of pictures. ``send`` takes the frame, whose timestamp is at 90 kHz.
 
     Layers that nobody wants, or that the way up does not carry, are left out. What follows such a pause begins with a
-    keyframe. While ``is_behind`` returns True, no picture is encoded: those before still wait to be sent.
+    keyframe. While ``is_held`` returns True, no picture is encoded: it could not be sent, at least not now.
     """
 
     def __init__(
@@ -270,15 +270,15 @@ class VideoPublisher:
         source: VideoSource | EncodedVideoSource,
         send: Callable[[EncodedVideo], None],
         pool: Executor,
-        is_behind: Callable[[], bool] = lambda: False,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
         self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
         """Whether frames come at their own times."""
         self.left_out = 0
         """Pictures that were not encoded because they were too late."""
         self.held_back = 0
-        """Pictures that were not encoded because others still waited to be sent."""
-        self._is_behind = is_behind
+        """Pictures that were not encoded because ``is_held`` said so."""
+        self._is_held = is_held
         self._source = source
         self._send = send
         self._first: int | None = None
@@ -319,8 +319,7 @@ class VideoPublisher:
         """Send all layers from now on, each from a keyframe on: nobody has had anything yet."""
         self._bitrates = ()
         self.want_layers((ALL_TEMPORAL,) * len(self._wanted))
-        for layer in range(len(self._wanted)):
-            self.want_keyframe(layer)
+        self.want_keyframes()
 
     def _choose(self) -> None:
         bitrates = self._bitrates or (1,) * len(self._asked)
@@ -331,6 +330,11 @@ class VideoPublisher:
         for layer, (old, new) in enumerate(zip(before, self._wanted, strict=True)):
             if old < 0 <= new:
                 self.want_keyframe(layer)
+
+    def want_keyframes(self) -> None:
+        """Make the next picture of each layer a keyframe, or ask the caller for one."""
+        for layer in range(len(self._wanted)):
+            self.want_keyframe(layer)
 
     def want_keyframe(self, layer: int) -> None:
         """Make the next picture of a spatial layer a keyframe, or ask the caller for one."""
@@ -377,7 +381,7 @@ class VideoPublisher:
         if self._schedule is not None and self._schedule.too_late(self._reached, time.monotonic()):
             self.left_out += 1
             return []
-        if self._is_behind():
+        if self._is_held():
             self.held_back += 1
             return []
         return self._encoder.encode(picture, timestamp)

@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tcclient.audio.gate import GateMode
+from tcclient.capture.pacing import Timeline
 from tcclient.core import Drop
 from tcclient.core import events as core
 from tcclient.core.media.publications import Publications
@@ -35,7 +36,7 @@ class Seat:
         self.ended: list[int] = []
         drops: Counter[Drop] = Counter()
         self.egress = Egress(1, 0, bytes(32), drops)
-        publications = Publications(
+        publications = self.publications = Publications(
             lambda publication: None,
             self.egress,
             lambda now, started: None,
@@ -133,6 +134,62 @@ def test_while_the_seat_is_lost_muting_is_for_the_next_one_and_stopping_for_none
         connection.session.seated = False
         await publication.stop()
         assert connection.session.seat.ended == seat.muted == seat.ended == []
+
+    asyncio.run(test())
+
+
+class Camera:
+    """Gives as many pictures as it is told to."""
+
+    def __init__(self) -> None:
+        self._shown: asyncio.Queue[int] = asyncio.Queue()
+        self._asked = asyncio.Semaphore(0)
+
+    async def pictures(self) -> AsyncIterator[Any]:
+        while True:
+            self._asked.release()
+            yield np.full((64, 64, 3), await self._shown.get() * 16, np.uint8)
+
+    async def show(self, count: int) -> None:
+        """Return when all that is made of so many pictures has been sent, or could not be."""
+        for number in range(count):
+            await self._asked.acquire()
+            self._shown.put_nowait(number)
+        await self._asked.acquire()
+        self._asked.release()
+        for _ in range(10):
+            await asyncio.sleep(0)  # the last one leaves
+
+
+def test_no_picture_is_encoded_that_could_not_be_sent_and_the_first_that_can_is_a_keyframe() -> None:
+    async def test() -> None:
+        camera = Camera()
+        publication, seat, _ = made(VideoSource(camera.pictures(), 64, 64))
+        session, counts = seat.connection.session, publication.statistics
+
+        def encoded() -> tuple[int, int]:
+            return counts.frames + counts.unsent, counts.keyframes
+
+        publication.start(Timeline(0.0))
+        async with asyncio.timeout(30):
+            await camera.show(3)
+            assert encoded() == (3, 1)
+            publication.mute()
+            await camera.show(3)
+            assert encoded() == (3, 1)
+            publication.mute(False)
+            await camera.show(2)
+            assert encoded() == (5, 2)
+            session.seated = False
+            await camera.show(2)
+            assert encoded() == (5, 2)
+            session.seated = True  # in the same seat others have what was before
+            await camera.show(1)
+            assert encoded() == (6, 2)
+            publication.receive(core.HoldChanged(4, True))
+            await camera.show(2)
+            assert encoded() == (6, 2)
+        await publication.stop()
 
     asyncio.run(test())
 

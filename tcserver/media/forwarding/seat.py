@@ -32,9 +32,11 @@ from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
 from tcserver.media.forwarding.path import Path
+from tcserver.media.forwarding.receivers import ReceiverSet
 from tcserver.media.forwarding.redundancy import ReportedLoss
 from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.stream import MediaStream
+from tcserver.media.interface import Address
 
 SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=350)
 """What a seat may send besides all that it publishes: pings, path responses, requests, and the last packets of a stream
@@ -155,6 +157,7 @@ class MediaSeat:
     """A seat: its media id, keys, path and streams."""
 
     __slots__ = (
+        "_alone",
         "_asks",
         "_born",
         "_offered",
@@ -218,6 +221,7 @@ class MediaSeat:
         """What it was sent again; None: it has never asked for anything."""
         self.arrivals: ArrivalLog | None = None
         """When its datagrams arrived; None: it has never asked."""
+        self._alone: ReceiverSet | None = None
         self._asks = RateCap(KEYFRAME_ASKS, now)
         self._pings = RateCap(ANSWERED_PINGS, now)
         self._probes = RateCap(BANDWIDTH_PROBES, now)
@@ -225,6 +229,13 @@ class MediaSeat:
         """The share of urgent messages in each direction, where there were any."""
         self.cap = RateCap(SEAT_CAPS, now)
         """Rate cap of all that comes from the proven address, before it is opened."""
+
+    def alone(self, address: Address) -> ReceiverSet:
+        """Return the seat as the only receiver; the same object each time, as long as the address is the same."""
+        receivers = self._alone
+        if receivers is None or receivers.addresses[0] != address:
+            receivers = self._alone = ReceiverSet([(self.media_id, address)])
+        return receivers
 
     def may_ask(self, now: float) -> bool:
         """Return whether a request for a keyframe of a stream that is not known here is passed on."""

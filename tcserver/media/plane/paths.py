@@ -9,7 +9,7 @@ from tcproto.path import MIN_PROBE_SIZE, ProbeItem, pack_positions, parse_ping, 
 from tcproto.transit import LATE
 from tcserver.media.forwarding.bundle import ITEM_HEAD
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
-from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
+from tcserver.media.forwarding.receivers import Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
 from tcserver.media.interface import STREAM_HOST, Address, PathProven, UrgentCame
@@ -56,7 +56,7 @@ class Paths:
             self._drop(drop.reason)
             return
         if seat.path.spend(address, len(datagram)):
-            self._transmit(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
+            self._transmit(Transmission(datagram, seat.alone(address)))
         else:
             self._drop(Drop.BUDGET)
 

@@ -372,7 +372,7 @@ class MediaPlane:
         for media_id, datagrams in self._replays.due(now):
             seat = self.seats.get(media_id)
             if seat is not None and seat.path.address is not None:
-                receivers = ReceiverSet([(media_id, seat.path.address)])
+                receivers = seat.alone(seat.path.address)
                 self._transmissions += [Transmission(datagram, receivers) for datagram in datagrams]
         self.sooner = self.sooner or self._replays.next_deadline() is not None
 

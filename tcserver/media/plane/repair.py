@@ -16,7 +16,7 @@ from tcproto.feedback import (
 from tcproto.packet import AudioHeader, Header
 from tcserver.media.forwarding.drops import Counters, Drop
 from tcserver.media.forwarding.keyframes import Replays
-from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
+from tcserver.media.forwarding.receivers import Transmission
 from tcserver.media.forwarding.redundancy import MAX_RECEPTIONS, ReportedLoss, copies_needed
 from tcserver.media.forwarding.repeats import Repeats
 from tcserver.media.forwarding.resends import NEVER, Resends
@@ -191,7 +191,7 @@ class Repair:
             self._drop(Drop.REPEAT_RATE)
         elif size <= LARGE:
             self._counters.repeated += 1
-            self._transmit(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
+            self._transmit(Transmission(datagram, seat.alone(address)))
         elif self._replays.add(seat.media_id, [datagram], now):
             self._counters.repeated += 1
         else:

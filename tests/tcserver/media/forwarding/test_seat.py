@@ -4,7 +4,7 @@ import pytest
 
 from tcproto.datagram import MAX_COUNTER, REKEY_COUNTER, ItemType
 from tcserver.media import Drop
-from tcserver.media.interface import RekeySeat, SeatRekeyDue
+from tcserver.media.interface import Address, RekeySeat, SeatRekeyDue
 from tests.support.media.world import World
 
 
@@ -71,3 +71,14 @@ def test_a_down_counter_stops_before_it_wraps(world):
     assert len(world.receive(a, a.ping())) == 1
     assert world.receive(a, a.ping()) == []
     assert world.drops() == {Drop.COUNTER_SPENT: 1}
+
+
+def test_who_is_answered_alone_is_one_set_until_the_address_changes(world):
+    client = world.clients[0]
+    seat = world.plane.seats[client.media_id]
+    first, second = client.address, Address(0, "10.9.9.9", 5000)
+    alone = seat.alone(first)
+    assert (alone.addresses, alone.media_ids) == ((first,), (client.media_id,))
+    assert seat.alone(Address(*first)) is alone
+    assert seat.alone(second).addresses == (second,)
+    assert seat.alone(first).addresses == (first,)
