@@ -28,8 +28,12 @@ RATE = 48_000
 """Samples per second of all sounds here."""
 CAMERA_WIDTH, CAMERA_HEIGHT, CAMERA_RATE, CAMERA_PICTURES = 640, 360, 30, 60
 """The file that the made-up camera shows again and again."""
+WINDOW, PHONE = (1280, 800), (390, 700)
+"""Width and height of a window, and of the screen of a phone."""
 PIECE = 37 * 128
 """Samples of a piece of a recorded sound, as ``browser_taps.js`` cuts it."""
+PIECES = 10
+"""Pieces that last about a second."""
 TYPING = 2000.0
 """ms that a person needs for the name and the password, in which the page gets ready."""
 JOIN_LIMIT = 20_000.0
@@ -46,6 +50,18 @@ _TAPS = Path(__file__).with_name("browser_taps.js").read_text(encoding="utf-8")
 """Notes what a page captures and plays, when somebody joins, and which pictures are drawn."""
 _COUNT_PICTURES = """() => {
   self.tally = { received: [], decoded: 0 };
+  self.voices = [];
+  const known = new WeakMap();
+  const { decode } = AudioDecoder.prototype;
+  AudioDecoder.prototype.decode = function (chunk) {
+    // A decoder that is opened anew goes on where that before it ended.
+    const voice = known.get(this) ?? self.voices.find(({ next }) => next === chunk.timestamp) ?? { count: 0 };
+    if (!self.voices.includes(voice)) self.voices.push(voice);
+    known.set(this, voice);
+    voice.count += 1;
+    voice.next = chunk.timestamp + chunk.duration;
+    decode.call(this, chunk);
+  };
   const Original = self.VideoDecoder;
   self.VideoDecoder = class extends Original {
     constructor({ output, error }) {
@@ -57,7 +73,12 @@ _COUNT_PICTURES = """() => {
     }
   };
 }"""
-"""Counts in the worker of a page what goes into decoders and what comes out."""
+"""Counts in the worker of a page what goes into decoders, and what comes out of those of pictures."""
+_TAKE_VOICES = """() => self.voices.map((voice) => {
+  const { count } = voice;
+  voice.count = 0;
+  return count;
+})"""
 
 
 @dataclass(frozen=True)
@@ -134,7 +155,8 @@ def browser_cpu(pid: int) -> float:
 class Person:
     """Somebody at the page, in a window with a memory of its own."""
 
-    def __init__(self, browser: Browser, width: int = 1280, height: int = 800) -> None:
+    def __init__(self, browser: Browser, size: tuple[int, int] = WINDOW) -> None:
+        width, height = size
         self._context = browser.new_context(
             ignore_https_errors=True, bypass_csp=True, locale="en-GB", viewport={"width": width, "height": height}
         )
@@ -176,7 +198,7 @@ class Person:
         self._page.wait_for_timeout(seconds * 1000)
 
     def start_counting(self) -> None:
-        """Count pictures from now on: before the first one is there."""
+        """Count pictures and the packets of voices from now on: before the first picture is there."""
         for worker in self._page.workers:
             worker.evaluate(_COUNT_PICTURES)
 
@@ -191,6 +213,11 @@ class Person:
         missing = int(np.maximum(0, np.rint(np.diff(times) / interval) - 1).sum()) if len(times) else 0
         return Pictures(len(times), missing, int(tally["decoded"]), drawn)
 
+    def voices(self) -> list[int]:
+        """Return how many packets of each voice were given to its decoder since the last call."""
+        (counts,) = [worker.evaluate(_TAKE_VOICES) for worker in self._page.workers]
+        return [int(count) for count in counts]
+
     def recorded(self, what: str) -> Recorded:
         """Return the sound that was "captured" or "played" since the beginning; raises ``BenchmarkError``."""
         pieces: list[dict[str, Any]] = self._page.evaluate("what => taps.take(what)", what)
@@ -204,6 +231,15 @@ class Person:
         # The sound thread works ahead in bursts: the earliest clock is the one to go by.
         began = min(piece["at"] / 1000 - (piece["frame"] - first["frame"]) / RATE for piece in pieces)
         return Recorded((np.clip(whole, -1, 1) * 32_767).astype(np.int16), began)
+
+    def loudness(self) -> list[float]:
+        """Return the RMS of each second played since the last call of this or ``recorded``, in steps of 16 bits.
+
+        The page reckons: to have the sound of many pages itself would be more work than to play it.
+        """
+        squares = np.array(self._page.evaluate("taps.takeLoudness('played')"), np.float64)
+        seconds = squares[: len(squares) // PIECES * PIECES].reshape(-1, PIECES)
+        return [float(rms) for rms in np.sqrt(np.mean(seconds, axis=1)) * 32_767]
 
     def close(self) -> None:
         """Close the window; it may have gone with its browser, after Ctrl-C."""

@@ -80,8 +80,11 @@
     return btoa(text);
   }
 
+  const squares = (pcm) => pcm.reduce((sum, sample) => sum + sample * sample, 0);
+
   window.taps = {
     joinedIn: () => joined - pressed,
+    takeLoudness: (what) => sounds[what].splice(0).map(({ pcm }) => squares(pcm) / pcm.length),
     take: (what) => sounds[what].splice(0).map(({ at, frame, pcm }) => ({ at, frame, pcm: base64(pcm) })),
     takeDrawn: () => {
       countShown();

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.harness import scrape
-from benchmarks.harness.browser import Person
+from benchmarks.harness.browser import WINDOW, Person
 from benchmarks.harness.participant_process import Task
 from benchmarks.harness.server import ACCOUNT, Server
 from tcproto.link import Link
@@ -51,10 +51,17 @@ class Place(NamedTuple):
             yield Hall(replace(server.link, room=ROOM), server.address, port)
 
     def person(
-        self, stack: ExitStack, link: Link, name: str, *, microphone: bool = True, camera: bool = True
+        self,
+        stack: ExitStack,
+        link: Link,
+        name: str,
+        *,
+        microphone: bool = True,
+        camera: bool = True,
+        size: tuple[int, int] = WINDOW,
     ) -> Person:
-        """Return somebody in the meeting."""
-        person = Person(self.browser)
+        """Return somebody in the meeting, in a window of that size."""
+        person = Person(self.browser, size)
         stack.callback(person.close)
         person.open(link, ACCOUNT, PASSWORD, name, microphone=microphone, camera=camera)
         person.join()

@@ -1,10 +1,10 @@
-"""One participant of the meeting of ``client``, in a process of its own.
+"""Participants of a meeting that are clients of the library, in a process of their own.
 
 Started as ``python -m benchmarks.harness.participant_process``.
 
-Reads a ``Task`` as a line of JSON. A receiver hears and sees everything for the seconds of its task, and prints what
-that cost. Any other publishes what it has, prints a line when everything is on its way, ends with its input, and prints
-what has come to it.
+Reads its ``Task``s as a line of JSON. A receiver hears and sees everything for the seconds of its task, and prints what
+that cost. All others, who may share a process, publish what they have, print a line when everything is on its way,
+print for each line of their input what has come to each of them, and end with their input.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import uvloop
 
 import tcclient
 from benchmarks.harness.report import BenchmarkError
 from tcclient.capture import SPEECH
 from tcclient.capture.picture import TestPicture
+from tcclient.core import AUDIO_ONLY, DEFAULT_SOURCES
 from tcclient.core.media.packet import VideoPacket
 from tcclient.events import TrackPublished
 from tcclient.playout.playout import Mix
@@ -39,6 +42,8 @@ from tcproto.messages import Kind
 WIDTH, HEIGHT, RATE, BITRATE = 640, 360, 25, 600_000
 LOOP = 50
 """Pictures that are encoded beforehand and sent again and again, the first a keyframe."""
+BLOCKS = 50
+"""Blocks of sound that are played in a second."""
 SETTLE = 3.0
 """Seconds from the first picture or sound until everything runs evenly: keys, keyframes, jitter buffers."""
 FIRST_LIMIT = 20.0
@@ -61,25 +66,39 @@ class Task:
     pictures: int = 0
     hear: bool = False
     see: bool = False
+    only_sound: bool = False
+    """Not even want pictures."""
+    interval: float = 0.0
+    """Seconds between two looks at the network; 0: at once."""
     seconds: float = 0.0
 
-    def as_json(self) -> str:
-        """Return the line that tells a participant what to do."""
-        return json.dumps(asdict(self))
+    @property
+    def receives(self) -> bool:
+        """Whether this is the task of a receiver."""
+        return bool(self.seconds and not self.voices and not self.pictures)
+
+
+def write_tasks(tasks: Sequence[Task]) -> str:
+    """Return the line that tells the participants of a process what to do."""
+    return json.dumps([asdict(task) for task in tasks])
+
+
+def read_tasks(line: str) -> list[Task]:
+    """Return what ``write_tasks`` was given."""
+    return [Task(**row) for row in json.loads(line)]
 
 
 class Participant:
-    """A participant in a process of its own, for who starts it."""
+    """A participant in a process of its own, or several in one, for who starts it."""
 
-    def __init__(self, task: Task) -> None:
-        self._limit = END_LIMIT + task.seconds
+    def __init__(self, *tasks: Task) -> None:
+        self.tasks = tasks
+        self._limit = END_LIMIT + max(task.seconds for task in tasks)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.harness.participant_process"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        assert self._process.stdin is not None
-        self._process.stdin.write(task.as_json() + "\n")
-        self._process.stdin.flush()
+        self._say(write_tasks(tasks))
 
     def line(self) -> str:
         """Return what it prints; raises ``BenchmarkError`` if it ends without."""
@@ -91,11 +110,10 @@ class Participant:
             raise BenchmarkError(f"a participant failed: {words[-1] if words else 'it says nothing'}")
         return line
 
-    def close_input(self) -> None:
-        """Have it leave when it is neither a receiver nor has left, without waiting for it."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.stdin = None
+    def attended(self) -> list[Attended]:
+        """Return what has come so far to each participant, of whom none is a receiver."""
+        self._say("")
+        return [Attended([Came(*row) for row in rows], loudness) for rows, loudness in json.loads(self.line())]
 
     def end(self) -> None:
         """Have it leave; may be called again."""
@@ -105,6 +123,11 @@ class Participant:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.communicate()
+
+    def _say(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
 
 
 @dataclass
@@ -193,22 +216,61 @@ class Came(NamedTuple):
     """Packets that the server has sent and that did not come."""
     age: float
     """Seconds since the latest packet."""
+    limit: str | None
+    """Why no more is asked for, as ``tcclient.core.downlink.cause`` names it; None: all comes that is wanted."""
 
 
-async def take_part(room: Room, task: Task) -> list[Came]:
-    """Publish everything, until the input ends; return what came."""
-    encoded = _encoded() if task.pictures else []
-    sources: list[AnySource] = [audio_file(SPEECH, loop=True) for _ in range(task.voices)]
-    for _ in range(task.pictures):
-        pictures = Loop(encoded)
-        sources.append(EncodedVideoSource(pictures, WIDTH, HEIGHT, keyframe_wanted=pictures.keyframe_wanted))
-    if sources:
-        await room.publish_together(*sources)
-    print("takes part", flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+class Attended(NamedTuple):
+    """What has come to a participant."""
+
+    tracks: list[Came]
+    played: list[float]
+    """RMS of each second that it has played since it was asked last, in steps of 16 bits; none if it does not hear."""
+
+
+class Ear:
+    """Plays all sound out, into nothing, and notes how loud it was."""
+
+    def __init__(self, room: Room) -> None:
+        self._squares: list[float] = []
+        room.listen().on_mix.append(self._played)
+
+    def take(self) -> list[float]:
+        """Return the RMS of each whole second since the last call."""
+        squares = self._squares[: len(self._squares) // BLOCKS * BLOCKS]
+        self._squares = []
+        return [float(np.sqrt(np.mean(squares[at : at + BLOCKS]))) for at in range(0, len(squares), BLOCKS)]
+
+    def _played(self, mix: Mix, _: float) -> None:
+        self._squares.append(float(np.mean(np.square(mix.pcm, dtype=np.float64))))
+
+
+async def take_part(rooms: Sequence[Room], tasks: Sequence[Task]) -> None:
+    """Publish everything, and print what came for each line of the input, until that ends."""
+    ears = [Ear(room) if task.hear else None for room, task in zip(rooms, tasks, strict=True)]
+    for room, task in zip(rooms, tasks, strict=True):
+        if sources := _sources(task):
+            await room.publish_together(*sources)
+    print("take part", flush=True)
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        attended = [
+            Attended(_came(room), ear.take() if ear is not None else []) for room, ear in zip(rooms, ears, strict=True)
+        ]
+        print(json.dumps(attended), flush=True)
+
+
+def _came(room: Room) -> list[Came]:
     now = time.monotonic()
     return [
-        Came(track.participant.label.rpartition(" / ")[2], str(track.kind), came.packets, came.lost, now - came.latest)
+        Came(
+            track.participant.label.rpartition(" / ")[2],
+            str(track.kind),
+            came.packets,
+            came.lost,
+            now - came.latest,
+            None if track.limit.cause is None else str(track.limit.cause),
+        )
         for track in room.tracks
         if (came := track.statistics).packets
     ]
@@ -234,15 +296,35 @@ async def receive(room: Room, task: Task) -> Result:
 
 
 async def main() -> None:
-    """Carry the task out."""
-    task = Task(**json.loads(sys.stdin.readline()))
-    async with tcclient.connect(
-        task.link, user=task.user, password=task.password, name=task.name or task.user, data=Path(task.data)
-    ) as room:
-        if task.voices or task.pictures or not task.seconds:
-            print(json.dumps(await take_part(room, task)), flush=True)
+    """Carry the tasks out. The participants come in one after the other."""
+    tasks = read_tasks(sys.stdin.readline())
+    async with AsyncExitStack() as stack:
+        rooms = [await stack.enter_async_context(_connect(task)) for task in tasks]
+        if tasks[0].receives:
+            print(json.dumps(asdict(await receive(rooms[0], tasks[0]))), flush=True)
         else:
-            print(json.dumps(asdict(await receive(room, task))), flush=True)
+            await take_part(rooms, tasks)
+
+
+def _connect(task: Task) -> AbstractAsyncContextManager[Room]:
+    return tcclient.connect(
+        task.link,
+        user=task.user,
+        password=task.password,
+        name=task.name or task.user,
+        data=Path(task.data),
+        sources=AUDIO_ONLY if task.only_sound else DEFAULT_SOURCES,
+        receive_interval=task.interval,
+    )
+
+
+def _sources(task: Task) -> list[AnySource]:
+    encoded = _encoded() if task.pictures else []
+    sources: list[AnySource] = [audio_file(SPEECH, loop=True) for _ in range(task.voices)]
+    for _ in range(task.pictures):
+        pictures = Loop(encoded)
+        sources.append(EncodedVideoSource(pictures, WIDTH, HEIGHT, keyframe_wanted=pictures.keyframe_wanted))
+    return sources
 
 
 def _encoded() -> list[EncodedFrame]:

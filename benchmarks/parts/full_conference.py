@@ -2,38 +2,69 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import NamedTuple
 
-import numpy as np
-
-from benchmarks.harness.browser import LOUD, RATE, Person, Recorded, browser_cpu
+from benchmarks.harness.browser import LOUD, PHONE, WINDOW, Person, browser_cpu
 from benchmarks.harness.hall import Hall, Place
-from benchmarks.harness.participant_process import Came, Participant
+from benchmarks.harness.participant_process import Attended, Came, Participant, Task
 from benchmarks.harness.procfs import descendants
 from benchmarks.harness.report import Bar, Report, Table, progress
+from tcclient.core.downlink.cause import Cause
 from tcproto.messages import Kind
 
 _say = progress("page")
 
 PAGES, NATIVES = 8, 27
 QUICK_PAGES, QUICK_NATIVES = 3, 5
-SEEING = 2
-"""Pages that show pictures. The others save data: all participants share the processors of this machine."""
+SEEING = 1
+"""Pages that show pictures. The others are as large as a phone and save data: all share the processors of a machine."""
 VOICE, CAMERA = "Talker", "Camera"
-"""The native clients that talk and show pictures; the first page talks, too."""
-AT_ONCE = 3
-"""Native clients that begin at the same time."""
-SETTLE = 5.0
-"""Seconds from the last entry until everything runs evenly."""
+"""The native clients that talk and show pictures."""
+TALKERS = {"Page 1", VOICE}
+TOGETHER = 9
+"""Native clients that only listen, in one process: the machine would do little but switch between 27."""
+WATCHING = 5
+"""One of so many of them gets pictures. The first in each process decodes and plays what it hears."""
+HURRY = 0.02
+"""Seconds between two looks at the network of the others: they open and count each packet, and play nothing."""
+SETTLE = 20.0
+"""Seconds from the last entry until everything runs evenly. To enter is work for everybody, and what a client gives up
+for a line that seems slow meanwhile, it asks for again within some seconds."""
 QUIET = 2.0
 """Seconds from the latest packet of a talker after which nothing of him comes: he pauses for less."""
 HEARD = 0.75
-"""Share of the seconds in which a page has to play speech: one that talks hears only the other, who pauses."""
+"""Share of the seconds in which a participant has to play speech: one that talks hears only the other, who pauses."""
+STEADY = 12
+"""Packets of a voice in each second, on average, from which on it is there all the time. There are 50, or 25 of 40 ms
+each where the way up seems slow."""
+
+
+class Page(NamedTuple):
+    """What a page had of the others."""
+
+    speech: float
+    """Share of the seconds in which it played speech."""
+    packets: list[int]
+    """Packets of each voice that were decoded."""
+
+
+class Measured(NamedTuple):
+    """What a conference came to, from when everything ran evenly."""
+
+    pages: list[Page]
+    natives: list[tuple[Task, Attended]]
+    processes: int
+    lost_before: int
+    """Packets that had been lost on the way to native clients before."""
+    gave_way: tuple[float, float]
+    """Datagrams of sound and of pictures that the server has dropped in front of slow lines."""
+    shares: list[float]
+    """Percent of a core that the server, the native clients and the browser took."""
 
 
 def hold(place: Place, hall: Hall) -> Report:
@@ -42,53 +73,64 @@ def hold(place: Place, hall: Hall) -> Report:
         number_of_pages, number_of_natives = (QUICK_PAGES, QUICK_NATIVES) if place.quick else (PAGES, NATIVES)
         pages = [_page(place, stack, hall, number) for number in range(number_of_pages)]
         natives = _natives(place, stack, hall, number_of_natives, pages[0])
-        _say(f"{len(pages)} pages and {len(natives)} native clients talk and listen")
+        _say("all are there")
         pages[0].rest(SETTLE)
         for page in pages:
-            page.recorded("played")
-        before, used, began = hall.gave_way(), _processors(), time.monotonic()
+            page.loudness()
+            page.voices()
+        before, gave_way, used, began = _attended(natives), hall.gave_way(), _processors(), time.monotonic()
         pages[0].rest(place.seconds)
         wall = time.monotonic() - began
         shares = [100 * (now - then) / wall for now, then in zip(_processors(), used, strict=True)]
-        played = [page.recorded("played") for page in pages]
-        sound, pictures = (after - earlier for after, earlier in zip(hall.gave_way(), before, strict=True))
-        for native in natives:
-            native.close_input()
-        came = [[Came(*row) for row in json.loads(native.line())] for native in natives]
-    return _report(played, came, (sound, pictures), shares, place.seconds)
+        came = [since(*both) for both in zip(_attended(natives), before, strict=True)]
+        sound, pictures = (after - earlier for after, earlier in zip(hall.gave_way(), gave_way, strict=True))
+        found = [Page(speech_in(page.loudness()), page.voices()) for page in pages]
+    tasks = [task for native in natives for task in native.tasks]
+    lost_before = sum(row.lost for attended in before for row in attended.tracks)
+    return _report(
+        Measured(found, list(zip(tasks, came, strict=True)), len(natives), lost_before, (sound, pictures), shares),
+        place.seconds,
+    )
 
 
 def _page(place: Place, stack: ExitStack, hall: Hall, number: int) -> Person:
     _say(f"page {number + 1} joins")
-    page = place.person(stack, hall.link, f"Page {number + 1}", microphone=number == 0, camera=False)
+    size = WINDOW if number < SEEING else PHONE
+    page = place.person(stack, hall.link, f"Page {number + 1}", microphone=number == 0, camera=False, size=size)
     if number >= SEEING:
         page.save_data()
+    page.start_counting()
     return page
 
 
 def _natives(place: Place, stack: ExitStack, hall: Hall, number: int, page: Person) -> list[Participant]:
-    names = _names(number)
     natives: list[Participant] = []
-    for first in range(0, number, AT_ONCE):
-        some = names[first : first + AT_ONCE]
-        _say(f"native clients {first + 1} to {first + len(some)} join")
-        tasks = [
-            replace(place.task(hall.link, name), name=name, voices=name == VOICE, pictures=name == CAMERA, seconds=0.0)
-            for name in some
-        ]
-        begun = [Participant(task) for task in tasks]
-        for native in begun:
-            stack.callback(native.end)
-        for native in begun:
-            native.line()
-            page.rest(0.0)
-        natives += begun
+    for tasks in _groups(replace(place.task(hall.link, ""), seconds=0.0), number):
+        _say(f"{tasks[0].name} joins, and {len(tasks) - 1} more in the same process")
+        native = Participant(*(replace(task, data=str(place.folder / task.name)) for task in tasks))
+        stack.callback(native.end)
+        natives.append(native)
+        native.line()
+        page.rest(0.0)
     return natives
 
 
-def _names(number: int) -> list[str]:
-    """Return the names of so many native clients."""
-    return [VOICE, CAMERA, *(f"Listener {n + 1}" for n in range(number - 2))]
+def _groups(blank: Task, number: int) -> list[list[Task]]:
+    """Return the tasks of so many native clients, by process."""
+    listeners = [
+        replace(blank, name=f"Listener {n + 1}", only_sound=bool(n % WATCHING), interval=HURRY)
+        for n in range(number - 2)
+    ]
+    listeners[::TOGETHER] = [replace(task, hear=True, interval=0.0) for task in listeners[::TOGETHER]]
+    return [
+        [replace(blank, name=VOICE, voices=1, only_sound=True)],
+        [replace(blank, name=CAMERA, pictures=1)],
+        *(listeners[at : at + TOGETHER] for at in range(0, len(listeners), TOGETHER)),
+    ]
+
+
+def _attended(natives: Sequence[Participant]) -> list[Attended]:
+    return [attended for native in natives for attended in native.attended()]
 
 
 def _processors() -> tuple[float, float, float]:
@@ -101,52 +143,92 @@ def _processors() -> tuple[float, float, float]:
     return server, natives, browser_cpu(os.getpid())
 
 
-def heard(played: Recorded) -> float:
-    """Return the share of the seconds in which a page played speech."""
-    seconds = played.sound[: len(played.sound) // RATE * RATE].reshape(-1, RATE).astype(np.float64)
-    loud = np.sqrt(np.mean(seconds**2, axis=1)) >= LOUD
-    return float(np.mean(loud)) if len(loud) else 0.0
+def speech_in(seconds: Sequence[float]) -> float:
+    """Return the share of the seconds with speech, of which the RMS is given."""
+    return sum(rms >= LOUD for rms in seconds) / len(seconds) if seconds else 0.0
 
 
-def hears_all(name: str, came: Sequence[Came]) -> bool:
-    """Tell whether a native client has sound of each talker but itself until the end."""
-    voices = {row.name for row in came if row.kind == Kind.AUDIO and row.age < QUIET}
-    return voices >= {"Page 1", VOICE} - {name}
+def since(now: Attended, before: Attended) -> Attended:
+    """Return what came and was lost between two moments."""
+    earlier = {(row.name, row.kind): row for row in before.tracks}
+    nothing = Came("", "", 0, 0, 0.0, None)
+    return now._replace(
+        tracks=[
+            row._replace(packets=row.packets - then.packets, lost=row.lost - then.lost)
+            for row in now.tracks
+            for then in (earlier.get((row.name, row.kind), nothing),)
+        ]
+    )
 
 
-def _report(
-    played: Sequence[Recorded],
-    came: Sequence[Sequence[Came]],
-    gave_way: tuple[float, float],
-    shares: Sequence[float],
-    seconds: float,
-) -> Report:
-    hearing = [hears_all(name, rows) for name, rows in zip(_names(len(came)), came, strict=True)]
-    speech = [heard(recorded) for recorded in played]
-    lost = {kind: sum(row.lost for rows in came for row in rows if row.kind == kind) for kind in Kind}
-    packets = sum(row.packets for rows in came for row in rows)
+def hears_all(name: str, attended: Attended, seconds: float, *, plays: bool) -> bool:
+    """Tell whether a native client has sound of each talker but itself all the time, and plays it if it ``plays``."""
+    voices = {
+        row.name
+        for row in attended.tracks
+        if row.kind == Kind.AUDIO and row.age < QUIET and row.packets >= STEADY * seconds
+    }
+    return voices >= TALKERS - {name} and (not plays or speech_in(attended.played) >= HEARD)
+
+
+def page_hears_all(name: str, speech: float, packets: Sequence[int], seconds: float) -> bool:
+    """Tell whether a page decodes the sound of each talker but itself all the time, and plays speech."""
+    voices = sum(count >= STEADY * seconds for count in packets)
+    return voices >= len(TALKERS - {name}) and speech >= HEARD
+
+
+def _report(measured: Measured, seconds: float) -> Report:
+    natives, pages = measured.natives, measured.pages
+    native_hears = [hears_all(task.name, attended, seconds, plays=task.hear) for task, attended in natives]
+    page_hears = [page_hears_all(f"Page {number + 1}", *page, seconds) for number, page in enumerate(pages)]
+    tracks = [row for _, attended in natives for row in attended.tracks]
+    lost = {kind: sum(row.lost for row in tracks if row.kind == kind) for kind in Kind}
+    sound, pictures = measured.gave_way
+    fullest = {who: max((row.packets for row in tracks if row.name == who), default=1) for who in TALKERS}
+    fewest = min(row.packets / fullest[row.name] for row in tracks if row.kind == Kind.AUDIO)
+    playing = [speech_in(attended.played) for task, attended in natives if task.hear]
     rows: list[tuple[str, float, str]] = [
-        ("native clients that hear every talker", sum(hearing), f"of {len(came)}"),
-        ("pages that play speech", sum(share >= HEARD for share in speech), f"of {len(played)}"),
-        ("seconds with speech, on the page with the fewest", 100 * min(speech), "%"),
-        ("packets that came to native clients", packets, ""),
+        ("native clients that hear every talker", sum(native_hears), f"of {len(natives)}"),
+        ("pages that hear every talker", sum(page_hears), f"of {len(pages)}"),
+        ("seconds with speech, on the page with the fewest", 100 * min(page.speech for page in pages), "%"),
+        (f"the same, of {len(playing)} native clients that play out", 100 * min(playing), "%"),
+        ("packets of a talker at the native client with the fewest, of the most", 100 * fewest, "%"),
+        ("native clients that get pictures", sum(not task.only_sound for task, _ in natives), ""),
+        ("packets that came to native clients", sum(row.packets for row in tracks), ""),
         ("of sound lost on the way to them", lost[Kind.AUDIO], ""),
         ("of pictures lost on the way to them", lost[Kind.VIDEO], ""),
-        ("datagrams of sound dropped for pages", gave_way[0], ""),
-        ("datagrams of pictures dropped for pages, by the rules", gave_way[1], ""),
+        ("lost before, while everybody came in", measured.lost_before, ""),
+        (
+            "voices and pictures that they gave up for a slow line",
+            sum(row.limit == Cause.BANDWIDTH for row in tracks),
+            "",
+        ),
+        ("datagrams of sound dropped for pages", sound, ""),
+        ("datagrams of pictures dropped for pages, by the rules", pictures, ""),
         *(
             (f"processor of {who}", share, "% of a core")
-            for who, share in zip(("the server", "the native clients", "the browser"), shares, strict=True)
+            for who, share in zip(("the server", "the native clients", "the browser"), measured.shares, strict=True)
         ),
     ]
-    title = f"{len(played)} pages, {SEEING} of which show pictures, and {len(came)} native clients for {seconds:g} s"
-    all_that_hear = sum(hearing) + sum(share >= HEARD for share in speech)
-    all_lost = sum(lost.values()) + gave_way[0]
+    title = (
+        f"{len(pages)} pages, {SEEING} of which show pictures, and {len(natives)} native clients"
+        f" in {measured.processes} processes for {seconds:g} s"
+    )
     return Report(
         [Table(title, ("what", "measured", "unit"), rows)],
         [
-            Bar("conference: all that hear", all_that_hear, "participants", len(played) + len(came), least=True),
-            Bar("conference: packets lost, and sound dropped", all_lost, "packets", 0),
+            Bar(
+                "conference: all that hear",
+                sum(native_hears) + sum(page_hears),
+                "participants",
+                len(pages) + len(natives),
+                least=True,
+            ),
+            Bar("conference: packets lost, and sound dropped", sum(lost.values()) + sound, "packets", 0),
         ],
-        figures={"speech": speech, "came": came, "shares": list(shares)},
+        figures={
+            "pages": pages,
+            "natives": [(task.name, attended) for task, attended in natives],
+            "shares": list(measured.shares),
+        },
     )

@@ -1,12 +1,12 @@
 """What each participant sends, and what a receiver is reported to have missed."""
 
-import json
+from dataclasses import replace
 from itertools import islice
 
 import pytest
 
 from benchmarks.commands.client import Meeting, remark, shares
-from benchmarks.harness.participant_process import Loop, Task
+from benchmarks.harness.participant_process import Loop, Task, read_tasks, write_tasks
 from tcclient.video.codec import EncodedFrame
 
 
@@ -18,9 +18,17 @@ def test_senders_share_what_is_sent(voices, pictures, expected):
     assert shares(voices, pictures) == expected
 
 
-def test_a_task_survives_its_line():
+def test_tasks_survive_their_line():
     task = Task("tc://127.0.0.1/r", "me", "secret", "/tmp/me", voices=2, see=True, seconds=1.5)
-    assert Task(**json.loads(task.as_json())) == task
+    tasks = [task, replace(task, name="another", only_sound=True, interval=0.02)]
+    assert read_tasks(write_tasks(tasks)) == tasks
+
+
+def test_who_has_seconds_and_sends_nothing_is_a_receiver():
+    task = Task("tc://127.0.0.1/r", "me", "secret", "/tmp/me", seconds=1.5)
+    assert task.receives
+    for other in ({"voices": 1}, {"pictures": 1}, {"seconds": 0.0}):
+        assert not replace(task, **other).receives
 
 
 @pytest.mark.parametrize(("blocks", "pictures", "fine"), [(100, 50, True), (100, 40, False), (90, 50, False)])

@@ -15,13 +15,14 @@ from benchmarks.harness.browser import (
     CAMERA_HEIGHT,
     CAMERA_PICTURES,
     CAMERA_WIDTH,
+    LOUD,
     RATE,
     Recorded,
     delays,
     write_camera,
 )
-from benchmarks.harness.participant_process import Came
-from benchmarks.parts.full_conference import VOICE, heard, hears_all
+from benchmarks.harness.participant_process import Attended, Came
+from benchmarks.parts.full_conference import VOICE, hears_all, page_hears_all, since
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks need Linux")
 
@@ -44,20 +45,32 @@ def test_pictures_in_the_decoder_at_either_end_are_not_missed() -> None:
     assert undecoded(received=100, missing=0, decoded=101) == 0
 
 
-def test_a_page_hears_in_the_seconds_in_which_it_plays_speech() -> None:
-    speech = (np.random.default_rng(1).standard_normal(4 * RATE) * 3000).astype(np.int16)
-    speech[RATE : 2 * RATE] = 0
-    assert heard(Recorded(speech, 100.0)) == 0.75
-    assert heard(Recorded(speech[: RATE // 2], 100.0)) == 0.0, "no whole second"
+def test_a_page_hears_if_it_decodes_every_other_talker_and_plays_speech() -> None:
+    assert page_hears_all("Page 2", 0.75, [500, 300], 10.0)
+    assert not page_hears_all("Page 2", 0.74, [500, 300], 10.0)
+    assert not page_hears_all("Page 2", 1.0, [500, 60], 10.0), "one of them came for a while only"
+    assert page_hears_all("Page 1", 1.0, [500], 10.0), "nobody hears oneself"
 
 
 def test_a_native_client_hears_who_talks_until_the_end() -> None:
-    page, native = (Came(name, "audio", 500, 0, 0.1) for name in ("Page 1", VOICE))
-    assert hears_all("Listener 1", [page, native])
-    assert not hears_all("Listener 1", [native])
-    assert hears_all(VOICE, [page]), "nobody hears oneself"
-    assert not hears_all("Listener 1", [page, native._replace(age=5.0)])
-    assert not hears_all("Listener 1", [page, native._replace(kind="video")])
+    page, native = (Came(name, "audio", 500, 0, 0.1, None) for name in ("Page 1", VOICE))
+    both = Attended([page, native], [])
+    assert hears_all("Listener 1", both, 10.0, plays=False)
+    assert not hears_all("Listener 1", Attended([native], []), 10.0, plays=False)
+    assert hears_all(VOICE, Attended([page], []), 10.0, plays=False), "nobody hears oneself"
+    assert not hears_all("Listener 1", Attended([page._replace(age=5.0), native], []), 10.0, plays=False)
+    assert not hears_all("Listener 1", Attended([page._replace(packets=60), native], []), 10.0, plays=False)
+    assert not hears_all("Listener 1", Attended([page, native._replace(kind="video")], []), 10.0, plays=False)
+    assert hears_all("Listener 1", both._replace(played=[LOUD, LOUD, LOUD, 0.0]), 10.0, plays=True)
+    assert not hears_all("Listener 1", both._replace(played=[LOUD, LOUD, 0.0, 0.0]), 10.0, plays=True)
+    assert not hears_all("Listener 1", both, 10.0, plays=True), "it played nothing"
+
+
+def test_only_what_came_and_was_lost_meanwhile_counts() -> None:
+    before = Came("Page 1", "audio", 500, 2, 0.1, "bandwidth")
+    now, new = before._replace(packets=800, lost=5, limit=None), Came(VOICE, "video", 30, 1, 0.0, None)
+    found = since(Attended([now, new], [LOUD]), Attended([before], []))
+    assert found == Attended([now._replace(packets=300, lost=3), new], [LOUD])
 
 
 def test_the_camera_is_a_file_of_raw_pictures(tmp_path: Path) -> None:
