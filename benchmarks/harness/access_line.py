@@ -20,6 +20,8 @@ WINDOW = 10
 """TCP packets on the way at a time: the first window of Linux, and what it keeps where each twentieth is lost."""
 HELD = 4096
 """Bytes that the kernel holds for TCP at our side, so that a sender sees early that the line takes no more."""
+PORTS = 5
+"""Ports that are tried until one is free for both TCP and UDP."""
 RETRANSMISSION = 0.2
 """Seconds, besides a round trip, by which a lost TCP packet is late: the least timeout of Linux."""
 QUEUE = 0.3
@@ -49,13 +51,20 @@ class AccessLine:
         self._up, self._down = (_Way(self._loop, delay, f"{seed} {name}") for name in ("up", "down"))
 
     async def __aenter__(self) -> Self:
-        listening = socket.create_server(("127.0.0.1", 0))
+        for left in reversed(range(PORTS)):
+            listening = socket.create_server(("127.0.0.1", 0))
+            self.port = listening.getsockname()[1]
+            try:
+                self._udp, _ = await self._loop.create_datagram_endpoint(
+                    lambda: _Receiver(self._from_client), local_addr=("127.0.0.1", self.port)
+                )
+                break
+            except OSError:  # somebody else uses it for UDP
+                listening.close()
+                if not left:
+                    raise
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, HELD)
         self._listener = await asyncio.start_server(self._accepted, sock=listening, limit=SEGMENT)
-        self.port = listening.getsockname()[1]
-        self._udp, _ = await self._loop.create_datagram_endpoint(
-            lambda: _Receiver(self._from_client), local_addr=("127.0.0.1", self.port)
-        )
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -7,9 +7,11 @@ import contextlib
 import random
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
+
+import pytest
 
 from benchmarks.harness.access_line import RETRANSMISSION, AccessLine
 from benchmarks.parts.struck_meeting import longest_silence
@@ -64,6 +66,35 @@ def test_the_line_freezes_moves_and_resets() -> None:
         server.close()
         for _, peer in peers:
             peer.close()
+
+    asyncio.run(main())
+
+
+@contextlib.contextmanager
+def in_use_for_datagrams() -> Iterator[int]:
+    """A port that is in use for UDP, and free for TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+            try:
+                socket.create_server(("127.0.0.1", port)).close()
+            except OSError:
+                continue
+            yield port
+            return
+
+
+def test_the_line_takes_another_port_where_one_is_in_use_for_datagrams(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = socket.create_server
+
+    async def main() -> None:
+        with in_use_for_datagrams() as port:
+            ports = [port, 0]
+            monkeypatch.setattr(socket, "create_server", lambda address: create((address[0], ports.pop(0))))
+            async with AccessLine(("127.0.0.1", 9), 0.001) as line:
+                assert line.port not in (0, port)
+            assert ports == []
 
     asyncio.run(main())
 

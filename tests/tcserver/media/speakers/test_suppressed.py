@@ -1,9 +1,14 @@
 """Which seats are suppressed: their datagrams may wait."""
 
+from collections import Counter
+
 import pytest
 
+from tcproto.datagram import Item, ItemType, parse_header
+from tcproto.datagram import Kind as DatagramKind
+from tcproto.feedback import pack_arrival_request
 from tcproto.messages import Kind as StreamKind
-from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, OpenStream, SetSpeakers
+from tcserver.media.interface import Address, CloseSeat, CloseStream, MuteStream, OpenStream, SetSpeakers
 from tcserver.media.speakers.suppressed import FEW, LOOK_BACK, MAX_SUPPRESSED, fair_share
 from tests.support.media.world import CAPS, MediaClient, World, audio, packet_item, video
 
@@ -16,6 +21,8 @@ class Meeting(World):
     def __init__(self, participants: int = FEW + 2) -> None:
         super().__init__(participants)
         self.sequence = 0
+        self.reports: Counter[int] = Counter()
+        """Arrival reports that seats got, by media id."""
         self.apply(SetSpeakers(1, 1, ()))
         for client in self.clients:
             self.publish(client, stream_of(client), to=[other for other in self.clients if other is not client])
@@ -30,10 +37,16 @@ class Meeting(World):
                 if client not in silent:
                     level = TALK if client in talking else NOISE
                     packet = audio(stream_of(client), self.sequence, level=level, voice=level == TALK)
-                    self.receive(client, client.up(packet_item(packet)))
+                    self._count(client, self.receive(client, client.up(packet_item(packet))))
             if self.now >= self.plane.next_deadline():
                 self.plane.poll(self.now)
         return self.plane.suppressed.media_ids
+
+    def _count(self, client: MediaClient, answers: list[tuple[Address, bytes]]) -> None:
+        for address, answer in answers:
+            if address == client.address and parse_header(answer).kind == DatagramKind.DOWN:
+                items = client.open_down(answer)
+                self.reports[client.media_id] += sum(item.type == ItemType.ARRIVAL_REPORT for item in items)
 
 
 def stream_of(client: MediaClient) -> int:
@@ -70,6 +83,20 @@ def test_a_few_are_not_worth_it_and_too_many_do_not_fit():
     assert Meeting(FEW).run(1) == ids(*Meeting(FEW).clients)
     assert Meeting(FEW - 1).run(1) == set()
     assert len(Meeting(MAX_SUPPRESSED + 3).run(0.5)) == MAX_SUPPRESSED
+
+
+def test_who_is_read_with_others_is_told_no_arrivals():
+    meeting = Meeting()
+    talker, other, *_ = meeting.clients
+    for client in (talker, other):
+        meeting.receive(client, client.up(Item(ItemType.ARRIVAL_REQUEST, pack_arrival_request(0.1))))
+    assert other.media_id in meeting.run(1, talker)
+    meeting.reports.clear()
+    meeting.run(1, talker)
+    assert meeting.reports[talker.media_id] >= 9
+    assert meeting.reports[other.media_id] == 0
+    meeting.run(1, other)
+    assert meeting.reports[other.media_id] >= 5
 
 
 def test_without_a_limit_everybody_is_heard():
