@@ -15,12 +15,12 @@ from tests.support.simulation.client import Client
 from tests.support.simulation.network import LAN, Conditions
 from tests.support.simulation.world import World
 
-FAR = Conditions(delay=0.08, loss=0.06)
-"""A line on which copies pay, and one of each packet is enough."""
+FAR = Conditions(delay=0.08, loss=0.045)
+"""A line on which copies pay that are in use, and one of each packet is enough."""
 WORSE = Conditions(delay=0.08, loss=0.2)
 """A line on which three are needed."""
-SAME = 0.05
-"""Share by which what comes differs where nothing is added: chance. A copy more is half of it."""
+SAME = 0.15
+"""Share by which what comes differs where nothing is added: chance. A copy more of each packet adds a third."""
 CLAIMS: tuple[Callable[[int], float], ...] = (
     lambda second: 0.95,
     lambda second: 0.95 * (second % 2),
@@ -33,14 +33,18 @@ def meeting(world: World, lines: list[Conditions]) -> tuple[Client, list[Client]
     """Let one talk to others who have chosen the variant with copies."""
     ada = world.client("ada", LAN, account="ada")
     others = [
-        world.client(f"listener {n}", Conditions(delay=line.delay), down=line, microphone=False, account=f"agency-{n}")
-        for n, line in enumerate(lines)
+        world.client(
+            f"listener {n}", Conditions(delay=WORSE.delay), down=WORSE, microphone=False, account=f"agency-{n}"
+        )
+        for n in range(len(lines))
     ]
     world.until(lambda: world.ready(ada, *others))
     world.run(0.5)
     ada.talk()
     world.until(lambda: all(client.session.seat.downlink.feedback.redundant for client in others), limit=30)
-    world.run(6)
+    for client, line in zip(others, lines, strict=True):
+        client.down.conditions = line
+    world.run(8)
     return ada, others
 
 
@@ -48,7 +52,7 @@ def lie(world: World, client: Client, claim: Callable[[int], float], seconds: in
     """Report a share as lost each second, in the place of the own reports."""
     downlink = client.session.seat.downlink
     downlink.feedback.next_deadline = NEVER
-    ((sealer, series), *_) = downlink.losses.statistics()
+    sealer, series = next(key for key, counts in downlink.losses.statistics().items() if counts.redundant)
     received = lost = 0
 
     def report(second: int) -> None:

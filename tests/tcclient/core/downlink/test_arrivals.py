@@ -41,6 +41,18 @@ def test_a_queue_delays_all_and_jitter_some():
     assert arrivals.line(10.4 + QUEUE_WINDOW + BUCKET).queue == 0.3
 
 
+def test_the_queue_of_the_newest_datagrams_is_that_of_the_quickest_of_them():
+    arrivals = Arrivals()
+    assert arrivals.queue == 0.0
+    come(arrivals, 10.0, 1.0, 100, 0.01)
+    come(arrivals, 11.0, 0.04, 100, 0.3)
+    assert arrivals.queue == 0.01
+    come(arrivals, 11.04, 0.04, 100, 0.4)
+    assert arrivals.queue == 0.3
+    arrivals.datagram(100, 0.02, 20.0)
+    assert arrivals.queue == 0.02, "those of long ago tell nothing"
+
+
 def test_a_queue_that_has_just_begun_delays_the_newest_datagrams():
     arrivals = Arrivals()
     come(arrivals, 10.0, 2.0, 100, 0.01)

@@ -157,6 +157,18 @@ def test_a_step_up_that_the_line_does_not_bear_is_not_tried():
     assert len(bench.changes) == 1
 
 
+def test_what_has_just_begun_counts_in_full_before_more_is_tried():
+    """The usual rate is that of the last seconds, and the end of a pause is in it."""
+    ladder = Ladder()
+    parts = (Part(STAGE, 560_000), Part(SMALL, 200_000))
+    ladder.begin(frozenset((STAGE, SMALL)), lambda: Offer((VOICE,), 1, parts), 900_000, 100.0)
+    assert ladder.given_up == {SMALL}
+    line = Line(560_000, 0.0, 900_000, usual=300_000)
+    looks = [100.0 + n * LOOK_INTERVAL for n in range(round(2 * FIRST_STABLE / LOOK_INTERVAL))]
+    assert not any(ladder.look(line, lambda: Offer((2 * VOICE,), 1, parts), now) for now in looks)
+    assert ladder.look(line, lambda: Offer((VOICE / 2,), 1, parts), looks[-1] + LOOK_INTERVAL), "now it fits"
+
+
 def test_without_proof_a_step_up_is_tried_much_later():
     bench = Bench(256_000, 3, ((STAGE, 300_000),), probes=False)
     bench.run(5)

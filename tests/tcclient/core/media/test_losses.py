@@ -2,6 +2,8 @@ import pytest
 
 from tcclient.core import events
 from tcclient.core.downlink.subscription import Wishes
+from tcclient.core.media.losses import Losses
+from tcclient.core.media.repair import RECORDING_PATIENCE
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
 from tcproto.packet import Series
@@ -124,3 +126,17 @@ def test_what_the_server_forwards_late_was_lost_on_the_way_up(server, pair):
     b.collect()
     assert [packet.repaired for packet in b.take_media()] == [False, False, True]
     assert b.session.network_statistics().down.repaired == 0
+
+
+def test_an_answer_is_waited_for_longer_by_the_queue_that_it_stands_in(server, pair):
+    """Asked for again sooner, it would come several times, and make the queue longer."""
+    _, b = pair
+    path = b.session.seat.path
+    path.statistics.measured(0.08, 0)
+    due = []
+    for queue in (0.0, 0.3):
+        repair = Losses(path, lambda _: None, lambda queue=queue: queue).repair
+        repair.lost((77, 7, 0), 10, 1, RECORDING_PATIENCE, server.now)
+        repair.handle_timeout(server.now)
+        due.append(repair.next_deadline - server.now)
+    assert due[1] - due[0] == pytest.approx(0.3, abs=0.1)

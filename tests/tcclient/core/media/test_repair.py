@@ -98,6 +98,15 @@ def test_where_much_is_lost_it_is_asked_for_more_than_once_before_an_answer_is_w
     assert bench.run(2 * apart - 1e-3) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("again", [1, 2, 3])
+def test_what_has_to_come_is_asked_for_more_often_once_an_answer_was_lost(again):
+    bench = Bench()
+    bench.repair.lost(SLOT, 10, 1, RECORDING_PATIENCE, bench.now, again=again)
+    second = [0.09 + n * MIN_SPACING for n in range(again)]
+    assert bench.run(second[-1] + 0.09 - 1e-3) == pytest.approx([0, *second])
+    assert bench.run(0.01) == pytest.approx([1e-3]), "and then once more"
+
+
 def test_how_often_it_is_asked_for_depends_on_the_loss():
     assert [quick_requests(loss) for loss in (0.0, MORE_FROM - 0.01)] == [QUICK, QUICK]
     assert [quick_requests(loss) for loss in (MORE_FROM, 1.0)] == [MORE_QUICK, MORE_QUICK]

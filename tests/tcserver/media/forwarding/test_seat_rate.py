@@ -5,13 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tcproto.datagram import MAX_UP_ITEMS, MIN_DATAGRAM, Item, ItemType, Kind, pack_header, seal
+from tcproto.feedback import RetransmissionRequest
 from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
+from tcproto.packet import Series
 from tcserver.media import Drop
 from tcserver.media.forwarding.cap import RateCap
+from tcserver.media.forwarding.repeats import ASKED
 from tcserver.media.forwarding.seat import ANSWERED_PINGS, SEAT_CAPS
 from tcserver.media.interface import Address, CloseStream
-from tests.support.media.world import World, audio, flip, packet_item
+from tests.support.media.world import SEALER, World, audio, flip, packet_item
 
 EMPTY = Item(ItemType.PADDING, b"")
 FUTURE = Item(99, b"")
@@ -54,6 +57,20 @@ def test_datagrams_beyond_the_budget_are_dropped_unopened(world: World, item: It
     # A second later the seat is heard again, at its full rate, and others never noticed.
     world.now += 1
     assert sum(len(world.receive(a, a.up(packet_item(audio(7, n))))) for n in range(100)) == 200
+
+
+def test_who_only_listens_may_ask_for_all_that_is_repeated_to_a_receiver(world: World) -> None:
+    """In any second, each packet in a datagram of its own, beside reports and pings."""
+    listener = world.clients[1]
+    request = RetransmissionRequest(SEALER, Series(7), 0, 0)
+    world.now += 1
+    for number in range(3 * ASKED.packets_per_second):
+        world.now += 1 / ASKED.packets_per_second
+        asked = request._replace(base=number).pack()
+        world.receive(listener, listener.up(Item(ItemType.RETRANSMISSION_REQUEST, asked)))
+        if number % 4 == 0:
+            world.receive(listener, listener.up(EMPTY))
+    assert Drop.SEAT_RATE not in world.drops()
 
 
 def test_bytes_count_too(world: World) -> None:
