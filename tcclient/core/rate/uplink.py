@@ -15,6 +15,9 @@ INTERVAL = 0.1
 """Seconds between reports, as RFC 8698 has it; one takes 60 to 100 bytes, 6 kbit/s of the way down."""
 ASK_INTERVAL = 3.0
 """Seconds between requests: one is good for ten, and may be lost."""
+FIRST_INTERVAL = 0.3
+"""The same until a first report has come, for as long as one is waited for: more than a round trip and ``INTERVAL``. If
+the first request were lost and not followed soon, pictures would fill the queue, and the next ones be lost in it."""
 MAX_SENT = 1024
 """Datagrams that wait for their report: seconds of sound and pictures. The oldest are forgotten first."""
 FORGOTTEN = 2.0
@@ -105,7 +108,8 @@ class UplinkRate:
                 del self._sent[next(iter(self._sent))]
             if is_media and self.next_deadline == NEVER:
                 self._waits_until = min(self._waits_until, now + WAIT)
-                self.next_deadline = max(now, self._asked_at + ASK_INTERVAL)
+                is_first = not self._is_reported and now < self._waits_until
+                self.next_deadline = max(now, self._asked_at + (FIRST_INTERVAL if is_first else ASK_INTERVAL))
 
     def receive(self, value: bytes, now: float) -> None:
         """Take an arrival report; raises ``ValueError`` where it is malformed."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from tcclient.core.rate.uplink import ASK_INTERVAL, FORGOTTEN, MAX_SENT, UplinkRate
+from tcclient.core.rate.uplink import ASK_INTERVAL, FIRST_INTERVAL, FORGOTTEN, MAX_SENT, WAIT, UplinkRate
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item, ItemType, Kind, pack_header
 from tcproto.feedback import DELTA_UNIT, ArrivalReport, parse_arrival_request
@@ -60,8 +60,32 @@ def test_it_asks_while_media_is_sent() -> None:
     (request,) = way.requests
     assert request.type == ItemType.ARRIVAL_REQUEST
     assert parse_arrival_request(request.value) == 0.1
+    way.report(0, [0.0])
     way.send()
     assert way.rate.next_deadline == pytest.approx(way.now - SPACING + ASK_INTERVAL)
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_first_requests_that_are_lost_leave_no_time_without_a_bound(lost: int) -> None:
+    way = Way()
+    while len(way.requests) <= lost:
+        way.send()
+        assert way.rate.allowed(way.now) is not None
+        if way.rate.next_deadline <= way.now:
+            way.rate.handle_timeout(way.now)
+    assert way.now == pytest.approx(lost * FIRST_INTERVAL, abs=3 * SPACING)
+    way.report(0, [0.0])
+    assert way.rate.allowed(way.now + WAIT) is not None
+
+
+def test_a_server_that_makes_no_reports_is_not_asked_often() -> None:
+    way = Way()
+    while way.now < WAIT + 2 * ASK_INTERVAL:
+        way.send()
+        if way.rate.next_deadline <= way.now:
+            way.rate.handle_timeout(way.now)
+    assert WAIT / FIRST_INTERVAL <= len(way.requests) <= WAIT / FIRST_INTERVAL + 3
+    assert way.rate.allowed(way.now) is None
 
 
 def test_nothing_is_known_before_a_report_and_after_a_restart() -> None:
