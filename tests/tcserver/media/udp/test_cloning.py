@@ -193,9 +193,28 @@ def test_a_program_that_is_gone_is_noticed_at_once(clients, caplog):
             sender.send([Transmission(payload, receivers)])
         assert all(received(sock) == [b"1", b"2", b"3"] for sock in sockets)
         assert sender.counts.not_cloned == {Refusal.SUSPENDED: 2 * COUNT}
-        assert "the program is not at the loopback device any more" in caplog.text
+        gone = "the program is not at the loopback device any more"
+        assert gone in caplog.text
+        for _ in range(2):
+            assert sender.lanes[0].failure() == f"{gone} (127.0.0.1)", "and not what became of the trigger before"
         sender.close()
         worker.close()
+
+    asyncio.run(main())
+
+
+def test_what_no_trigger_can_be_sent_for_goes_by_other_calls(clients, caplog):
+    skip_without_bpf()
+
+    async def main() -> None:
+        sockets = clients("127.0.0.1", COUNT)
+        async with opened([("127.0.0.1", 0)]) as sender:
+            sender.cloning.triggers[4].close()
+            for payload in (b"1", b"2"):
+                sender.send([Transmission(payload, set_of(sockets, 0))])
+            assert all(received(sock) == [b"1", b"2"] for sock in sockets)
+            assert sender.counts.not_cloned == {Refusal.SUSPENDED: 2 * COUNT}
+            assert "datagrams are sent one by one: Bad file descriptor" in caplog.text
 
     asyncio.run(main())
 
