@@ -28,10 +28,9 @@ VOICE, CAMERA = "Talker", "Camera"
 TALKERS = {"Page 1", VOICE}
 TOGETHER = 9
 """Native clients that only listen, in one process: the machine would do little but switch between 27."""
-WATCHING = 5
-"""One of so many of them gets pictures. The first in each process decodes and plays what it hears."""
-HURRY = 0.02
-"""Seconds between two looks at the network of the others: they open and count each packet, and play nothing."""
+INTERVAL = 0.02
+"""Seconds between two looks at the network, of all but the first in each process. That gets pictures as well, and plays
+out what it hears. The others open and count each packet."""
 SETTLE = 20.0
 """Seconds from the last entry until everything runs evenly. To enter is work for everybody, and what a client gives up
 for a line that seems slow meanwhile, it asks for again within some seconds."""
@@ -106,7 +105,7 @@ def _page(place: Place, stack: ExitStack, hall: Hall, number: int) -> Person:
 def _natives(place: Place, stack: ExitStack, hall: Hall, number: int, page: Person) -> list[Participant]:
     natives: list[Participant] = []
     for tasks in _groups(replace(place.task(hall.link, ""), seconds=0.0), number):
-        _say(f"{tasks[0].name} joins, and {len(tasks) - 1} more in the same process")
+        _say(f"{tasks[0].name} joins" + f" with {len(tasks) - 1} more in its process" * (len(tasks) > 1))
         native = Participant(*(replace(task, data=str(place.folder / task.name)) for task in tasks))
         stack.callback(native.end)
         natives.append(native)
@@ -118,13 +117,14 @@ def _natives(place: Place, stack: ExitStack, hall: Hall, number: int, page: Pers
 def _groups(blank: Task, number: int) -> list[list[Task]]:
     """Return the tasks of so many native clients, by process."""
     listeners = [
-        replace(blank, name=f"Listener {n + 1}", only_sound=bool(n % WATCHING), interval=HURRY)
+        replace(blank, name=f"Listener {n + 1}", hear=True)
+        if n % TOGETHER == 0
+        else replace(blank, name=f"Listener {n + 1}", only_sound=True, interval=INTERVAL)
         for n in range(number - 2)
     ]
-    listeners[::TOGETHER] = [replace(task, hear=True, interval=0.0) for task in listeners[::TOGETHER]]
     return [
         [replace(blank, name=VOICE, voices=1, only_sound=True)],
-        [replace(blank, name=CAMERA, pictures=1)],
+        [replace(blank, name=CAMERA, pictures=1, only_sound=True)],
         *(listeners[at : at + TOGETHER] for at in range(0, len(listeners), TOGETHER)),
     ]
 
