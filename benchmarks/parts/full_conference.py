@@ -83,7 +83,7 @@ def hold(place: Place, hall: Hall) -> Report:
         shares = [100 * (now - then) / wall for now, then in zip(_processors(), used, strict=True)]
         came = [since(*both) for both in zip(_attended(natives), before, strict=True)]
         sound, pictures = (after - earlier for after, earlier in zip(hall.gave_way(), gave_way, strict=True))
-        found = [Page(speech_in(page.loudness()), page.voices()) for page in pages]
+        found = [Page(speech_in(page.loudness(), place.seconds), page.voices()) for page in pages]
     tasks = [task for native in natives for task in native.tasks]
     lost_before = sum(row.lost for attended in before for row in attended.tracks)
     return _report(
@@ -143,9 +143,12 @@ def _processors() -> tuple[float, float, float]:
     return server, natives, browser_cpu(os.getpid())
 
 
-def speech_in(seconds: Sequence[float]) -> float:
-    """Return the share of the seconds with speech, of which the RMS is given."""
-    return sum(rms >= LOUD for rms in seconds) / len(seconds) if seconds else 0.0
+def speech_in(played: Sequence[float], seconds: float) -> float:
+    """Return the share of the seconds of a measurement in which speech was played; ``played`` is the RMS of each.
+
+    What was not played, because the processor was busy, is no speech.
+    """
+    return min(1.0, sum(rms >= LOUD for rms in played) / seconds)
 
 
 def since(now: Attended, before: Attended) -> Attended:
@@ -168,7 +171,7 @@ def hears_all(name: str, attended: Attended, seconds: float, *, plays: bool) -> 
         for row in attended.tracks
         if row.kind == Kind.AUDIO and row.age < QUIET and row.packets >= STEADY * seconds
     }
-    return voices >= TALKERS - {name} and (not plays or speech_in(attended.played) >= HEARD)
+    return voices >= TALKERS - {name} and (not plays or speech_in(attended.played, seconds) >= HEARD)
 
 
 def page_hears_all(name: str, speech: float, packets: Sequence[int], seconds: float) -> bool:
@@ -186,7 +189,7 @@ def _report(measured: Measured, seconds: float) -> Report:
     sound, pictures = measured.gave_way
     fullest = {who: max((row.packets for row in tracks if row.name == who), default=1) for who in TALKERS}
     fewest = min(row.packets / fullest[row.name] for row in tracks if row.kind == Kind.AUDIO)
-    playing = [speech_in(attended.played) for task, attended in natives if task.hear]
+    playing = [speech_in(attended.played, seconds) for task, attended in natives if task.hear]
     rows: list[tuple[str, float, str]] = [
         ("native clients that hear every talker", sum(native_hears), f"of {len(natives)}"),
         ("pages that hear every talker", sum(page_hears), f"of {len(pages)}"),
