@@ -28,10 +28,9 @@ VOICE, CAMERA = "Talker", "Camera"
 TALKERS = {"Page 1", VOICE}
 TOGETHER = 9
 """Native clients that only listen, in one process: the machine would do little but switch between 27."""
-WATCHING = 5
-"""One of so many of them gets pictures. The first in each process decodes and plays what it hears."""
-HURRY = 0.02
-"""Seconds between two looks at the network of the others: they open and count each packet, and play nothing."""
+INTERVAL = 0.02
+"""Seconds between two looks at the network, of all but the first in each process. That gets pictures as well, and plays
+out what it hears. The others open and count each packet."""
 SETTLE = 20.0
 """Seconds from the last entry until everything runs evenly. To enter is work for everybody, and what a client gives up
 for a line that seems slow meanwhile, it asks for again within some seconds."""
@@ -84,7 +83,7 @@ def hold(place: Place, hall: Hall) -> Report:
         shares = [100 * (now - then) / wall for now, then in zip(_processors(), used, strict=True)]
         came = [since(*both) for both in zip(_attended(natives), before, strict=True)]
         sound, pictures = (after - earlier for after, earlier in zip(hall.gave_way(), gave_way, strict=True))
-        found = [Page(speech_in(page.loudness()), page.voices()) for page in pages]
+        found = [Page(speech_in(page.loudness(), place.seconds), page.voices()) for page in pages]
     tasks = [task for native in natives for task in native.tasks]
     lost_before = sum(row.lost for attended in before for row in attended.tracks)
     return _report(
@@ -106,7 +105,7 @@ def _page(place: Place, stack: ExitStack, hall: Hall, number: int) -> Person:
 def _natives(place: Place, stack: ExitStack, hall: Hall, number: int, page: Person) -> list[Participant]:
     natives: list[Participant] = []
     for tasks in _groups(replace(place.task(hall.link, ""), seconds=0.0), number):
-        _say(f"{tasks[0].name} joins, and {len(tasks) - 1} more in the same process")
+        _say(f"{tasks[0].name} joins" + f" with {len(tasks) - 1} more in its process" * (len(tasks) > 1))
         native = Participant(*(replace(task, data=str(place.folder / task.name)) for task in tasks))
         stack.callback(native.end)
         natives.append(native)
@@ -118,13 +117,14 @@ def _natives(place: Place, stack: ExitStack, hall: Hall, number: int, page: Pers
 def _groups(blank: Task, number: int) -> list[list[Task]]:
     """Return the tasks of so many native clients, by process."""
     listeners = [
-        replace(blank, name=f"Listener {n + 1}", only_sound=bool(n % WATCHING), interval=HURRY)
+        replace(blank, name=f"Listener {n + 1}", hear=True)
+        if n % TOGETHER == 0
+        else replace(blank, name=f"Listener {n + 1}", only_sound=True, interval=INTERVAL)
         for n in range(number - 2)
     ]
-    listeners[::TOGETHER] = [replace(task, hear=True, interval=0.0) for task in listeners[::TOGETHER]]
     return [
         [replace(blank, name=VOICE, voices=1, only_sound=True)],
-        [replace(blank, name=CAMERA, pictures=1)],
+        [replace(blank, name=CAMERA, pictures=1, only_sound=True)],
         *(listeners[at : at + TOGETHER] for at in range(0, len(listeners), TOGETHER)),
     ]
 
@@ -143,9 +143,12 @@ def _processors() -> tuple[float, float, float]:
     return server, natives, browser_cpu(os.getpid())
 
 
-def speech_in(seconds: Sequence[float]) -> float:
-    """Return the share of the seconds with speech, of which the RMS is given."""
-    return sum(rms >= LOUD for rms in seconds) / len(seconds) if seconds else 0.0
+def speech_in(played: Sequence[float], seconds: float) -> float:
+    """Return the share of the seconds of a measurement in which speech was played; ``played`` is the RMS of each.
+
+    What was not played, because the processor was busy, is no speech.
+    """
+    return min(1.0, sum(rms >= LOUD for rms in played) / seconds)
 
 
 def since(now: Attended, before: Attended) -> Attended:
@@ -168,7 +171,7 @@ def hears_all(name: str, attended: Attended, seconds: float, *, plays: bool) -> 
         for row in attended.tracks
         if row.kind == Kind.AUDIO and row.age < QUIET and row.packets >= STEADY * seconds
     }
-    return voices >= TALKERS - {name} and (not plays or speech_in(attended.played) >= HEARD)
+    return voices >= TALKERS - {name} and (not plays or speech_in(attended.played, seconds) >= HEARD)
 
 
 def page_hears_all(name: str, speech: float, packets: Sequence[int], seconds: float) -> bool:
@@ -186,7 +189,7 @@ def _report(measured: Measured, seconds: float) -> Report:
     sound, pictures = measured.gave_way
     fullest = {who: max((row.packets for row in tracks if row.name == who), default=1) for who in TALKERS}
     fewest = min(row.packets / fullest[row.name] for row in tracks if row.kind == Kind.AUDIO)
-    playing = [speech_in(attended.played) for task, attended in natives if task.hear]
+    playing = [speech_in(attended.played, seconds) for task, attended in natives if task.hear]
     rows: list[tuple[str, float, str]] = [
         ("native clients that hear every talker", sum(native_hears), f"of {len(natives)}"),
         ("pages that hear every talker", sum(page_hears), f"of {len(pages)}"),

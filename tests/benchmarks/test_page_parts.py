@@ -61,8 +61,9 @@ def test_a_native_client_hears_who_talks_until_the_end() -> None:
     assert not hears_all("Listener 1", Attended([page._replace(age=5.0), native], []), 10.0, plays=False)
     assert not hears_all("Listener 1", Attended([page._replace(packets=60), native], []), 10.0, plays=False)
     assert not hears_all("Listener 1", Attended([page, native._replace(kind="video")], []), 10.0, plays=False)
-    assert hears_all("Listener 1", both._replace(played=[LOUD, LOUD, LOUD, 0.0]), 10.0, plays=True)
-    assert not hears_all("Listener 1", both._replace(played=[LOUD, LOUD, 0.0, 0.0]), 10.0, plays=True)
+    assert hears_all("Listener 1", both._replace(played=[LOUD] * 8 + [0.0] * 2), 10.0, plays=True)
+    assert not hears_all("Listener 1", both._replace(played=[LOUD] * 7 + [0.0] * 3), 10.0, plays=True)
+    assert not hears_all("Listener 1", both._replace(played=[LOUD] * 7), 10.0, plays=True), "not all was played"
     assert not hears_all("Listener 1", both, 10.0, plays=True), "it played nothing"
 
 
