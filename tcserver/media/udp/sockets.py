@@ -259,15 +259,16 @@ class MediaSockets:
         reader, plane = self._readers[place], self._plane
         receive = plane.receive if place != self._relay else plane.receive_relayed
         taken, clock = 0, self._clock
-        now = read_at = clock()
-        end = now + READ_BUDGET
+        now = clock()
+        end, read_at = now + READ_BUDGET, now
         batch: list[tuple[bytes, Address]] = []
         if place in self._unfinished:
             batch, read_at, handle = self._unfinished.pop(place)
             handle.cancel()
         while now < end:
             if not batch:
-                batch, read_at = reader.read(), now
+                batch = reader.read()
+                now = read_at = clock()  # not before: nothing has arrived later than it is said to have
             portion, batch = (batch, []) if len(batch) <= PORTION else (batch[:PORTION], batch[PORTION:])
             if portion:
                 taken += len(portion)

@@ -244,6 +244,31 @@ def test_a_turn_of_the_loop_takes_datagrams_for_two_milliseconds(bind, monkeypat
     asyncio.run(flood())
 
 
+@linux
+def test_no_datagram_arrives_after_the_time_that_is_told_of_it(bind, monkeypatch):
+    """The process waits for a processor just before it reads, and what came meanwhile is read with the rest."""
+    clock, told = SimpleNamespace(now=100.0), []
+    read = VectorReader.read
+
+    def waits(reader):
+        clock.now += READ_BUDGET / 4
+        client.sendto(bytes(40), address)
+        return read(reader)
+
+    async def main() -> None:
+        nonlocal address
+        async with opened(lambda: clock.now) as (plane, sockets):
+            address = sockets.local_addresses()[0]
+            monkeypatch.setattr(VectorReader, "read", waits)
+            monkeypatch.setattr(plane, "receive", lambda datagrams, now: told.append(now - clock.now))
+            client.sendto(bytes(40), address)
+            sockets.pump(0)
+            assert set(told) == {0.0}
+
+    address, client = ("", 0), bind()
+    asyncio.run(main())
+
+
 @trains_out
 @trains_in
 def test_a_flood_of_trains_leaves_time_for_others(bind):
