@@ -26,11 +26,14 @@ SEEING = 1
 VOICE, CAMERA = "Talker", "Camera"
 """The native clients that talk and show pictures."""
 TALKERS = {"Page 1", VOICE}
-TOGETHER = 9
-"""Native clients that only listen, in one process: the machine would do little but switch between 27."""
+PLAYING = 3
+"""Native clients that see the pictures and play out what they hear, each in a process of its own: one that shares it
+plays late while the others have the interpreter."""
+TOGETHER = 11
+"""Native clients in one process that open and count each packet of sound: a machine with 27 processes does little but
+switch between them."""
 INTERVAL = 0.02
-"""Seconds between two looks at the network, of all but the first in each process. That gets pictures as well, and plays
-out what it hears. The others open and count each packet."""
+"""Seconds between two of their looks at the network."""
 SETTLE = 20.0
 """Seconds from the last entry until everything runs evenly. To enter is work for everybody, and what a client gives up
 for a line that seems slow meanwhile, it asks for again within some seconds."""
@@ -116,16 +119,14 @@ def _natives(place: Place, stack: ExitStack, hall: Hall, number: int, page: Pers
 
 def _groups(blank: Task, number: int) -> list[list[Task]]:
     """Return the tasks of so many native clients, by process."""
-    listeners = [
-        replace(blank, name=f"Listener {n + 1}", hear=True)
-        if n % TOGETHER == 0
-        else replace(blank, name=f"Listener {n + 1}", only_sound=True, interval=INTERVAL)
-        for n in range(number - 2)
-    ]
+    names = [f"Listener {n + 1}" for n in range(number - 2)]
+    playing = [replace(blank, name=name, hear=True) for name in names[:PLAYING]]
+    counting = [replace(blank, name=name, only_sound=True, interval=INTERVAL) for name in names[PLAYING:]]
     return [
         [replace(blank, name=VOICE, voices=1, only_sound=True)],
         [replace(blank, name=CAMERA, pictures=1, only_sound=True)],
-        *(listeners[at : at + TOGETHER] for at in range(0, len(listeners), TOGETHER)),
+        *([task] for task in playing),
+        *(counting[at : at + TOGETHER] for at in range(0, len(counting), TOGETHER)),
     ]
 
 
