@@ -23,11 +23,9 @@ The server leaves it out for 0.3 s at least.
 NEAR, FAR = 0.1, 0.12
 """Seconds of a round trip up to which what is asked for comes in time, and from which it does not. In between nothing
 changes."""
-SECOND_ANSWER = 0.04
-"""Seconds, besides a round trip and its own length, by which sound is late that is lost, and whose first answer is lost
-too: it is missed with the next packet, asked for again ``MIN_SPACING`` later, and played with the next tick."""
-USUAL_FRAME = 0.02
-"""Seconds of sound in a packet, before one came."""
+SECOND_ANSWER = 0.06
+"""Seconds, besides a round trip, by which sound of 20 ms is late that is lost, and whose first answer is lost too: it
+is missed with the next packet, asked for again ``MIN_SPACING`` later, and played with the next tick."""
 COPIED = 0.08
 """Seconds by which a copy is late, which is at most 60 ms behind, and played with the next tick."""
 CLEAN, ENOUGH_CLEAN = 0.005, 200
@@ -46,8 +44,6 @@ class Losses:
     def __init__(self, path: MediaPath, missed: Callable[[float], None], queue: Callable[[], float]) -> None:
         self.sound_at = float("-inf")
         """When a packet of sound came last, whether or not it opened."""
-        self._frame = USUAL_FRAME
-        """Seconds of sound in that packet."""
         self.sound_patience = AUDIO_PATIENCE
         """Seconds after which lost sound is not asked for any more."""
         self.limits_voices = False
@@ -102,13 +98,13 @@ class Losses:
     def start_delay(self) -> float:
         """Return the seconds of delay with which the play-out of a voice is to begin so that it can be repaired.
 
-        It is 0 where little is lost. Far from the server copies bring what was lost. Near it long packets take longer.
+        It is 0 where little is lost. Far from the server copies bring what was lost.
         """
         rtt, _ = self._path.round_trip
         share, packets = self.share()
         if rtt is None or self._path.way is not Way.UDP or (packets >= ENOUGH_CLEAN and share < CLEAN):
             return 0.0
-        return COPIED if rtt > NEAR else rtt + self._frame + SECOND_ANSWER
+        return COPIED if rtt > NEAR else rtt + SECOND_ANSWER
 
     def forgive(self) -> None:
         """Count what was lost until now no more for ``share``: a full queue lost it, and copies would be worse."""
@@ -136,7 +132,7 @@ class Losses:
         """Count a packet, and look for lost ones before it; return whether it was lost itself, on either way."""
         header, slot = sealed.header, sealed.slot
         if isinstance(header, AudioHeader):
-            self.sound_at, self._frame = sealed.received_at, header.duration_ms / 1000
+            self.sound_at = sealed.received_at
         counts = self._series.get(slot)
         if counts is None:
             if len(self._series) >= MAX_SERIES:
