@@ -10,9 +10,9 @@ from __future__ import annotations
 from tcclient.core import control as client_control
 from tcclient.core import texts
 from tcclient.core.keys import key_inbox, own_key
-from tcclient.core.media import path as client_path
-from tcclient.core.media import proof as client_proof
 from tcclient.core.membership import snapshots
+from tcclient.core.path import media_path as client_path
+from tcclient.core.path import proof as client_proof
 from tcclient.video import assembly
 from tcproto import (
     account,
