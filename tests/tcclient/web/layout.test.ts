@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   arrange,
   capacity,
+  floatingTile,
   GAP,
   gridTile,
   isStopped,
@@ -140,6 +141,30 @@ test("pictures are wanted of others who have one, with the height in device pixe
     { participant: 1, source: "screen", height: arranged.largeSize.height * 2 },
     { participant: 1, source: "camera", height: arranged.smallSize.height * 2 },
   ]);
+});
+
+test("of a page that is not seen only the floating picture is wanted", () => {
+  const state = inside([participant(1, { camera: true, screen: true }), participant(2, { camera: true })]);
+  const arranged = arrange(tilesOf(state, false), DESKTOP, "grid", undefined, []);
+  const wanted = (floating?: string) =>
+    wantedPictures(arranged, 1, false, floating).map(({ participant: id, source }) => `${id}:${source}`);
+  assert.deepEqual(wanted(), []);
+  assert.deepEqual(wanted("1:camera"), ["1:camera"]);
+  assert.deepEqual(wanted(floatingTile(arranged)?.key), ["1:screen"]);
+});
+
+test("what floats is the first picture of others that can be had", () => {
+  const own = { state: "on", fault: undefined, stream: {} as MediaStream } as const;
+  const floating = (others: readonly Participant[], soundOnly = false, speakers: readonly number[] = []) => {
+    const tiles = tilesOf(inside(others, { camera: own }), soundOnly);
+    return floatingTile(arrange(tiles, DESKTOP, "speaker", undefined, speakers))?.key;
+  };
+  const some = [participant(1), participant(2, { camera: true }), participant(3, { camera: true })];
+  assert.equal(floating(some), "2:camera");
+  assert.equal(floating(some, false, [3]), "3:camera");
+  assert.equal(floating(some, false, [1]), "2:camera");
+  assert.equal(floating(some, true), undefined);
+  assert.equal(floating([participant(1)]), undefined);
 });
 
 test("a picture that does not come is still wanted, and its tile says why", () => {

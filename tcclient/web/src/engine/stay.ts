@@ -117,7 +117,7 @@ export class Stay {
     this.requests.lost();
     this.desk.left();
     this.reception.end();
-    this.tellLimited(this.wanted.map(({ participant, source }) => ({ participant, source, cause: "lost_connection" })));
+    this.tellLost();
   }
 
   /** Take an event of the session. */
@@ -192,7 +192,8 @@ export class Stay {
 
   want(pictures: readonly WantedPicture[]): void {
     this.wanted = pictures;
-    this.subscribe();
+    if (this.place === undefined) this.tellLost();
+    else this.subscribe();
   }
 
   setDataSaver(on: boolean): void {
@@ -251,6 +252,10 @@ export class Stay {
   /** Seconds in which the keyframe of another layer has to come. */
   private get patience(): number {
     return PATIENCE + (this.place?.session.networkStatistics().rtt ?? 0);
+  }
+
+  private tellLost(): void {
+    this.tellLimited(this.wanted.map(({ participant, source }) => ({ participant, source, cause: "lost_connection" })));
   }
 
   private tellLimited(pictures: readonly LimitedPicture[]): void {

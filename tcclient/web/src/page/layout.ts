@@ -168,12 +168,28 @@ export function arrange(
   return { large, largeSize, small, smallSize, strip, hidden: others.length - small.length };
 }
 
-/** Return the pictures that an arrangement needs, with the height in device pixels. */
-export function wantedPictures({ large, largeSize, small, smallSize }: Arrangement, ratio: number): WantedPicture[] {
+/** Tell whether a picture of somebody else can be had for a tile. */
+const isReceivable = ({ own, picture, limit }: Tile): boolean => !own && picture && limit !== "data_saver";
+
+/** Return the tile with the most important picture of others. */
+export function floatingTile({ large, small }: Arrangement): Tile | undefined {
+  return [...(large === undefined ? [] : [large]), ...small].find(isReceivable);
+}
+
+/**
+ * Return the pictures that an arrangement needs, with the height in device pixels. Of a page that is not seen it is only
+ * that of the tile `floating`, which is above other windows.
+ */
+export function wantedPictures(
+  { large, largeSize, small, smallSize }: Arrangement,
+  ratio: number,
+  isSeen = true,
+  floating?: string,
+): WantedPicture[] {
   const wanted = (tile: Tile, { height }: Size): WantedPicture[] =>
-    tile.own || !tile.picture || tile.limit === "data_saver"
-      ? []
-      : [{ participant: tile.participant.id, source: tile.source, height: Math.round(height * ratio) }];
+    isReceivable(tile) && (isSeen || tile.key === floating)
+      ? [{ participant: tile.participant.id, source: tile.source, height: Math.round(height * ratio) }]
+      : [];
   return [
     ...(large === undefined ? [] : wanted(large, largeSize)),
     ...small.flatMap((tile) => wanted(tile, smallSize)),
