@@ -14,7 +14,7 @@ import {
   tilesOf,
   wantedPictures,
 } from "../../../tcclient/web/src/page/layout.js";
-import type { LimitCause, Participant } from "../../../tcclient/web/src/engine/meeting.js";
+import type { LimitCause, MeetingState, Participant } from "../../../tcclient/web/src/engine/meeting.js";
 import { inside, participant } from "./meeting-state.js";
 
 const DESKTOP = { width: 1264, height: 660 };
@@ -187,11 +187,16 @@ test("a picture that does not come is still wanted, and its tile says why", () =
 });
 
 test("a tile says why less of its picture comes, and shows what comes", () => {
-  const limitOf = (changes: Partial<Participant>, cause?: LimitCause, soundOnly = false) => {
+  const limitOf = (
+    changes: Partial<Participant>,
+    cause?: LimitCause,
+    soundOnly = false,
+    more: Partial<MeetingState> = {},
+  ) => {
     const limited = cause === undefined ? [] : [{ participant: 1, source: "camera", cause } as const];
-    return tilesOf(inside([participant(1, changes)], { limited }), soundOnly)[0]?.limit;
+    return tilesOf(inside([participant(1, changes)], { limited, ...more }), soundOnly)[0]?.limit;
   };
-  const causes = ["slow_connection", "lost_connection", "no_picture", "smaller_received", "smaller_sent"] as const;
+  const causes = ["slow_connection", "no_picture", "smaller_received", "smaller_sent"] as const;
   assert.deepEqual(
     causes.map((cause) => limitOf({ camera: true }, cause)),
     causes,
@@ -203,13 +208,18 @@ test("a tile says why less of its picture comes, and shows what comes", () => {
     assert.equal(limitOf({ cameraStopped }, undefined, true), cameraStopped);
   }
   assert.equal(limitOf({}, undefined, true), undefined);
-  assert.deepEqual([undefined, ...causes, "muted" as const].map(isStopped), [
+  const reason = { code: "connection_lost", detail: "", retryAfter: 0 } as const;
+  const lost = { phase: { name: "returning", attempt: 1, reason } } as const;
+  assert.equal(limitOf({ camera: true }, "smaller_sent", false, lost), "lost_connection");
+  assert.equal(limitOf({ cameraStopped: "muted" }, undefined, false, lost), "muted");
+  assert.equal(limitOf({}, undefined, false, lost), undefined);
+  assert.deepEqual([undefined, ...causes, "lost_connection" as const, "muted" as const].map(isStopped), [
     false,
     true,
     true,
+    false,
+    false,
     true,
-    false,
-    false,
     true,
   ]);
 });

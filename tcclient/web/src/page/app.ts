@@ -172,8 +172,7 @@ export class App extends Requests implements Actions {
   }
 
   #askForPictures(view: View): void {
-    const { name } = view.state.phase;
-    if (name !== "inside" && name !== "returning") {
+    if (view.state.phase.name !== "inside") {
       this.#wanted = "";
       return;
     }

@@ -29,7 +29,8 @@ export interface Tile {
 }
 
 /** Why less of a picture comes than a tile could show. */
-export type TileLimit = LimitCause | "weak_sender" | "data_saver" | NonNullable<Participant["cameraStopped"]>;
+export type TileLimit =
+  LimitCause | "lost_connection" | "weak_sender" | "data_saver" | NonNullable<Participant["cameraStopped"]>;
 
 /** Tell whether nothing comes, and the initials are shown. */
 export const isStopped = (limit: TileLimit | undefined): boolean =>
@@ -86,12 +87,13 @@ export function pinnedKey(
  * the pictures of others pause.
  */
 export function tilesOf(state: MeetingState, soundOnly: boolean): readonly Tile[] {
-  const { me, participants, limited, camera } = state;
+  const { phase, me, participants, limited, camera } = state;
   const limitOf = (participant: Participant, source: "camera" | "screen"): TileLimit | undefined => {
     const { id, cameraStopped, quality } = participant;
     if (source === "camera" && cameraStopped !== undefined) return cameraStopped;
     if (!participant[source]) return undefined;
     if (soundOnly) return "data_saver";
+    if (phase.name === "returning") return "lost_connection";
     const cause = limited.find((one) => one.participant === id && one.source === source)?.cause;
     return cause === "no_picture" && quality <= WEAK_BARS ? "weak_sender" : cause;
   };
