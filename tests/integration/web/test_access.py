@@ -1,5 +1,6 @@
 """The page for those who use a keyboard, a screen reader or a phone."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,39 @@ def test_a_meeting_by_keyboard_alone(web_server: Server, arrive: Arrive) -> None
     siti.tab_to("Leave")
     press("Enter")
     expect(siti.button("Join again")).to_be_visible()
+
+
+OVERLAP = """([one, other]) => {
+  const [a, b] = [one, other].map((element) => element.getBoundingClientRect());
+  return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+}"""
+"""Whether two elements are drawn over each other."""
+CUT = """(list) => [...list.querySelectorAll(".who *")]
+  .filter((element) => element.scrollWidth > element.clientWidth && element.clientWidth > 1)
+  .map((element) => element.textContent)"""
+"""What cannot be read whole in a list."""
+LONG_NAME = "Kepala Bidang Pelayanan Perizinan dan Nonperizinan Satu Pintu II"
+
+
+def test_a_small_window_shows_long_names_and_why_there_is_no_picture(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Long")
+    ketua, budi = arrive(), arrive(viewport=PHONE, has_touch=True)
+    ketua.join(link, "ketua", LONG_NAME)
+    budi.join(link, "kantor-2", "Budi")
+    ketua.button("Stop camera").click()
+    ketua.button("Raise hand").click()
+    tile = budi.tile(LONG_NAME)
+    said, hand = tile.locator(".limit"), tile.locator(".badge")
+    expect(said).to_be_visible()
+    expect(hand).to_be_visible()
+    budi.page.set_viewport_size({"width": 360, "height": 300})
+    expect(tile).to_have_class(re.compile(r"\bcompact\b"))
+    for other in (tile.locator(".initials span"), tile.locator(".caption"), hand, tile.locator(".pin")):
+        if other.is_visible():
+            both = [said.element_handle(), other.element_handle()]
+            assert not budi.page.evaluate(OVERLAP, both), other.get_attribute("class")
+    budi.page.set_viewport_size(PHONE)
+    budi.button("People").click()
+    people = budi.page.get_by_role("list", name="People")
+    expect(people).to_contain_text(LONG_NAME)
+    assert people.evaluate(CUT) == []

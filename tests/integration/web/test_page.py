@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import re
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ UNPLUG = """kind => {
   track.dispatchEvent(new Event("ended"));
 }"""
 """Does what a browser does when a device is unplugged: devices that are made up have no plug."""
+BACK_SOON = re.compile("Coming back by itself, attempt")
 TOLD = """() => {
   window.told = new Set();
   new MutationObserver(() => {
@@ -136,18 +138,30 @@ def test_a_lost_connection_is_taken_up_again_and_nobody_else_sees_it(web_server:
 
 
 @pytest.mark.usefixtures("page_files")
-def test_the_page_returns_to_a_server_that_was_killed(template: Path, tmp_path: Path, arrive: Arrive) -> None:
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_pages_return_to_a_server_that_ended(
+    template: Path, tmp_path: Path, arrive: Arrive, end: signal.Signals
+) -> None:
     world = World(Path(shutil.copytree(template, tmp_path / "server")), tmp_path)
-    siti = arrive()
+    siti, budi = arrive(), arrive()
     with world.process() as server:
         link = server.room("Return")
         siti.join(link, "kantor-1", "Siti")
-    banner = siti.page.get_by_text(re.compile("Coming back by itself, attempt"))
-    expect(banner).to_be_visible()
+        budi.join(link, "kantor-2", "Budi")
+        expect(siti.picture("Budi")).to_be_visible()
+        expect(budi.picture("Siti")).to_be_visible()
+        # At an orderly end somebody is told of the leaves of others and of the end at once.
+        server.process.send_signal(end)
+        server.process.wait(PATIENCE)
+    for visitor, other in ((siti, "Budi"), (budi, "Siti")):
+        expect(visitor.page.get_by_text(BACK_SOON)).to_be_visible()
+        expect(visitor.picture(other)).to_have_count(0)
     with world.process(f"server.port={link.port}"):
-        siti.page.evaluate("dispatchEvent(new Event('online'))")  # Else the next attempt may be 15 s away.
-        expect(banner).to_have_count(0)
-        expect(siti.tile("Siti (you)")).to_be_visible()
+        for visitor in (siti, budi):
+            visitor.page.evaluate("dispatchEvent(new Event('online'))")  # Else the next attempt may be 15 s away.
+            expect(visitor.page.get_by_text(BACK_SOON)).to_have_count(0)
+        for visitor, other in ((siti, "Budi"), (budi, "Siti")):
+            expect(visitor.picture(other)).to_be_visible()
 
 
 def test_texts_come_to_everybody_or_to_one_and_are_counted(web_server: Server, arrive: Arrive) -> None:

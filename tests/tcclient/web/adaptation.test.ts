@@ -187,6 +187,16 @@ test("a second in which no picture comes says nothing of a way down that carries
   assert.equal(adaptation.budget, 400_000);
 });
 
+test("seconds in which the page wants no pictures do not raise what was found", () => {
+  const adaptation = new DownlinkAdaptation();
+  const sound = { packets: 150, lost: 0 };
+  adaptation.budget = 300_000;
+  for (let second = 0; second < 10 * GOOD_SECONDS; second++) {
+    assert.equal(adaptation.second({ received: 0, lost: 0, bits: 0 }, sound, false, Infinity), false);
+  }
+  assert.equal(adaptation.budget, 300_000);
+});
+
 test("pictures of which none comes are given up where sound is lost, until it is not", () => {
   const adaptation = new DownlinkAdaptation();
   const lossy: DownlinkSecond = { packets: 50, lost: 5 };

@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   arrange,
   capacity,
+  floatingTile,
   GAP,
   gridTile,
   isStopped,
@@ -13,7 +14,7 @@ import {
   tilesOf,
   wantedPictures,
 } from "../../../tcclient/web/src/page/layout.js";
-import type { LimitCause, Participant } from "../../../tcclient/web/src/engine/meeting.js";
+import type { LimitCause, MeetingState, Participant } from "../../../tcclient/web/src/engine/meeting.js";
 import { inside, participant } from "./meeting-state.js";
 
 const DESKTOP = { width: 1264, height: 660 };
@@ -142,6 +143,30 @@ test("pictures are wanted of others who have one, with the height in device pixe
   ]);
 });
 
+test("of a page that is not seen only the floating picture is wanted", () => {
+  const state = inside([participant(1, { camera: true, screen: true }), participant(2, { camera: true })]);
+  const arranged = arrange(tilesOf(state, false), DESKTOP, "grid", undefined, []);
+  const wanted = (floating?: string) =>
+    wantedPictures(arranged, 1, false, floating).map(({ participant: id, source }) => `${id}:${source}`);
+  assert.deepEqual(wanted(), []);
+  assert.deepEqual(wanted("1:camera"), ["1:camera"]);
+  assert.deepEqual(wanted(floatingTile(arranged)?.key), ["1:screen"]);
+});
+
+test("what floats is the first picture of others that can be had", () => {
+  const own = { state: "on", fault: undefined, stream: {} as MediaStream } as const;
+  const floating = (others: readonly Participant[], soundOnly = false, speakers: readonly number[] = []) => {
+    const tiles = tilesOf(inside(others, { camera: own }), soundOnly);
+    return floatingTile(arrange(tiles, DESKTOP, "speaker", undefined, speakers))?.key;
+  };
+  const some = [participant(1), participant(2, { camera: true }), participant(3, { camera: true })];
+  assert.equal(floating(some), "2:camera");
+  assert.equal(floating(some, false, [3]), "3:camera");
+  assert.equal(floating(some, false, [1]), "2:camera");
+  assert.equal(floating(some, true), undefined);
+  assert.equal(floating([participant(1)]), undefined);
+});
+
 test("a picture that does not come is still wanted, and its tile says why", () => {
   const limited = [{ participant: 2, source: "camera", cause: "slow_connection" }] as const;
   const own = { state: "paused", fault: undefined, stream: {} as MediaStream } as const;
@@ -162,11 +187,16 @@ test("a picture that does not come is still wanted, and its tile says why", () =
 });
 
 test("a tile says why less of its picture comes, and shows what comes", () => {
-  const limitOf = (changes: Partial<Participant>, cause?: LimitCause, soundOnly = false) => {
+  const limitOf = (
+    changes: Partial<Participant>,
+    cause?: LimitCause,
+    soundOnly = false,
+    more: Partial<MeetingState> = {},
+  ) => {
     const limited = cause === undefined ? [] : [{ participant: 1, source: "camera", cause } as const];
-    return tilesOf(inside([participant(1, changes)], { limited }), soundOnly)[0]?.limit;
+    return tilesOf(inside([participant(1, changes)], { limited, ...more }), soundOnly)[0]?.limit;
   };
-  const causes = ["slow_connection", "lost_connection", "no_picture", "smaller_received", "smaller_sent"] as const;
+  const causes = ["slow_connection", "no_picture", "smaller_received", "smaller_sent"] as const;
   assert.deepEqual(
     causes.map((cause) => limitOf({ camera: true }, cause)),
     causes,
@@ -178,13 +208,18 @@ test("a tile says why less of its picture comes, and shows what comes", () => {
     assert.equal(limitOf({ cameraStopped }, undefined, true), cameraStopped);
   }
   assert.equal(limitOf({}, undefined, true), undefined);
-  assert.deepEqual([undefined, ...causes, "muted" as const].map(isStopped), [
+  const reason = { code: "connection_lost", detail: "", retryAfter: 0 } as const;
+  const lost = { phase: { name: "returning", attempt: 1, reason } } as const;
+  assert.equal(limitOf({ camera: true }, "smaller_sent", false, lost), "lost_connection");
+  assert.equal(limitOf({ cameraStopped: "muted" }, undefined, false, lost), "muted");
+  assert.equal(limitOf({}, undefined, false, lost), undefined);
+  assert.deepEqual([undefined, ...causes, "lost_connection" as const, "muted" as const].map(isStopped), [
     false,
     true,
     true,
+    false,
+    false,
     true,
-    false,
-    false,
     true,
   ]);
 });

@@ -181,8 +181,8 @@ export class DownlinkAdaptation {
   second(pictures: PictureSecond, all: DownlinkSecond, expectsPictures: boolean, next: number): boolean {
     const isBad = isLossy(pictures.received + pictures.lost, pictures.lost) || isLossy(all.packets, all.lost);
     // Loss of pictures shows only when some come. Without, that of sound may tell that the line is slow; else the second
-    // is neither good nor bad, since their publisher may have stopped.
-    if (!isBad && pictures.received === 0 && expectsPictures) return false;
+    // is neither good nor bad, since their publisher may have stopped; and so it is where the page wants none.
+    if (!isBad && (expectsPictures ? pictures.received === 0 : next === Infinity)) return false;
     if (this.isSettling) {
       // What was asked for before was still on its way.
       this.isSettling = false;

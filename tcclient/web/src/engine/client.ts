@@ -56,7 +56,8 @@ class Client implements Meeting {
   private sound: Sound | undefined;
   private playing = false;
   private requests = 0;
-  private notified = false;
+  /** Whether the listeners have not been told yet. */
+  private isChanged = false;
   private entering: { resolve: () => void; reject: (problem: Problem) => void } | undefined;
 
   constructor(private readonly options: EngineOptions) {
@@ -76,6 +77,8 @@ class Client implements Meeting {
       seen = Date.now();
     }, WATCH_INTERVAL);
     addEventListener("online", () => this.worker?.postMessage({ type: "awake" } satisfies Command));
+    // The frame of the screen that listeners wait for does not come while the page is hidden.
+    document.addEventListener("visibilitychange", () => this.notify());
   }
 
   watch(listener: () => void): () => void {
@@ -306,14 +309,16 @@ class Client implements Meeting {
     const names = Object.keys(changes) as (keyof MeetingState)[];
     if (names.every((name) => Object.is(this.state[name], changes[name]))) return;
     this.state = { ...this.state, ...changes };
-    if (this.notified) return;
-    this.notified = true;
-    const notify = (): void => {
-      this.notified = false;
-      for (const listener of this.listeners) listener();
-    };
-    if (document.hidden) setTimeout(notify, HIDDEN_INTERVAL);
-    else requestAnimationFrame(notify);
+    if (this.isChanged) return;
+    this.isChanged = true;
+    if (document.hidden) setTimeout(() => this.notify(), HIDDEN_INTERVAL);
+    else requestAnimationFrame(() => this.notify());
+  }
+
+  private notify(): void {
+    if (!this.isChanged) return;
+    this.isChanged = false;
+    for (const listener of this.listeners) listener();
   }
 }
 

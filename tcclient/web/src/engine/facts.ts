@@ -133,7 +133,7 @@ export type Happening =
  * Why less of a picture comes than the page wants. None comes: our connection is too slow for it or lost, or its sender
  * sends none. It is smaller than its tile: our connection is too slow for the larger one, or its sender sends no larger.
  */
-export type LimitCause = "slow_connection" | "lost_connection" | "no_picture" | "smaller_received" | "smaller_sent";
+export type LimitCause = "slow_connection" | "no_picture" | "smaller_received" | "smaller_sent";
 
 /** A picture that the page wants, and of which less comes now. */
 export interface LimitedPicture {

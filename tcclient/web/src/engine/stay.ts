@@ -5,6 +5,7 @@ import type { MediaPacket } from "../core/media/packet.js";
 import { LayerChoices, PATIENCE } from "../core/media/layers.js";
 import { QualityMeter } from "../core/media/quality.js";
 import type { DevicePins } from "../core/membership/pins.js";
+import type { Seat } from "../core/seat.js";
 import type { Session } from "../core/session.js";
 import type { SigningKey } from "../protocol/identity.js";
 import { DownlinkAdaptation, type DownlinkSecond } from "./adaptation.js";
@@ -26,8 +27,9 @@ const TEND_INTERVAL = 100;
 const TENDS_PER_SECOND = 10;
 const NO_PACKETS: DownlinkSecond = { packets: 0, lost: 0 };
 
-/** One seat, with what carries it. */
+/** One seat, with what carries it. The session may have lost the seat when its last events are told. */
 interface Place {
+  readonly seat: Seat;
   readonly session: Session;
   readonly connection: Connection;
   readonly view: RoomView;
@@ -70,11 +72,11 @@ export class Stay {
     });
     this.reception = new Reception({
       clockOf: (participant, stream) => {
-        const clock = this.place?.session.seat.memberKeys.get(participant)?.clocks.get(stream);
+        const clock = this.place?.seat.memberKeys.get(participant)?.clocks.get(stream);
         return clock && { timestamp: clock.timestamp, time: clock.time / 1e6 };
       },
       askKeyframe: (stream, spatial) => {
-        this.place?.session.seat.downlink.requestKeyframe(stream, spatial, monotonic());
+        this.place?.seat.downlink.requestKeyframe(stream, spatial, monotonic());
         this.place?.connection.pump();
       },
       isWelcome: (stream, spatial) => this.layers.isWelcome(stream, spatial),
@@ -94,7 +96,7 @@ export class Stay {
   entered(session: Session, connection: Connection, pins: DevicePins): void {
     const { seat } = session;
     const view = new RoomView(seat.room, pins, this.volumes, this.tell);
-    this.place = { session, connection, view };
+    this.place = { seat, session, connection, view };
     this.subscribed = "";
     this.layers = new LayerChoices();
     this.downlink = new DownlinkAdaptation();
@@ -117,7 +119,7 @@ export class Stay {
     this.requests.lost();
     this.desk.left();
     this.reception.end();
-    this.tellLimited(this.wanted.map(({ participant, source }) => ({ participant, source, cause: "lost_connection" })));
+    this.tellLimited([]);
   }
 
   /** Take an event of the session. */
@@ -128,7 +130,7 @@ export class Stay {
     switch (event.type) {
       case "trackPublished":
       case "trackUpdated":
-        if (event.track.participant !== this.place.session.seat.room.own) this.reception.published(event.track);
+        if (event.track.participant !== this.place.seat.room.own) this.reception.published(event.track);
         this.subscribe();
         break;
       case "trackUnpublished":
@@ -206,7 +208,7 @@ export class Stay {
   }
 
   setVolume(participant: ParticipantId, volume: number): void {
-    const found = this.place?.session.seat.room.members.get(participant);
+    const found = this.place?.seat.room.members.get(participant);
     if (found === undefined) return;
     this.volumes.choose(found.member, volume);
     this.reception.setVolume(participant, volume);
@@ -231,7 +233,7 @@ export class Stay {
 
   private subscribe(): void {
     if (this.place === undefined) return;
-    const { seat } = this.place.session;
+    const { seat } = this.place;
     const limits = { budget: this.dataSaver ? 0 : this.downlink.budget, lines: this.mostLines };
     const measured: Measured = (info, spatial) => this.reception.bitrate(info, spatial);
     const { streams, next } = wantedStreams(this.wanted, seat.room.publications.values(), limits, measured);
@@ -250,7 +252,7 @@ export class Stay {
 
   /** Seconds in which the keyframe of another layer has to come. */
   private get patience(): number {
-    return PATIENCE + (this.place?.session.networkStatistics().rtt ?? 0);
+    return PATIENCE + (this.place?.seat.path.statistics.rtt ?? 0);
   }
 
   private tellLimited(pictures: readonly LimitedPicture[]): void {
@@ -300,7 +302,7 @@ export class Stay {
     this.bytes = { sent: connection.sent, received: connection.received };
     const use = { sendsPictures: this.desk.sendsPictures, getsPictures: this.reception.pictureCount > 0 };
     if (this.meter.look({ path, rtt, up, down }, use, monotonic())) {
-      session.seat.connections.tell(this.meter.quality);
+      this.place?.seat.connections.tell(this.meter.quality);
       this.place?.view.ownQuality(this.meter.quality);
       connection.pump();
     }

@@ -68,8 +68,7 @@ export class Painter {
   /** Take a picture, which is closed here. */
   take(key: string, frame: VideoFrame, showAt: number): void {
     const track = this.tracks.get(key);
-    // A page that is not seen shows nothing, and would keep the pictures that decoders need back.
-    if (track === undefined || track.surfaces.size === 0 || document.hidden) {
+    if (track === undefined || track.surfaces.size === 0) {
       frame.close();
       this.drawn(key);
       return;

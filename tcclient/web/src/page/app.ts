@@ -5,10 +5,11 @@ import { html, render, type TemplateResult } from "lit-html";
 import type { Meeting, MeetingState, ParticipantId } from "../engine/meeting.js";
 import { countUnread } from "./chat.js";
 import { readAddress, withRoom } from "./address.js";
+import { Attention } from "./attention.js";
 import { openDevices, playTestSound, watchDevices } from "./devices.js";
 import { FloatingPicture, ScreenLock, toggleFullScreen } from "./floating.js";
 import { pickLanguage, translator, type Language } from "./language.js";
-import { pinnedKey, tileKey, wantedPictures, type Pin, type Size } from "./layout.js";
+import { floatingTile, pinnedKey, tileKey, wantedPictures, type Pin, type Size } from "./layout.js";
 import { lobby } from "./lobby.js";
 import { arrangement, ended, meeting as meetingView, toasts } from "./meeting.js";
 import { loadPreferences, storePreferences, type Preferences } from "./preferences.js";
@@ -37,6 +38,7 @@ export class App extends Requests implements Actions {
   readonly #root: HTMLElement;
   readonly #floating: FloatingPicture;
   readonly #screenLock = new ScreenLock();
+  readonly #attention = new Attention(document, () => this.#draw());
   #page: PageState;
   #drawn: MeetingState;
   #wanted = "";
@@ -175,9 +177,8 @@ export class App extends Requests implements Actions {
       return;
     }
     const arranged = arrangement(view);
-    const shown = arranged.large ?? arranged.small.find(({ own, picture }) => picture && !own);
-    this.#floating.follow(shown?.own === true ? undefined : shown);
-    const wanted = wantedPictures(arranged, devicePixelRatio);
+    this.#floating.follow(floatingTile(arranged));
+    const wanted = wantedPictures(arranged, devicePixelRatio, this.#attention.isSeen, this.#floating.shown);
     const key = JSON.stringify(wanted);
     if (key === this.#wanted) return;
     this.#wanted = key;
@@ -330,9 +331,8 @@ export class App extends Requests implements Actions {
   }
 
   togglePictureInPicture(): void {
-    const { large, small } = arrangement({ state: this.meeting.state, page: this.#page });
-    const tiles = [...(large === undefined ? [] : [large]), ...small];
-    void this.request(this.#floating.toggle(tiles.find(({ own, picture }) => picture && !own)));
+    const shown = floatingTile(arrangement({ state: this.meeting.state, page: this.#page }));
+    void this.request(this.#floating.toggle(shown));
   }
 
   prefer(change: Partial<Preferences>): void {

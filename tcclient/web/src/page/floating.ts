@@ -26,7 +26,7 @@ export class FloatingPicture {
     }
     if (tile === undefined) return;
     // A canvas gives a stream once it has been drawn on.
-    this.#canvas.getContext("2d")?.fillRect(0, 0, 1, 1);
+    this.#blacken();
     const video = document.createElement("video");
     video.muted = true;
     video.srcObject = this.#canvas.captureStream(FLOATING_RATE);
@@ -42,12 +42,18 @@ export class FloatingPicture {
     }
   }
 
-  /** Show another picture, where one is shown. */
+  /** The key of the tile whose picture is shown. */
+  get shown(): string | undefined {
+    return this.#shown;
+  }
+
+  /** Show another picture where one is shown; none: black, rather than what is no longer so. */
   follow(tile: Tile | undefined): void {
-    if (this.#video === undefined || tile === undefined || tile.key === this.#shown) return;
+    if (this.#video === undefined || tile?.key === this.#shown) return;
     this.#stop?.();
-    this.#shown = tile.key;
-    this.#stop = this.#meeting.show(tile.participant.id, tile.source, this.#canvas);
+    this.#shown = tile?.key;
+    this.#stop = tile && this.#meeting.show(tile.participant.id, tile.source, this.#canvas);
+    if (tile === undefined) this.#blacken();
   }
 
   close(): void {
@@ -59,6 +65,10 @@ export class FloatingPicture {
     if (video === undefined) return;
     if (document.pictureInPictureElement === video) void document.exitPictureInPicture();
     video.srcObject = null;
+  }
+
+  #blacken(): void {
+    this.#canvas.getContext("2d", { alpha: false })?.fillRect(0, 0, this.#canvas.width, this.#canvas.height);
   }
 }
 

@@ -29,7 +29,8 @@ export interface Tile {
 }
 
 /** Why less of a picture comes than a tile could show. */
-export type TileLimit = LimitCause | "weak_sender" | "data_saver" | NonNullable<Participant["cameraStopped"]>;
+export type TileLimit =
+  LimitCause | "lost_connection" | "weak_sender" | "data_saver" | NonNullable<Participant["cameraStopped"]>;
 
 /** Tell whether nothing comes, and the initials are shown. */
 export const isStopped = (limit: TileLimit | undefined): boolean =>
@@ -86,12 +87,13 @@ export function pinnedKey(
  * the pictures of others pause.
  */
 export function tilesOf(state: MeetingState, soundOnly: boolean): readonly Tile[] {
-  const { me, participants, limited, camera } = state;
+  const { phase, me, participants, limited, camera } = state;
   const limitOf = (participant: Participant, source: "camera" | "screen"): TileLimit | undefined => {
     const { id, cameraStopped, quality } = participant;
     if (source === "camera" && cameraStopped !== undefined) return cameraStopped;
     if (!participant[source]) return undefined;
     if (soundOnly) return "data_saver";
+    if (phase.name === "returning") return "lost_connection";
     const cause = limited.find((one) => one.participant === id && one.source === source)?.cause;
     return cause === "no_picture" && quality <= WEAK_BARS ? "weak_sender" : cause;
   };
@@ -168,12 +170,28 @@ export function arrange(
   return { large, largeSize, small, smallSize, strip, hidden: others.length - small.length };
 }
 
-/** Return the pictures that an arrangement needs, with the height in device pixels. */
-export function wantedPictures({ large, largeSize, small, smallSize }: Arrangement, ratio: number): WantedPicture[] {
+/** Tell whether a picture of somebody else can be had for a tile. */
+const isReceivable = ({ own, picture, limit }: Tile): boolean => !own && picture && limit !== "data_saver";
+
+/** Return the tile with the most important picture of others. */
+export function floatingTile({ large, small }: Arrangement): Tile | undefined {
+  return [...(large === undefined ? [] : [large]), ...small].find(isReceivable);
+}
+
+/**
+ * Return the pictures that an arrangement needs, with the height in device pixels. Of a page that is not seen it is only
+ * that of the tile `floating`, which is above other windows.
+ */
+export function wantedPictures(
+  { large, largeSize, small, smallSize }: Arrangement,
+  ratio: number,
+  isSeen = true,
+  floating?: string,
+): WantedPicture[] {
   const wanted = (tile: Tile, { height }: Size): WantedPicture[] =>
-    tile.own || !tile.picture || tile.limit === "data_saver"
-      ? []
-      : [{ participant: tile.participant.id, source: tile.source, height: Math.round(height * ratio) }];
+    isReceivable(tile) && (isSeen || tile.key === floating)
+      ? [{ participant: tile.participant.id, source: tile.source, height: Math.round(height * ratio) }]
+      : [];
   return [
     ...(large === undefined ? [] : wanted(large, largeSize)),
     ...small.flatMap((tile) => wanted(tile, smallSize)),
