@@ -201,9 +201,9 @@ class Seat:
         if handler is not None:
             handler(message, now)
 
-    def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
-        """Take a datagram, and the way by which it came."""
-        self.downlink.media.receive(data, way, now)
+    def receive_datagram(self, data: bytes, now: float, way: Way, waited: float | None) -> None:
+        """Take a datagram; see ``MediaReceiver.receive``."""
+        self.downlink.media.receive(data, way, now, waited)
         if self.downlink.media.beacons or self._exchange.has_news or self._path_has_changed:
             self.settle(now)
 

@@ -154,11 +154,11 @@ class Session:
         """The control connection was lost."""
         self._end(None, "the connection was lost", Action.RECONNECT)
 
-    def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP) -> None:
-        """Take a datagram, and the way by which it came; then ask ``media_received`` and what is to be sent."""
+    def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP, waited: float | None = 0.0) -> None:
+        """Take a datagram (see ``MediaReceiver.receive``); then ask ``media_received`` and what is to be sent."""
         (self.data.received if way is Way.UDP else self.data.read)(len(data))
         if self._seat is not None:
-            self._seat.receive_datagram(data, now, way)
+            self._seat.receive_datagram(data, now, way, waited)
 
     def control_to_send(self) -> bytes:
         """Return the bytes for the control connection, once. After ``Closed`` there may be a last message."""

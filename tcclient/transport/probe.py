@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tcclient.core.path.train import Answer, Rates, rates
+from tcclient.transport.reader import Datagram
 from tcclient.transport.udp import UdpSocket
 from tcclient.transport.websocket import open_websocket
 from tcproto.control import ControlConnection, HandshakeCompleted, Replied
@@ -200,13 +201,14 @@ class _Udp:
                 async with asyncio.timeout(patience):
                     await self._complete.wait()
 
-    def _receive(self, batch: list[bytes]) -> None:
+    def _receive(self, batch: list[Datagram]) -> None:
         now = time.monotonic()
-        for data in batch:
+        for data, at in batch:
             pong = _pong(data, self._ticket)
             if pong is not None and pong.number in self._sent and pong.number not in self._trips:
-                self._trips[pong.number] = now - self._sent[pong.number]
-                self._answers[pong.number] = Answer(pong.received_at, now)
+                came = now if at is None else at
+                self._trips[pong.number] = max(0.0, came - self._sent[pong.number])
+                self._answers[pong.number] = Answer(pong.received_at, came)
         if len(self._trips) >= self._wanted:
             self._complete.set()
 

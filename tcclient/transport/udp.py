@@ -10,12 +10,9 @@ import sys
 from collections.abc import Callable
 from struct import pack
 
+from tcclient.transport.reader import MAX_BATCH, RECEIVE_SIZE, Datagram, DatagramReader
 from tcproto.datagram import DSCP_LARGE, DSCP_SMALL, LARGE
 
-RECEIVE_SIZE = 2048
-"""More than any datagram of the protocol. What fills it is too long, and is dropped later."""
-MAX_BATCH = 128
-"""Datagrams that are read at a time, so that other tasks get their turn."""
 BUFFER_BYTES = 1 << 20
 """Bytes of both socket buffers: half a second of a large conference, in case the loop is late."""
 MAX_TRAIN = 48
@@ -29,7 +26,7 @@ _MOVED = frozenset((errno.EADDRNOTAVAIL, errno.EINVAL, errno.ENETDOWN, errno.ENE
 
 
 class UdpSocket:
-    """A connected UDP socket. It delivers datagrams in batches, and sends without waiting.
+    """A connected UDP socket. It delivers datagrams in batches, with their times, and sends without waiting.
 
     A connected socket keeps the address that the machine had. ``renew`` gives it the present one, and so does the first
     datagram after one that had no way from the old address.
@@ -40,7 +37,7 @@ class UdpSocket:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, receive: Callable[[list[bytes]], None], interval: float
+        self, loop: asyncio.AbstractEventLoop, receive: Callable[[list[Datagram]], None], interval: float
     ) -> None:
         self.send_failures = 0
         self.trains = sys.platform == "linux"
@@ -49,6 +46,8 @@ class UdpSocket:
         self._receive = receive
         self._interval = interval
         self._socket: socket.socket | None = None
+        self._reader: DatagramReader | None = None
+        """Of the socket."""
         self._peer: tuple[int, tuple[object, ...]] | None = None
         """Family and address of the server, while the socket is in use."""
         self._dscp = -1
@@ -72,6 +71,7 @@ class UdpSocket:
             if sys.platform == "linux":
                 # Routers may cut what is too long for a way: the default of Linux forbids it.
                 sock.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, 0)
+            self._reader = DatagramReader(sock)
             sock.connect(address)
             if self._interval:
                 self._later = self._loop.call_later(self._interval, self._look)
@@ -170,7 +170,7 @@ class UdpSocket:
             except OSError:
                 self.send_failures += 1
                 continue
-            self._receive([data])
+            self._receive([(data, None)])
 
     def _look(self) -> None:
         """Read what has collected, and set the timer for the next look, unless another socket has set it."""
@@ -182,18 +182,9 @@ class UdpSocket:
 
     def _readable(self) -> int:
         """Read and hand over one batch; return how many datagrams it has."""
-        sock = self._socket
-        assert sock is not None
-        batch: list[bytes] = []
-        receive = sock.recv
-        try:
-            while len(batch) < MAX_BATCH:
-                batch.append(receive(RECEIVE_SIZE))
-        except (BlockingIOError, InterruptedError):
-            pass
-        except OSError:
-            # An ICMP error of an earlier send, such as a closed port. A missing pong says the same.
-            self.send_failures += 1
+        assert self._reader is not None
+        batch, failures = self._reader.read()
+        self.send_failures += failures
         if batch:
             self._receive(batch)
         return len(batch)

@@ -77,17 +77,17 @@ class Arrivals:
     def __init__(self) -> None:
         self.total = 0
         """Bytes of all that came down, with the headers of IP and UDP."""
-        self.latest = float("-inf")
-        """When a datagram came last."""
+        self.datagrams = 0
+        """How many came."""
         self._buckets: deque[_Bucket] = deque()
         self._newest: deque[tuple[float, float]] = deque([(float("-inf"), 0.0)], maxlen=FRESH_DATAGRAMS)
         """When datagrams came, and their delays."""
 
-    def datagram(self, size: int, delay: float | None, now: float) -> None:
-        """Count a datagram: its bytes, and its seconds behind the quickest; None: they say nothing."""
+    def datagram(self, size: int, delay: float | None, at: float) -> None:
+        """Count a datagram: its bytes, its seconds behind the quickest (None: they say nothing), and when it came."""
         self.total += size + IP_UDP
-        self.latest = now
-        number = int(now / BUCKET)
+        self.datagrams += 1
+        number = int(at / BUCKET)
         buckets = self._buckets
         if not buckets or buckets[-1].number < number:
             buckets.append(_Bucket(number))
@@ -96,7 +96,7 @@ class Arrivals:
         bucket = buckets[-1]
         bucket.size += size + IP_UDP
         if delay is not None:
-            self._newest.append((now, delay))
+            self._newest.append((at, delay))
             bucket.delay = delay if bucket.delay is None else min(bucket.delay, delay)
 
     def other(self, size: int) -> None:

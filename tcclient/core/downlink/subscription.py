@@ -128,6 +128,8 @@ class Subscription:
         self._offered_for: tuple[frozenset[int], Wishes, Saving] | None = None
         self._offered_of: Mapping[tuple[int, int], PublicationInfo] = {}
         self._looked_at = 0.0
+        self._counted = 0
+        """Datagrams that had come by then."""
         self._opens_until: float | None = None
         """Until when the line is tried at the beginning; None: nothing has come yet."""
         self._tries = OPENING_TRIES
@@ -142,7 +144,7 @@ class Subscription:
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due; never while nothing comes and nothing is given up."""
         opens = self._is_thin or (self._opens_until is not None and self._looked_at < self._opens_until)
-        busy = self._owes or opens or self.ladder.is_limiting or self.arrivals.latest > self._looked_at
+        busy = self._owes or opens or self.ladder.is_limiting or self.arrivals.datagrams > self._counted
         return self._looked_at + LOOK_INTERVAL if busy else NEVER
 
     @property
@@ -189,7 +191,7 @@ class Subscription:
 
     def handle_timeout(self, now: float) -> None:
         """Look at the line, and ask for less or for more."""
-        self._looked_at = now
+        self._looked_at, self._counted = now, self.arrivals.datagrams
         if self.ladder.given_up:
             before = self._offered
             self._owes |= self.ladder.follow(self._offer(now), before)

@@ -115,8 +115,12 @@ class MediaReceiver:
         for stray in strays:
             self._packet(stray, now)
 
-    def receive(self, data: bytes, way: Way, now: float) -> None:
-        """Take a datagram, and the way by which it came."""
+    def receive(self, data: bytes, way: Way, now: float, waited: float | None) -> None:
+        """Take a datagram, and the way by which it came.
+
+        It has ``waited`` on this machine for so many seconds: that is no delay of the network, though what was late
+        cannot be played sooner. None: for long, and nobody knows how long. Then it tells nothing of the line.
+        """
         if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
             self._drops[Drop.SIZE] += 1
             return
@@ -129,7 +133,7 @@ class MediaReceiver:
                 self._arrivals.other(len(data))
             else:
                 self._path.hear(opened.reordered, way, now)
-                self._room_datagram(opened, header.id, len(data), now)
+                self._room_datagram(opened, header.id, len(data), now, waited)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1
         elif header.id != self._path.media_id:
@@ -138,7 +142,7 @@ class MediaReceiver:
             plaintext = self._path.open(header, data, way, now)
             if plaintext is not None:
                 self._arrivals.other(len(data))
-                self._down_datagram(plaintext, way, now)
+                self._down_datagram(plaintext, way, now, waited or 0.0)
 
     def release(self, sender: MemberKeys, now: float) -> None:
         """Deliver what waited for a key of the sender that has come."""
@@ -148,20 +152,20 @@ class MediaReceiver:
         for sealed, publication in ready:
             self._open(sender, sealed, publication, now)
 
-    def _down_datagram(self, plaintext: bytes, way: Way, now: float) -> None:
+    def _down_datagram(self, plaintext: bytes, way: Way, now: float, waited: float) -> None:
         try:
             for type_, value in parse_items(plaintext):
                 if type_ == ItemType.POSITIONS:
                     for sealer, counter in parse_positions(value):
                         self._opener.confirm(sealer, counter)
                 elif type_ == ItemType.BANDWIDTH_PROBE:
-                    self._probes.arrived(value, self._arrivals.total, now)
+                    self._probes.arrived(value, self._arrivals.total, now - waited)
                 else:
-                    self._path.handle_item(type_, value, way, now)
+                    self._path.handle_item(type_, value, way, now, waited)
         except ValueError:
             self._drops[Drop.MALFORMED] += 1
 
-    def _room_datagram(self, opened: Opened, sealer: int, size: int, now: float) -> None:
+    def _room_datagram(self, opened: Opened, sealer: int, size: int, now: float, waited: float | None) -> None:
         plaintext = opened.plaintext
         try:
             relay_time = parse_relay_time(plaintext)
@@ -170,9 +174,9 @@ class MediaReceiver:
             self._drops[Drop.MALFORMED] += 1
             return
         transit, delay = None, 0.0
-        if not opened.reordered:
-            transit, delay = opened.sealer.clock.transit(relay_time, now)
-        self._arrivals.datagram(size, None if transit is None else delay, now)
+        if not opened.reordered and waited is not None:
+            transit, delay = opened.sealer.clock.transit(relay_time, now - waited)
+        self._arrivals.datagram(size, None if transit is None else delay, now - (waited or 0.0))
         carrier: SealedPacket | None = None
         for type_, value in items:
             kind = _PACKET_ITEMS.get(type_)

@@ -182,14 +182,17 @@ class MediaPath:
         if self._patience is IMPATIENT and self.way is Way.UDP:
             self._give_way(now, doubted=True)
 
-    def handle_item(self, type_: int, value: bytes, way: Way, now: float) -> None:
-        """Act on an item of a down datagram; raises ``ValueError`` where it is malformed."""
+    def handle_item(self, type_: int, value: bytes, way: Way, now: float, waited: float = 0.0) -> None:
+        """Act on an item of a down datagram, which has ``waited`` on this machine for so many seconds.
+
+        Raises ``ValueError`` where the item is malformed.
+        """
         if type_ == ItemType.PONG:
-            self._pong(parse_pong(value), way, now)
+            self._pong(parse_pong(value), way, now, waited)
         elif type_ == ItemType.PING:
             number, time = parse_ping(value)
             highest = max(0, self._down[self._egress.epoch].window.highest)
-            pong = PongItem(number, time, clock_us(now), highest, wrapped(self._down_count))
+            pong = PongItem(number, time, clock_us(now - waited), highest, wrapped(self._down_count))
             self._egress.send(Item(ItemType.PONG, pong.pack()))
         elif type_ == ItemType.RESEND_REQUEST:
             self._egress.resend(parse_resend_request(value))
@@ -274,7 +277,7 @@ class MediaPath:
     def _ping_item(self, now: float) -> Item:
         return Item(ItemType.PING, PingItem(self._number, clock_us(now)).pack())
 
-    def _pong(self, pong: PongItem, way: Way, now: float) -> None:
+    def _pong(self, pong: PongItem, way: Way, now: float, waited: float) -> None:
         ping = self._pings.get(pong.number)
         if ping is None or ping.way is not way or pong.time != clock_us(ping.sent_at):
             return
@@ -288,7 +291,7 @@ class MediaPath:
             self._proof.prove(now)
         elif way is self.way:
             self._large.answered(ping.large)
-            self._measure(ping, pong, now)
+            self._measure(ping, pong, now, waited)
             self._proof.prove(now)
         elif way is Way.UDP and (self._probation.answered(now) or self.state is not PathState.OK):
             self._take(Way.UDP, now)
@@ -296,9 +299,9 @@ class MediaPath:
             if token := self._probation.end(now):
                 self._egress.send(Item(ItemType.PATH_RESPONSE, token))
 
-    def _measure(self, ping: _Ping, pong: PongItem, now: float) -> None:
-        rtt = now - ping.sent_at
-        self.statistics.measured(rtt, pong.received_at - clock_us(now - rtt / 2))
+    def _measure(self, ping: _Ping, pong: PongItem, now: float, waited: float) -> None:
+        rtt = max(0.0, now - waited - ping.sent_at)
+        self.statistics.measured(rtt, pong.received_at - clock_us(ping.sent_at + rtt / 2))
         epoch, highest, received = self._covered
         sent = pong.highest - highest
         arrived = wrapped(pong.received - received)

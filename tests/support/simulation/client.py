@@ -15,6 +15,7 @@ from tcproto.packet import AudioHeader, Header
 from tcserver.media.interface import STREAM_HOST
 from tests.support.simulation.clock import HostClock, Timer
 from tests.support.simulation.network import Conditions, Pipe, Stream
+from tests.support.simulation.processor import Processor
 from tests.support.simulation.server import ACCOUNT_KEY
 from tests.support.simulation.surroundings import Surroundings
 
@@ -97,7 +98,8 @@ class Client:
         self._talking = 0
         self.spoken_frames = 0
         self._pumping = False
-        self._timer = Timer(self.clock, self._due)
+        self.processor = Processor(world.clock)
+        self._timer = Timer(self.clock, lambda: self.processor.do(self._due))
         self._connect_udp(conditions, down or conditions)
         world.server.account(account)
 
@@ -120,7 +122,9 @@ class Client:
         if world.server.is_down:
             self.clock.at(self.clock.now + delay, self._refused)
             return
-        self.from_server = from_server = Stream(clock, lambda data: self._control(session, from_server, data), delay)
+        self.from_server = from_server = Stream(
+            clock, lambda data: self.processor.do(lambda: self._control(session, from_server, data)), delay
+        )
         accepted = world.server.accept(from_server, self.address[0])
         self.to_server = Stream(clock, accepted.receive, delay)
         self.pump()
@@ -265,8 +269,14 @@ class Client:
         self.pump()
 
     def receive_datagram(self, data: bytes, way: Way = Way.UDP) -> None:
-        self.session.receive_datagram(data, self.clock.now, way)
-        self.pump()
+        came = self.clock.now
+
+        def read() -> None:
+            waited = self.clock.now - came
+            self.session.receive_datagram(data, self.clock.now, way, None if waited and way is Way.STREAM else waited)
+            self.pump()
+
+        self.processor.do(read)
 
     def _due(self) -> None:
         self.session.handle_timeout(self.clock.now)

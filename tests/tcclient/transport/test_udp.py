@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 
-from tcclient.transport.udp import MAX_BATCH, MAX_TRAIN, RECEIVE_SIZE, UdpSocket, trains
+from tcclient.transport.reader import MAX_BATCH, RECEIVE_SIZE, Datagram
+from tcclient.transport.udp import MAX_TRAIN, UdpSocket, trains
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="trains (UDP_SEGMENT) are Linux's")
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -54,7 +55,7 @@ async def connected(interval: float = 0.0) -> AsyncIterator[tuple[UdpSocket, Far
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
         far.bind(("127.0.0.1", 0))
         far.settimeout(10)
-        udp = UdpSocket(asyncio.get_running_loop(), batches.append, interval)
+        udp = UdpSocket(asyncio.get_running_loop(), lambda batch: batches.append([data for data, _ in batch]), interval)
         udp.open(socket.AF_INET, far.getsockname())
         end = Far(far)
         try:
@@ -95,8 +96,8 @@ def test_a_socket_may_be_closed_by_whoever_receives(run: Run, interval: float) -
             sock.bind(("127.0.0.1", 0))
             got: list[bytes] = []
 
-            def receive(batch: list[bytes]) -> None:
-                got.extend(batch)
+            def receive(batch: list[Datagram]) -> None:
+                got.extend(data for data, _ in batch)
                 udp.close()
 
             udp = UdpSocket(loop, receive, interval)
