@@ -13,7 +13,7 @@ from tcclient.core.downlink.arrivals import LEAST_SPAN, Arrivals, Layer
 from tcclient.core.downlink.bandwidth import BandwidthProbes
 from tcclient.core.downlink.cause import Cause
 from tcclient.core.downlink.data_meter import Saving
-from tcclient.core.downlink.ladder import EXPECTED, LOOK_INTERVAL, QUEUE, Ladder, Offer, Part
+from tcclient.core.downlink.ladder import EXPECTED, LOOK_INTERVAL, QUEUE, SUDDEN_QUEUE, Ladder, Offer, Part
 from tcclient.core.downlink.urgent import UrgentSubscription
 from tcclient.core.membership.roster import MAX_PUBLICATIONS, RoomState
 from tcclient.core.timers import NEVER
@@ -128,6 +128,8 @@ class Subscription:
         self._offered_for: tuple[frozenset[int], Wishes, Saving] | None = None
         self._offered_of: Mapping[tuple[int, int], PublicationInfo] = {}
         self._looked_at = 0.0
+        self._queue = 0.0
+        """Seconds of it at the last look."""
         self._opens_until: float | None = None
         """Until when the line is tried at the beginning; None: nothing has come yet."""
         self._tries = OPENING_TRIES
@@ -143,6 +145,8 @@ class Subscription:
         """When ``handle_timeout`` is due; never while nothing comes and nothing is given up."""
         opens = self._is_thin or (self._opens_until is not None and self._looked_at < self._opens_until)
         busy = self._owes or opens or self.ladder.is_limiting or self.arrivals.latest > self._looked_at
+        if self._queue < SUDDEN_QUEUE <= self.arrivals.queue:
+            return self.arrivals.latest  # one that carries a quarter fills by 20 ms in each 10
         return self._looked_at + LOOK_INTERVAL if busy else NEVER
 
     @property
@@ -189,7 +193,7 @@ class Subscription:
 
     def handle_timeout(self, now: float) -> None:
         """Look at the line, and ask for less or for more."""
-        self._looked_at = now
+        self._looked_at, self._queue = now, self.arrivals.queue
         if self.ladder.given_up:
             before = self._offered
             self._owes |= self.ladder.follow(self._offer(now), before)

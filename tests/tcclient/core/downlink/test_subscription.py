@@ -5,7 +5,7 @@ import pytest
 from tcclient.core.downlink.arrivals import Line
 from tcclient.core.downlink.bandwidth import AGREEING
 from tcclient.core.downlink.data_meter import Saving
-from tcclient.core.downlink.ladder import FIRST_STABLE, LOOK_INTERVAL, PROOF, STABLE
+from tcclient.core.downlink.ladder import FIRST_STABLE, LOOK_INTERVAL, PROOF, STABLE, SUDDEN_QUEUE
 from tcclient.core.downlink.subscription import OPENING, OPENING_TRIES, PER_PICTURE, SOUND, Wishes
 from tcclient.core.timers import NEVER
 from tcproto.messages import Source, StreamChoice, StreamLimit, StreamState, StreamStates, Subscribe
@@ -44,6 +44,21 @@ def test_nobody_looks_at_a_line_on_which_nothing_comes():
     bench.now += 10
     bench.subscription.handle_timeout(bench.now)
     assert bench.subscription.next_deadline == NEVER
+
+
+def test_the_line_is_looked_at_at_once_when_a_queue_begins():
+    bench = meeting()
+    bench.come(1.0, 0.0, **VOICES)
+    subscription, arrivals = bench.subscription, bench.subscription.arrivals
+    looked_at = bench.now - LOOK_INTERVAL
+    for at, delay in ((0.01, 2 * SUDDEN_QUEUE), (0.02, 3 * SUDDEN_QUEUE)):
+        arrivals.datagram(100, delay, looked_at + at)
+        assert subscription.next_deadline == looked_at + LOOK_INTERVAL, "datagrams before it were quick"
+    arrivals.datagram(100, 2 * SUDDEN_QUEUE, looked_at + 0.03)
+    assert subscription.next_deadline == looked_at + 0.03
+    subscription.handle_timeout(looked_at + 0.03)
+    arrivals.datagram(100, 2 * SUDDEN_QUEUE, looked_at + 0.04)
+    assert subscription.next_deadline == looked_at + 0.03 + LOOK_INTERVAL, "once"
 
 
 def test_a_line_without_a_queue_changes_nothing():
