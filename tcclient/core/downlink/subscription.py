@@ -220,8 +220,17 @@ class Subscription:
         elif self._bears is None:
             self._bears = self.probes.bound(self.arrivals.line(now).jitter, now)
             self._owes |= self._is_thin
-            if self._bears is None and self._tries:
+            if self._bears is not None:
+                self._begin_voices(self._bears, now)
+            elif self._tries:
                 self._probe(now)
+
+    def _begin_voices(self, bears: float, now: float) -> None:
+        """Give up what the line will not bear of the voices that may be heard soon."""
+        fitting = int(bears * EXPECTED / USUAL_VOICE)
+        if fitting < AT_ONCE:
+            self.ladder.begin_voices(max(fitting, 1), bears, now)
+            self._owes = True
 
     def _probe(self, now: float) -> None:
         interval = 0.0 if self.probes.is_answered else OPENING_INTERVAL

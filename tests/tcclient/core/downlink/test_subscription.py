@@ -425,6 +425,18 @@ def test_pictures_begin_where_the_line_bears_them_or_nobody_knows(answers):
     assert bench.subscription.next_deadline > bench.now - 2 * LOOK_INTERVAL
 
 
+@pytest.mark.parametrize(("line", "voices"), [(30_000, 1), (128_000, 1), (160_000, 2), (256_000, 0)])
+def test_a_meeting_begins_with_as_many_voices_as_the_line_bears(line, voices):
+    """Before anybody speaks, or the queue of all of them would be heard for long."""
+    bench = Bench(Wishes((Source.MICROPHONE,)))
+    for participant in (2, 3, 4):
+        bench.publish(participant, 10 * participant, Source.MICROPHONE)
+    bench.answers = line
+    bench.come(0.5, 0.0, s20=2_000)
+    assert (bench.asked.voices, bench.subscription.ladder.voices) == (voices, voices)
+    assert bench.subscription.ladder.has_stepped is False
+
+
 def test_nothing_is_expected_any_more_once_a_queue_has_told():
     bench = meeting()
     bench.come(0.5, 0.3, **VOICES, s31=300_000)
