@@ -49,7 +49,12 @@ class Downlink:
         now: Callable[[], float],
     ) -> None:
         self.opener = RoomDatagramOpener(drops, path.ask_position)
-        self.losses = Losses(path, lambda now: self.feedback.missed(now), lambda: self.subscription.arrivals.queue)
+        self.losses = Losses(
+            path,
+            lambda now: self.feedback.missed(now),
+            lambda: self.subscription.arrivals.queue,
+            lambda: self.subscription.ladder.voices > 0,
+        )
         self.layers = LayerChoices(room, lambda: path.statistics.rtt, lambda: self.subscription.again())
         self.frame_rates = FrameRates(room)
         self.feedback = Feedback(

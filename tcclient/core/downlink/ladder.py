@@ -5,8 +5,9 @@ microphone where the line does not bear even that. Then come the pictures, the m
 can bear it too. So no voice is given up for a picture, and a small picture, or a still one, is shown where a large one
 does not fit.
 
-Steps down are taken at once, as many as it takes. A step up is taken after a while without a queue, one at a time. If
-the queue comes back soon after, the step was too much, and the next one waits twice as long.
+A meeting begins with as many voices as the line bears by a probe. Steps down are taken at once, as many as it takes. A
+step up is taken after a while without a queue, one at a time. If the queue comes back soon after, the step was too
+much, and the next one waits twice as long.
 """
 
 from __future__ import annotations
@@ -127,6 +128,11 @@ class Ladder:
     def wants_proof(self, now: float) -> bool:
         """Return whether a step up waits for nothing but a proof that the line bears it."""
         return self.is_limiting and now >= self._stable_since + self._stable - PROOF
+
+    def begin_voices(self, voices: int, bitrate: float, now: float) -> None:
+        """Begin with so many voices on a line of so many bit/s: those of all would fill it before that is seen."""
+        self.voices = voices
+        self.capacity, self._stable_since = bitrate, now
 
     def begin(self, pictures: frozenset[Layer], offer: Callable[[], Offer], bitrate: float, now: float) -> bool:
         """Give up what a line of so many bit/s will not bear of pictures that have just begun, or are about to.

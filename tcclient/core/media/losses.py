@@ -26,6 +26,8 @@ changes."""
 SECOND_ANSWER = 0.06
 """Seconds, besides a round trip, by which sound of 20 ms is late that is lost, and whose first answer is lost too: it
 is missed with the next packet, asked for again ``MIN_SPACING`` later, and played with the next tick."""
+THIRD_ANSWER = 0.06
+"""Seconds more on a thin line, with the third answer and 30 ms of a wait for what is sent again before."""
 COPIED = 0.08
 """Seconds by which a copy is late, which is at most 60 ms behind, and played with the next tick."""
 CLEAN, ENOUGH_CLEAN = 0.005, 200
@@ -38,10 +40,16 @@ class Losses:
     """Counts the packets of each series, by their forward numbers, and asks by ``path`` for those that are missing.
 
     ``missed`` is called with ``now`` where sound was lost. ``queue`` returns the seconds that datagrams wait on
-    the line.
+    the line, ``has_room`` whether a voice is left out there, in whose place what is lost may come more often.
     """
 
-    def __init__(self, path: MediaPath, missed: Callable[[float], None], queue: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: MediaPath,
+        missed: Callable[[float], None],
+        queue: Callable[[], float],
+        has_room: Callable[[], bool],
+    ) -> None:
         self.sound_at = float("-inf")
         """When a packet of sound came last, whether or not it opened."""
         self.sound_patience = AUDIO_PATIENCE
@@ -51,6 +59,7 @@ class Losses:
         self.repair = Repair(lambda items: path.send(*items), self._answer)
         self._path = path
         self._queue = queue
+        self._has_room = has_room
         self._missed = missed
         self._series: dict[Slot, StreamStatistics] = {}
         self._lost: dict[int, int] = {}
@@ -104,7 +113,9 @@ class Losses:
         share, packets = self.share()
         if rtt is None or self._path.way is not Way.UDP or (packets >= ENOUGH_CLEAN and share < CLEAN):
             return 0.0
-        return COPIED if rtt > NEAR else rtt + SECOND_ANSWER
+        if rtt > NEAR:
+            return COPIED
+        return rtt + SECOND_ANSWER + (THIRD_ANSWER if self._has_room() else 0.0)
 
     def forgive(self) -> None:
         """Count what was lost until now no more for ``share``: a full queue lost it, and copies would be worse."""
@@ -222,7 +233,7 @@ class Losses:
             frame = header.duration_ms / 1000
             count = min(count, int(self.sound_patience / frame))
             copied = partial(copied_within, farthest, frame)
-            quick = quick_requests(self.share()[0])
+            quick = quick_requests(self.share()[0], self._has_room())
             self.repair.lost(slot, sealed.forward, count, self.sound_patience, now, copied, quick=quick)
         elif isinstance(header, VideoHeader):
             self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, now, again=PICTURES_AGAIN)

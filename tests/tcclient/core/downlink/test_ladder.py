@@ -329,6 +329,18 @@ def test_a_line_that_does_not_bear_a_voice_has_the_dominant_one_at_its_low_rate(
     assert len(bench.changes) <= 4, "it stays so"
 
 
+def test_voices_begin_as_they_fit_and_more_come_where_the_line_bears_them_after_all():
+    thin, wide = Bench(110_000, 3), Bench(1e6, 3)
+    for bench in (thin, wide):
+        bench.ladder.begin_voices(2, 110_000, bench.now)
+        bench.run(STABLE - 1)
+        assert (bench.ladder.voices, bench.peak) == (2, 0.0)
+    thin.run(60)
+    wide.run(STABLE)
+    assert (thin.ladder.voices, thin.peak) == (2, 0.0)
+    assert not wide.ladder.is_limiting
+
+
 def test_voices_that_have_no_low_rate_are_left_as_they_are():
     bench = Bench(28_000, 1)
     bench.run(60)

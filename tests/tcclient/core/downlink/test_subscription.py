@@ -5,7 +5,7 @@ import pytest
 from tcclient.core.downlink.arrivals import Line
 from tcclient.core.downlink.bandwidth import AGREEING
 from tcclient.core.downlink.data_meter import Saving
-from tcclient.core.downlink.ladder import FIRST_STABLE, LOOK_INTERVAL, PROOF, STABLE
+from tcclient.core.downlink.ladder import FIRST_STABLE, LOOK_INTERVAL, PROOF, STABLE, SUDDEN_QUEUE
 from tcclient.core.downlink.subscription import OPENING, OPENING_TRIES, PER_PICTURE, SOUND, Wishes
 from tcclient.core.timers import NEVER
 from tcproto.messages import Source, StreamChoice, StreamLimit, StreamState, StreamStates, Subscribe
@@ -44,6 +44,21 @@ def test_nobody_looks_at_a_line_on_which_nothing_comes():
     bench.now += 10
     bench.subscription.handle_timeout(bench.now)
     assert bench.subscription.next_deadline == NEVER
+
+
+def test_the_line_is_looked_at_at_once_when_a_queue_begins():
+    bench = meeting()
+    bench.come(1.0, 0.0, **VOICES)
+    subscription, arrivals = bench.subscription, bench.subscription.arrivals
+    looked_at = bench.now - LOOK_INTERVAL
+    for at, delay in ((0.01, 2 * SUDDEN_QUEUE), (0.02, 3 * SUDDEN_QUEUE)):
+        arrivals.datagram(100, delay, looked_at + at)
+        assert subscription.next_deadline == looked_at + LOOK_INTERVAL, "datagrams before it were quick"
+    arrivals.datagram(100, 2 * SUDDEN_QUEUE, looked_at + 0.03)
+    assert subscription.next_deadline == looked_at + 0.03
+    subscription.handle_timeout(looked_at + 0.03)
+    arrivals.datagram(100, 2 * SUDDEN_QUEUE, looked_at + 0.04)
+    assert subscription.next_deadline == looked_at + 0.03 + LOOK_INTERVAL, "once"
 
 
 def test_a_line_without_a_queue_changes_nothing():
@@ -408,6 +423,18 @@ def test_pictures_begin_where_the_line_bears_them_or_nobody_knows(answers):
     assert len(bench.told) == 1
     assert len(bench.sent) == (AGREEING if answers else OPENING_TRIES)
     assert bench.subscription.next_deadline > bench.now - 2 * LOOK_INTERVAL
+
+
+@pytest.mark.parametrize(("line", "voices"), [(30_000, 1), (128_000, 1), (160_000, 2), (256_000, 0)])
+def test_a_meeting_begins_with_as_many_voices_as_the_line_bears(line, voices):
+    """Before anybody speaks, or the queue of all of them would be heard for long."""
+    bench = Bench(Wishes((Source.MICROPHONE,)))
+    for participant in (2, 3, 4):
+        bench.publish(participant, 10 * participant, Source.MICROPHONE)
+    bench.answers = line
+    bench.come(0.5, 0.0, s20=2_000)
+    assert (bench.asked.voices, bench.subscription.ladder.voices) == (voices, voices)
+    assert bench.subscription.ladder.has_stepped is False
 
 
 def test_nothing_is_expected_any_more_once_a_queue_has_told():

@@ -5,7 +5,7 @@ import pytest
 from tcclient.core import Drop, Way, events
 from tcclient.core.downlink.subscription import Wishes
 from tcclient.core.media.copies import COPIED_BELOW, COPIES_FROM, COPIES_UNTIL, ENOUGH, SECOND_FROM, OwnCopies
-from tcclient.core.media.losses import COPIED, ENOUGH_CLEAN, FAR, NEAR, SECOND_ANSWER
+from tcclient.core.media.losses import COPIED, ENOUGH_CLEAN, FAR, NEAR, SECOND_ANSWER, THIRD_ANSWER
 from tcproto import messages as m
 from tcproto.copies import DISTANCES, Copy, copied_distances, pack_copies
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
@@ -147,11 +147,14 @@ def test_whether_what_is_lost_is_better_asked_for(server, pair, sound):
 
 def test_the_delay_with_which_a_voice_begins(server, pair, sound):
     _, b = pair
-    losses, path = b.session.seat.downlink.losses, b.session.seat.path
+    downlink, path = b.session.seat.downlink, b.session.seat.path
+    losses, subscription = downlink.losses, downlink.subscription
     path.statistics.rtt = None
     assert losses.start_delay() == 0.0
     path.statistics.rtt = NEAR
     assert losses.start_delay() == NEAR + SECOND_ANSWER, "nobody knows what is lost"
+    subscription.ladder.voices = 2
+    assert losses.start_delay() == NEAR + SECOND_ANSWER + THIRD_ANSWER, "a voice is left out, so there is room"
     path.statistics.rtt = NEAR + 0.01
     assert losses.start_delay() == COPIED
     path.way = Way.STREAM

@@ -135,7 +135,7 @@ def test_an_answer_is_waited_for_longer_by_the_queue_that_it_stands_in(server, p
     path.statistics.measured(0.08, 0)
     due = []
     for queue in (0.0, 0.3):
-        repair = Losses(path, lambda _: None, lambda queue=queue: queue).repair
+        repair = Losses(path, lambda _: None, lambda queue=queue: queue, lambda: False).repair
         repair.lost((77, 7, 0), 10, 1, RECORDING_PATIENCE, server.now)
         repair.handle_timeout(server.now)
         due.append(repair.next_deadline - server.now)

@@ -13,6 +13,7 @@ from tcclient.core.media.repair import (
     MIN_SPACING,
     MORE_FROM,
     MORE_QUICK,
+    MORE_WITH_ROOM,
     QUICK,
     QUICK_TRIES,
     RECORDING_PATIENCE,
@@ -107,9 +108,10 @@ def test_what_has_to_come_is_asked_for_more_often_once_an_answer_was_lost(again)
     assert bench.run(0.01) == pytest.approx([1e-3]), "and then once more"
 
 
-def test_how_often_it_is_asked_for_depends_on_the_loss():
-    assert [quick_requests(loss) for loss in (0.0, MORE_FROM - 0.01)] == [QUICK, QUICK]
-    assert [quick_requests(loss) for loss in (MORE_FROM, 1.0)] == [MORE_QUICK, MORE_QUICK]
+def test_how_often_it_is_asked_for_depends_on_the_loss_and_the_room():
+    for has_room, least in ((False, MORE_FROM), (True, MORE_WITH_ROOM)):
+        assert [quick_requests(loss, has_room) for loss in (0.0, least - 0.01)] == [QUICK, QUICK]
+        assert [quick_requests(loss, has_room) for loss in (least, 1.0)] == [MORE_QUICK, MORE_QUICK]
 
 
 def test_each_packet_waits_for_the_copies_that_can_still_come_of_it():
