@@ -145,6 +145,18 @@ def test_voice_and_camera_fill_a_thin_way_and_no_more(loss: float) -> None:
     assert film.sent > (280 if loss else 400)
 
 
+def test_pictures_fill_no_thin_way_of_which_no_report_comes() -> None:
+    world = World(15)
+    ada = talking(world, Conditions(delay=0.04, rate=256e3, queue=1.0))
+    ada.session.seat.path.take_report = lambda value, now: None
+    film = Film(world, ada)
+    for _ in range(1000):
+        world.run(0.01)
+        assert ada.up.wait < 0.2
+    assert film.sent > 200
+    assert ada.session.seat.uplink_rate.bitrate is None
+
+
 def test_a_good_way_carries_all_soon() -> None:
     world = World(6)
     film = Film(world, talking(world, Conditions(delay=0.02)))

@@ -75,8 +75,8 @@ class UplinkSharing:
         demands = self._demands()
         pictures = [p for p in self._publications.live.values() if p.kind is Kind.VIDEO]
         adapts = all(p.demand is not None for p in pictures)
-        self._egress.pace = self._uplink.allowed(now) if adapts else None  # else more and more would wait here
-        for number, rate in self._allocation.divide(self._usable(now), demands, now).items():
+        self._egress.pace = self._uplink.allowed if adapts else None  # else more and more would wait here
+        for number, rate in self._allocation.divide(self._usable(), demands, now).items():
             self._tell(number, rate)
         if self.saving:
             self._look_at_limit(None, now)  # why less is sent is told otherwise
@@ -105,17 +105,17 @@ class UplinkSharing:
 
     def first(self, demand: Demand, now: float) -> Rate:
         """Return how another publication would begin."""
-        return Allocation().divide(self._usable(now), self._demands() | {0: demand}, now)[0]
+        return Allocation().divide(self._usable(), self._demands() | {0: demand}, now)[0]
 
     def _demands(self) -> dict[int, Demand]:
         demands = {number: p.demand for number, p in self._publications.live.items() if p.demand is not None}
         return {number: _unwanted(demand) for number, demand in demands.items()} if self.saving else demands
 
-    def _usable(self, now: float) -> float | None:
+    def _usable(self) -> float | None:
         """Return the bits per second for what is sent once: what is lost is sent again."""
         if self.saving is Saving.ALL:
             return 0.0
-        bitrate = self._uplink.allowed(now)
+        bitrate = self._uplink.allowed
         if bitrate is None:
             return None
         live = self._publications.live.values()

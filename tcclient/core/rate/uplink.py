@@ -16,14 +16,14 @@ INTERVAL = 0.1
 ASK_INTERVAL = 3.0
 """Seconds between requests: one is good for ten, and may be lost."""
 FIRST_INTERVAL = 0.3
-"""The same until a first report has come, for as long as one is waited for: more than a round trip and ``INTERVAL``. If
-the first request were lost and not followed soon, pictures would fill the queue, and the next ones be lost in it."""
+"""The same until a first report has come, for as long as one is waited for: more than a round trip and ``INTERVAL``. A
+call begins with few bits per second, and nobody should wait for more because the first request was lost."""
 MAX_SENT = 1024
 """Datagrams that wait for their report: seconds of sound and pictures. The oldest are forgotten first."""
 FORGOTTEN = 2.0
 """Seconds after which a datagram without a report is forgotten: its report was lost, or the server wrote none."""
 WAIT = 1.0
-"""Seconds from the first datagram of media in which a first report comes, from a server that makes any."""
+"""Seconds from the first datagram of media in which a first report comes, unless one request after another is lost."""
 TRAIN, TRAIN_GAP = 3, 0.002
 """Datagrams that left together, with so many seconds from one to the next at most, whose arrivals tell the rate of the
 narrowest link (packet dispersion). Pictures leave so."""
@@ -80,12 +80,14 @@ class UplinkRate:
         """Bits per second that the way carries, with the headers of IP and UDP; None: the server has told nothing."""
         return self.estimator.bitrate if self._is_reported else None
 
-    def allowed(self, now: float) -> float | None:
-        """Return the bits per second that may be sent, with the headers of IP and UDP; None: no bound is known.
+    @property
+    def allowed(self) -> float | None:
+        """Bits per second that may be sent, with the headers of IP and UDP; None: no bound is known, as of a stream.
 
-        At first they are few: the first reports come soon, unless this server makes none.
+        They are few until a first report has come. Where none comes, they stay so: every server makes reports, so all
+        requests or reports were lost, or wait behind pictures, and with more pictures the next ones would be, too.
         """
-        return self.estimator.bitrate if self._is_measured and (self._is_reported or now < self._waits_until) else None
+        return self.estimator.bitrate if self._is_measured else None
 
     def look_up(self) -> None:
         """Try the way for more: let the next train raise the rate, and media itself where too little of it is sent.

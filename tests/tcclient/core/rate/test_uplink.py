@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
+from tcclient.core.rate.estimator import START
 from tcclient.core.rate.uplink import ASK_INTERVAL, FIRST_INTERVAL, FORGOTTEN, MAX_SENT, WAIT, UplinkRate
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item, ItemType, Kind, pack_header
@@ -70,22 +71,23 @@ def test_first_requests_that_are_lost_leave_no_time_without_a_bound(lost: int) -
     way = Way()
     while len(way.requests) <= lost:
         way.send()
-        assert way.rate.allowed(way.now) is not None
+        assert way.rate.allowed == START
         if way.rate.next_deadline <= way.now:
             way.rate.handle_timeout(way.now)
     assert way.now == pytest.approx(lost * FIRST_INTERVAL, abs=3 * SPACING)
+    assert way.rate.bitrate is None
     way.report(0, [0.0])
-    assert way.rate.allowed(way.now + WAIT) is not None
+    assert way.rate.bitrate == way.rate.allowed
 
 
-def test_a_server_that_makes_no_reports_is_not_asked_often() -> None:
+def test_who_gets_no_report_does_not_ask_often_and_sends_little() -> None:
     way = Way()
     while way.now < WAIT + 2 * ASK_INTERVAL:
         way.send()
         if way.rate.next_deadline <= way.now:
             way.rate.handle_timeout(way.now)
     assert WAIT / FIRST_INTERVAL <= len(way.requests) <= WAIT / FIRST_INTERVAL + 3
-    assert way.rate.allowed(way.now) is None
+    assert way.rate.allowed == START
 
 
 def test_nothing_is_known_before_a_report_and_after_a_restart() -> None:
