@@ -206,10 +206,10 @@ class Connection:
 
     def _datagrams_came(self, batch: list[Datagram], way: Way = Way.UDP) -> None:
         now = time.monotonic()
-        is_untold = batch[0][1] is None
-        untold = None if is_untold and self._turns.are_late(now) else 0.0
+        is_late = batch[0][1] is None and self._turns.are_late(now)
         for data, at in batch:
-            self.session.receive_datagram(data, now, way, untold if at is None else now - at)
+            waited = now - at if at is not None else None if is_late else 0.0
+            self.session.receive_datagram(data, now, way, waited)
         self.pump()
 
     def _send(self) -> None:

@@ -8,8 +8,8 @@ import time
 BEAT = 0.02
 """Seconds from one turn that is expected to the next, while datagrams come."""
 LATE = 0.02
-"""Seconds by which a turn is late before which the loop was busy with something else, or had no processor: so far the
-times of reading say enough of the line."""
+"""Seconds by which a turn comes late in which what is read has waited too long to tell of the line. A wait that is not
+noticed is shorter than this and ``BEAT`` together, and no queue of that length makes a client give anything up."""
 AFTER = 0.05
 """Seconds after a late turn in which what had waited meanwhile is read."""
 QUIET = 0.5
