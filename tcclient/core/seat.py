@@ -201,7 +201,7 @@ class Seat:
         if handler is not None:
             handler(message, now)
 
-    def receive_datagram(self, data: bytes, now: float, way: Way, waited: float | None) -> None:
+    def receive_datagram(self, data: bytes, now: float, way: Way = Way.UDP, waited: float | None = 0.0) -> None:
         """Take a datagram; see ``MediaReceiver.receive``."""
         self.downlink.media.receive(data, way, now, waited)
         if self.downlink.media.beacons or self._exchange.has_news or self._path_has_changed:

@@ -18,6 +18,7 @@ from tcclient.errors import ConnectError, closed_error, lost_error
 from tcclient.transport.loop import shut_down
 from tcclient.transport.reader import Datagram
 from tcclient.transport.replies import Replies, Span, Wanted
+from tcclient.transport.turns import Turns
 from tcclient.transport.udp import UdpSocket
 from tcclient.transport.websocket import WebSocket, open_websocket
 from tcproto.account import derive_account_key
@@ -39,8 +40,6 @@ FAREWELL_LIMIT = 1.0
 """Seconds for the last bytes to leave when a connection is closed."""
 CLOCK_TICK = 0.001
 """Seconds by which a timer of uvloop may be early, whose clock counts whole milliseconds."""
-LATE = 0.03
-"""Seconds by which the loop comes late to a timer, from which it was busy with something else, or had no processor."""
 
 
 class Connection:
@@ -74,10 +73,8 @@ class Connection:
         """Its transport, if that carries datagrams too."""
         self._udp = UdpSocket(self._loop, self._datagrams_came, receive_interval)
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = self._timer_due = 0.0
-        """The deadline that it is for, and when it comes."""
-        self._late_at = float("-inf")
-        """When the loop was late."""
+        self._timer_at = 0.0
+        self._turns = Turns(self._loop)
         self._replies = Replies()
         self._pumping = False
 
@@ -175,6 +172,7 @@ class Connection:
         self.session.close()
         self.pump()
         self._udp.close()
+        self._turns.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -208,16 +206,11 @@ class Connection:
 
     def _datagrams_came(self, batch: list[Datagram], way: Way = Way.UDP) -> None:
         now = time.monotonic()
-        untold = None if self._is_late(now) else 0.0
+        is_late = batch[0][1] is None and self._turns.are_late(now)
         for data, at in batch:
-            self.session.receive_datagram(data, now, way, untold if at is None else now - at)
+            waited = now - at if at is not None else None if is_late else 0.0
+            self.session.receive_datagram(data, now, way, waited)
         self.pump()
-
-    def _is_late(self, now: float) -> bool:
-        """Return whether the loop is late, or was a moment ago: nobody knows how long what comes then has waited."""
-        if self._timer is not None and now >= self._timer_due + LATE:
-            self._late_at = now
-        return now < self._late_at + LATE
 
     def _send(self) -> None:
         if self._wire is not None and self._wire.made and (data := self.session.control_to_send()):
@@ -242,15 +235,11 @@ class Connection:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = deadline
-        now = time.monotonic()
-        self._timer_due = max(now, deadline) + CLOCK_TICK
-        self._timer = self._loop.call_later(self._timer_due - now, self._due)
+        self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()) + CLOCK_TICK, self._due)
 
     def _due(self) -> None:
-        now = time.monotonic()
-        self._is_late(now)
         self._timer = None
-        self.session.handle_timeout(now)
+        self.session.handle_timeout(time.monotonic())
         self.pump()
 
     # Events

@@ -56,8 +56,7 @@ def test_nothing_is_given_up_and_the_connection_is_good(world: World, way: Way, 
     statistics = cleo.session.network_statistics()
     assert (statistics.down.lost, statistics.down.late) == (0, 0)
     assert statistics.down.jitter_ms < 1
-    if way is Way.UDP:
-        assert statistics.rtt == pytest.approx(2 * HOME.delay)
+    assert statistics.rtt == pytest.approx(2 * HOME.delay)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)

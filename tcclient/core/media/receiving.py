@@ -142,7 +142,7 @@ class MediaReceiver:
             plaintext = self._path.open(header, data, way, now)
             if plaintext is not None:
                 self._arrivals.other(len(data))
-                self._down_datagram(plaintext, way, now, waited or 0.0)
+                self._down_datagram(plaintext, way, now, waited)
 
     def release(self, sender: MemberKeys, now: float) -> None:
         """Deliver what waited for a key of the sender that has come."""
@@ -152,14 +152,14 @@ class MediaReceiver:
         for sealed, publication in ready:
             self._open(sender, sealed, publication, now)
 
-    def _down_datagram(self, plaintext: bytes, way: Way, now: float, waited: float) -> None:
+    def _down_datagram(self, plaintext: bytes, way: Way, now: float, waited: float | None) -> None:
         try:
             for type_, value in parse_items(plaintext):
                 if type_ == ItemType.POSITIONS:
                     for sealer, counter in parse_positions(value):
                         self._opener.confirm(sealer, counter)
                 elif type_ == ItemType.BANDWIDTH_PROBE:
-                    self._probes.arrived(value, self._arrivals.total, now - waited)
+                    self._probes.arrived(value, self._arrivals.total, now - (waited or 0.0))
                 else:
                     self._path.handle_item(type_, value, way, now, waited)
         except ValueError:

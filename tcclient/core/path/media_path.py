@@ -182,8 +182,8 @@ class MediaPath:
         if self._patience is IMPATIENT and self.way is Way.UDP:
             self._give_way(now, doubted=True)
 
-    def handle_item(self, type_: int, value: bytes, way: Way, now: float, waited: float = 0.0) -> None:
-        """Act on an item of a down datagram, which has ``waited`` on this machine for so many seconds.
+    def handle_item(self, type_: int, value: bytes, way: Way, now: float, waited: float | None = 0.0) -> None:
+        """Act on an item of a down datagram, which has ``waited`` on this machine for so many seconds; None: unknown.
 
         Raises ``ValueError`` where the item is malformed.
         """
@@ -192,7 +192,7 @@ class MediaPath:
         elif type_ == ItemType.PING:
             number, time = parse_ping(value)
             highest = max(0, self._down[self._egress.epoch].window.highest)
-            pong = PongItem(number, time, clock_us(now - waited), highest, wrapped(self._down_count))
+            pong = PongItem(number, time, clock_us(now - (waited or 0.0)), highest, wrapped(self._down_count))
             self._egress.send(Item(ItemType.PONG, pong.pack()))
         elif type_ == ItemType.RESEND_REQUEST:
             self._egress.resend(parse_resend_request(value))
@@ -277,7 +277,7 @@ class MediaPath:
     def _ping_item(self, now: float) -> Item:
         return Item(ItemType.PING, PingItem(self._number, clock_us(now)).pack())
 
-    def _pong(self, pong: PongItem, way: Way, now: float, waited: float) -> None:
+    def _pong(self, pong: PongItem, way: Way, now: float, waited: float | None) -> None:
         ping = self._pings.get(pong.number)
         if ping is None or ping.way is not way or pong.time != clock_us(ping.sent_at):
             return
@@ -299,9 +299,10 @@ class MediaPath:
             if token := self._probation.end(now):
                 self._egress.send(Item(ItemType.PATH_RESPONSE, token))
 
-    def _measure(self, ping: _Ping, pong: PongItem, now: float, waited: float) -> None:
-        rtt = max(0.0, now - waited - ping.sent_at)
-        self.statistics.measured(rtt, pong.received_at - clock_us(ping.sent_at + rtt / 2))
+    def _measure(self, ping: _Ping, pong: PongItem, now: float, waited: float | None) -> None:
+        if waited is not None or self.statistics.rtt is None:
+            rtt = max(0.0, now - (waited or 0.0) - ping.sent_at)
+            self.statistics.measured(rtt, pong.received_at - clock_us(ping.sent_at + rtt / 2))
         epoch, highest, received = self._covered
         sent = pong.highest - highest
         arrived = wrapped(pong.received - received)
