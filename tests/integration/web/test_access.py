@@ -146,3 +146,20 @@ def test_a_small_window_shows_long_names_and_why_there_is_no_picture(web_server:
     people = budi.page.get_by_role("list", name="People")
     expect(people).to_contain_text(LONG_NAME)
     assert people.evaluate(CUT) == []
+
+
+@pytest.mark.parametrize("size", [PHONE, {"width": 800, "height": 600}], ids=["phone", "small window"])
+def test_a_message_is_not_over_what_is_typed(web_server: Server, arrive: Arrive, size: dict[str, int]) -> None:
+    link = web_server.room(f"Typed {size['width']}")
+    siti, budi = arrive(viewport=size), arrive()
+    siti.join(link, "kantor-1", "Siti")
+    siti.button("Chat").click()
+    budi.join(link, "kantor-2", LONG_NAME)
+    toast = siti.page.locator(".toast").filter(has_text=LONG_NAME)
+    over = toast.bounding_box()  # It waits for the message, which goes by itself.
+    assert over is not None
+    close = siti.page.get_by_role("complementary").get_by_role("button", name="Close")
+    for other in (siti.field("Message"), siti.field("To"), siti.button("Send"), close, siti.button("Leave")):
+        box = other.bounding_box()
+        assert box is not None
+        assert box["y"] >= over["y"] + over["height"] or box["y"] + box["height"] <= over["y"], box

@@ -156,7 +156,19 @@ def test_the_page_plays_and_shows_a_native_client(
             if len(shown) > 10 and loudest > 0.05:
                 break
             siti.page.wait_for_timeout(100)
-        siti.button("Mute").click()
-        expect(siti.page.get_by_text("You are speaking, but you are muted.")).to_be_visible()
     assert len(shown) > 10
     assert 0.05 < loudest <= 1.0
+
+
+def test_who_speaks_while_muted_is_told_unless_a_chair_holds_the_microphone(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Held")
+    ketua, siti = arrive(), arrive()
+    ketua.join(link, "ketua", "Ibu Ketua")
+    siti.join(link, "kantor-1", "Siti")
+    siti.button("Mute").click()
+    told = siti.page.get_by_text("You are speaking, but you are muted.")
+    expect(told).to_be_visible()
+    ketua.button("People").click()
+    ketua.button("Mute all").click()
+    expect(siti.page.get_by_text("A chair has muted you.")).to_be_visible()
+    expect(told).to_have_count(0)

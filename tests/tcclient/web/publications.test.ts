@@ -5,7 +5,7 @@ import { before, test } from "node:test";
 
 import { Drops } from "../../../tcclient/web/src/core/drops.js";
 import { BARE, type SealingKey } from "../../../tcclient/web/src/core/keys/own-key.js";
-import { Egress, PACED_BURST, PACED_INTERVAL } from "../../../tcclient/web/src/core/media/egress.js";
+import { Egress, PACED_BURST, PACED_INTERVAL } from "../../../tcclient/web/src/core/path/egress.js";
 import { MAX_AUDIO_PAYLOAD, NOT_WANTED, Publications } from "../../../tcclient/web/src/core/media/publications.js";
 import { concat } from "../../../tcclient/web/src/protocol/bytes.js";
 import { openDatagram, parseItems } from "../../../tcclient/web/src/protocol/datagram.js";

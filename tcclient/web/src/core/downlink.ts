@@ -8,7 +8,7 @@ import type { MemberKeyTable } from "./keys/member-keys.js";
 import { RoomDatagramOpener } from "./keys/room-datagrams.js";
 import type { Audible } from "./media/audible.js";
 import { KeyframeSpacing } from "./media/keyframes.js";
-import type { MediaPath } from "./media/path.js";
+import type { MediaPath } from "./path/media-path.js";
 import { MediaReceiver } from "./media/receiving.js";
 import type { RoomState } from "./membership/roster.js";
 

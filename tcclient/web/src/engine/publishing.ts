@@ -194,8 +194,10 @@ export class PublishingDesk {
   private noticeMutedSpeech(voice: boolean): void {
     const publication = this.publications.get("microphone");
     const isLive = publication?.ready === true && this.wanted.get("microphone") === true;
-    const speaks = !isLive && publication !== undefined && this.mutedSpeech.heard(voice, FRAME_SECONDS);
-    if (isLive) this.mutedSpeech.reset();
+    // Who is held muted has been told so, and can do nothing about it.
+    const isTold = !isLive && publication?.held === false;
+    const speaks = isTold && this.mutedSpeech.heard(voice, FRAME_SECONDS);
+    if (!isTold) this.mutedSpeech.reset();
     if (speaks !== this.isSpeakingMuted) {
       this.isSpeakingMuted = speaks;
       this.owner.speakingWhileMuted(speaks);

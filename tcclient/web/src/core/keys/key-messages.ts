@@ -3,7 +3,7 @@
 import * as messages from "../../protocol/messages.js";
 import type { Message } from "../../protocol/messages.js";
 import type { Line } from "../control.js";
-import type { MediaPath } from "../media/path.js";
+import type { MediaPath } from "../path/media-path.js";
 import type { KeyInbox } from "./key-inbox.js";
 import type { SenderKeys } from "./own-key.js";
 import type { RoomDatagramOpener } from "./room-datagrams.js";

@@ -26,7 +26,7 @@ import { TAG_SIZE } from "../../protocol/sodium.js";
 import type { Drops } from "../drops.js";
 import type { SealingKey } from "../keys/own-key.js";
 import { publicationId } from "../membership/roster.js";
-import type { Egress } from "./egress.js";
+import type { Egress } from "../path/egress.js";
 import { KeyframeRequests } from "./keyframes.js";
 
 /** µs by which the mapping of a stream's clock may move before a beacon tells so: half of what lip-sync allows. */

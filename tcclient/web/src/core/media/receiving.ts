@@ -24,7 +24,7 @@ import type { MemberKeys } from "../keys/member-keys.js";
 import type { Opened, RoomDatagramOpener } from "../keys/room-datagrams.js";
 import type { RoomState, Stream } from "../membership/roster.js";
 import type { MediaPacket, SealedPacket } from "./packet.js";
-import type { MediaPath } from "./path.js";
+import type { MediaPath } from "../path/media-path.js";
 import { type DirectionStatistics, LossMeter, StreamStatistics } from "./statistics.js";
 
 /** Packets that wait for the application: some seconds of a full room; the oldest go first. */

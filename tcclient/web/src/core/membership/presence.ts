@@ -6,7 +6,7 @@ import { clockUs } from "../../protocol/serial.js";
 import type { Emit, PathState } from "../events.js";
 import type { SenderKeys } from "../keys/own-key.js";
 import type { MemberKeys } from "../keys/member-keys.js";
-import type { Egress } from "../media/egress.js";
+import type { Egress } from "../path/egress.js";
 import type { Publications } from "../media/publications.js";
 import type { Signing } from "../signing.js";
 import { BeaconSchedule } from "./beacons.js";

@@ -22,7 +22,7 @@ import { clockUs, wrapped } from "../../protocol/serial.js";
 import type { Drops } from "../drops.js";
 import type { PathState } from "../events.js";
 import type { Egress, UpKey } from "./egress.js";
-import { PathStatistics } from "./statistics.js";
+import { PathStatistics } from "../media/statistics.js";
 
 /** Seconds between the first pings, of which one may be lost; the last interval repeats. */
 const PROOF_INTERVALS = [0.2, 0.3, 0.5] as const;
