@@ -53,7 +53,7 @@ class Downlink:
             path,
             lambda now: self.feedback.missed(now),
             lambda: self.subscription.arrivals.queue,
-            lambda: self.subscription.ladder.voices > 0,
+            lambda: self.subscription.has_room,
         )
         self.layers = LayerChoices(room, lambda: path.statistics.rtt, lambda: self.subscription.again())
         self.frame_rates = FrameRates(room)

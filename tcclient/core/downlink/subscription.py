@@ -259,6 +259,11 @@ class Subscription:
         return next((layer for layer in range(info.layers) if (info.stream, layer) in self.ladder.given_up), None)
 
     @property
+    def has_room(self) -> bool:
+        """Whether a voice is left out on a line that bears one with copies, so that there is room for repair."""
+        return self.ladder.voices > 0 and self.ladder.capacity >= COPIED_VOICE
+
+    @property
     def voices_cause(self) -> Cause | None:
         """Why not all voices are asked for; None: they are, or the program does not want more."""
         if self.saving is Saving.ALL:

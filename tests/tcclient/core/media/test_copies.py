@@ -3,7 +3,7 @@
 import pytest
 
 from tcclient.core import Drop, Way, events
-from tcclient.core.downlink.subscription import Wishes
+from tcclient.core.downlink.subscription import COPIED_VOICE, Wishes
 from tcclient.core.media.copies import COPIED_BELOW, COPIES_FROM, COPIES_UNTIL, ENOUGH, SECOND_FROM, OwnCopies
 from tcclient.core.media.losses import COPIED, ENOUGH_CLEAN, FAR, NEAR, SECOND_ANSWER, THIRD_ANSWER
 from tcproto import messages as m
@@ -153,7 +153,9 @@ def test_the_delay_with_which_a_voice_begins(server, pair, sound):
     assert losses.start_delay() == 0.0
     path.statistics.rtt = NEAR
     assert losses.start_delay() == NEAR + SECOND_ANSWER, "nobody knows what is lost"
-    subscription.ladder.voices = 2
+    subscription.ladder.voices, subscription.ladder.capacity = 2, COPIED_VOICE - 1
+    assert losses.start_delay() == NEAR + SECOND_ANSWER, "the line bears no more"
+    subscription.ladder.capacity = COPIED_VOICE
     assert losses.start_delay() == NEAR + SECOND_ANSWER + THIRD_ANSWER, "a voice is left out, so there is room"
     path.statistics.rtt = NEAR + 0.01
     assert losses.start_delay() == COPIED
