@@ -37,6 +37,8 @@ MAX_COPIES = 3
 COPY_MARGIN = 0.01
 """Seconds by which a copy may be later than the packets between let expect."""
 _COPY = Struct(">BBB")
+COPY_OVERHEAD = _COPY.size
+"""Bytes in front of the body of a copy."""
 
 
 class Copy(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from tcclient.audio.delay import START_TARGET
+from tcclient.audio.delay import FRAME, START_TARGET
 from tcclient.audio.frame import Frame, FrameKind
 from tcclient.audio.jitter import JitterBuffer, PutResult
 from tcclient.audio.jitter_statistics import JitterStatistics
@@ -62,13 +62,13 @@ class _Gap:
 class SpeakerDecoder:
     """Jitter buffer and Opus decoder of one speaker. It does not raise, however broken a packet is.
 
-    ``start`` is the delay of the buffer at first, in seconds. Raises ``OpusUnavailable`` when made without a library.
+    ``start`` and ``frame`` are those of ``JitterBuffer``. Raises ``OpusUnavailable`` when made without a library.
     """
 
-    def __init__(self, start: float = START_TARGET) -> None:
+    def __init__(self, start: float = START_TARGET, frame: float = FRAME) -> None:
         self.corrupt = 0
         """Packets that Opus could not decode; they are concealed."""
-        self._buffer = JitterBuffer(start)
+        self._buffer = JitterBuffer(start, frame)
         self._decoder = OpusDecoder()
         self._chunks: deque[_Chunk] = deque()
         """Samples that are decoded and not yet requested: less than one packet."""

@@ -19,6 +19,9 @@ MAX_TARGET: Final = 0.400
 START_TARGET: Final = 0.060
 """Seconds. Assumed until packets show a better value: three frames. Whoever begins is not cut off at once on a bad
 line, and two seconds later a good one has its own value."""
+FRAME: Final = 0.020
+"""Seconds of the packets for which delays of the start are given. What is lost is missed with the next packet, so that
+longer ones need as much more delay as they are longer."""
 START_PACKETS, REPAIR_PACKETS = 100, 500
 """Packets for which the delay is not below that at the start: the first ones, and those after repaired ones, 10 s."""
 NEAR_REPAIRS: Final = 50
@@ -34,7 +37,8 @@ PATIENT_PACKETS: Final = 3_000
 once, PESQ would be 0.15 lower on a line without loss, although it is cut out in pauses."""
 UNHURRIED: Final = 0.080
 """Seconds. What is above it is cut out in the first pauses, which costs nothing: PESQ 4.32 with 87 ms on average on a
-line without loss or jitter."""
+line without loss or jitter. Of packets that are longer as much more stays. Where 80 ms were cut out of the 160 with
+which packets of 40 ms begin, PESQ was 4.07, with 60 4.13."""
 FEW_LATE: Final = 0.006
 """Share of late packets up to which one more costs little. With so many PESQ is 4.0 to 4.1 where it is 4.3 without."""
 FEW_OVERTAKEN: Final = 0.011
@@ -102,10 +106,12 @@ class DelayEstimator:
 
     The target begins with ``start``, what a packet needs that is lost and asked for again, and is not below it for the
     first two seconds and while packets are repaired. To raise the delay for the first of them would be heard. Then it
-    is in no hurry for a minute to fall below 80 ms.
+    is in no hurry for a minute to fall below 80 ms. Packets of ``frame`` seconds, longer than 20 ms, need as much more.
     """
 
-    def __init__(self, start: float = START_TARGET) -> None:
+    def __init__(self, start: float = START_TARGET, frame: float = FRAME) -> None:
+        longer = max(0.0, frame - FRAME) if start > START_TARGET else 0.0
+        start += longer
         self.target = start
         """Seconds between the earliest possible play-out of a sample and the wanted one."""
         self.base: float | None = None
@@ -122,6 +128,7 @@ class DelayEstimator:
         self._costs = _SHORT_COST * np.abs(_DELAYS - start)
         """Seconds, by delay."""
         self._start = start
+        self._unhurried = min(start, UNHURRIED + longer)
         self._start_left = START_PACKETS
         """Packets for which the target is not below ``start``; below zero, those since."""
         self._since_repair = NEAR_REPAIRS
@@ -238,7 +245,7 @@ class DelayEstimator:
         self._costs = costs + _SHORT_COST * np.maximum(max(expected, MIN_TARGET) - _DELAYS, 0.0)
         if self._start > START_TARGET and self._start_left > -PATIENT_PACKETS:
             is_held = self._start_left > 0
-            cost, below = (_SHORT_COST, self._start) if is_held else (_HURRY_COST, min(self._start, UNHURRIED))
+            cost, below = (_SHORT_COST, self._start) if is_held else (_HURRY_COST, self._unhurried)
             self._costs += cost * np.maximum(below - _DELAYS, 0.0)
         self.target = float(_DELAYS[np.argmin(self._costs)])
 

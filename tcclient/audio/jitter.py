@@ -15,7 +15,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Final, NamedTuple
 
-from tcclient.audio.delay import START_TARGET, DelayEstimator
+from tcclient.audio.delay import FRAME, START_TARGET, DelayEstimator
 from tcclient.audio.frame import Frame, FrameKind
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import MAX_PACKET_SAMPLES, SAMPLE_RATE
@@ -88,11 +88,11 @@ class _Packet(NamedTuple):
 class JitterBuffer:
     """Orders and times the packets of one speaker; see the text of the module. Give times as monotonic seconds.
 
-    ``start`` is the delay at first, in seconds.
+    ``start`` is the delay at first, of packets of 20 ms, and ``frame`` how long packets are, in seconds.
     """
 
-    def __init__(self, start: float = START_TARGET) -> None:
-        self._delay = DelayEstimator(start)
+    def __init__(self, start: float = START_TARGET, frame: float = FRAME) -> None:
+        self._delay = DelayEstimator(start, frame)
         self._statistics = JitterStatistics()
         self._packets: dict[int, _Packet] = {}
         """By unwrapped sequence number."""

@@ -32,7 +32,7 @@ class Playout:
         self.priority: Collection[Hashable] = ()
         """Speakers for whom the others are lowered. Replace it between ticks only."""
         self.start = START_TARGET
-        """Seconds of delay with which a speaker begins. Change it between ticks only."""
+        """Seconds of delay with which a speaker of packets of 20 ms begins. Change it between ticks only."""
         self._speakers: dict[Hashable, SpeakerDecoder] = {}
         self._mixer = Mixer()
 
@@ -46,7 +46,7 @@ class Playout:
         for speaker, packet in arrivals:
             decoder = self._speakers.get(speaker)
             if decoder is None:
-                decoder = self._speakers[speaker] = SpeakerDecoder(self.start)
+                decoder = self._speakers[speaker] = SpeakerDecoder(self.start, packet.header.duration_ms / 1000)
             decoder.put(packet)
         sounds = {speaker: decoder.pcm(now, TICK_SAMPLES) for speaker, decoder in self._speakers.items()}
         voices = [

@@ -70,14 +70,14 @@ class OwnCopies:
         self._loss = loss
         self._voices: dict[int, _Voice] = {}
         """By number of the publication, of those that are live."""
-        self._copies = 0
-        """Behind each packet."""
+        self.copies = 0
+        """Behind each packet of late."""
 
     def behind(self, number: int, header: AudioHeader, packet: bytes) -> list[Item]:
         """Return the items behind a packet of a publication, and keep the packet to be copied itself."""
         self._choose()
         voice = self._voices.setdefault(number, _Voice())
-        items = voice.recent.behind(header, self._copies)
+        items = voice.recent.behind(header, self.copies)
         voice.loudest = min(header.level, voice.loudest + LOUDEST_FADE)
         if header.level <= voice.loudest + COPIED_BELOW:
             voice.recent.note(header, packet)
@@ -89,10 +89,10 @@ class OwnCopies:
 
     def _choose(self) -> None:
         share, packets = self._loss()
-        if share < (COPIES_UNTIL if self._copies else COPIES_FROM):
-            self._copies = 0
-        elif self._copies or packets >= ENOUGH:
-            self._copies = 1 + (share >= SECOND_FROM)
+        if share < (COPIES_UNTIL if self.copies else COPIES_FROM):
+            self.copies = 0
+        elif self.copies or packets >= ENOUGH:
+            self.copies = 1 + (share >= SECOND_FROM)
 
 
 class _Voice:

@@ -139,6 +139,11 @@ class Publications:
         low.low_rate_of, of.low_rate = of.number, low.number
         low.was_ready = True  # nobody waits for it
 
+    @property
+    def copies(self) -> int:
+        """How many copies there are behind each packet of sound, of late."""
+        return self._copies.copies
+
     def low_rate(self, number: int) -> Publication | None:
         """Return the low rate of a live publication, if that is live as well."""
         publication = self.live.get(number)

@@ -9,6 +9,7 @@ from math import ceil
 from typing import NamedTuple
 
 from tcclient.core.path.train import HEADERS
+from tcproto.copies import COPY_OVERHEAD
 from tcproto.datagram import MIN_DATAGRAM
 from tcproto.messages import Caps
 from tcproto.packet import AUDIO_HEADER_SIZE, AUDIO_PADDING_STEP, MAX_VIDEO_PAYLOAD, VIDEO_HEADER_SIZE
@@ -50,6 +51,11 @@ class SoundRate(NamedTuple):
         payload = self.bitrate * self.frame_ms // 8000 + 1
         padded = ceil(payload / AUDIO_PADDING_STEP) * AUDIO_PADDING_STEP
         return (padded + AROUND_SOUND) * 8 * 1000 / self.frame_ms
+
+    @property
+    def copy_cost(self) -> float:
+        """Bits per second on the line of a copy behind each packet, at most: pauses have none."""
+        return self.bitrate + COPY_OVERHEAD * 8 * 1000 / self.frame_ms
 
 
 SOUND_RATES = (SoundRate(15_800, 40), SoundRate(12_667, 60), SoundRate(8_400, 60))
@@ -171,8 +177,13 @@ class Allocation:
         is_capped = self._has_capped_sound or any(given.is_capped for given in self._pictures.values())
         return SendingLimit.SERVER if is_capped else None
 
-    def divide(self, bitrate: float | None, demands: Mapping[int, Demand], now: float) -> dict[int, Rate]:
-        """Return what has changed, by publication. ``bitrate`` is with all headers; None: no bound is known."""
+    def divide(
+        self, bitrate: float | None, demands: Mapping[int, Demand], now: float, copies: int = 0
+    ) -> dict[int, Rate]:
+        """Return what has changed, by publication. ``bitrate`` is with all headers; None: no bound is known.
+
+        Pictures leave room for the ``copies`` behind each packet of sound, down to ``LEAST_PICTURE``.
+        """
         left = float("inf") if bitrate is None else bitrate
         sounds = {n: _capped(demand) for n, demand in demands.items() if isinstance(demand, SoundDemand)}
         pictures = {n: demand for n, demand in demands.items() if isinstance(demand, PictureDemand)}
@@ -185,6 +196,8 @@ class Allocation:
         self._sounds = rates
         self._pictures = {number: given for number, given in self._pictures.items() if number in pictures}
         each = len(pictures)
+        copied = copies * sum(rate.copy_cost for rate in rates.values())
+        left = max(left - copied, min(left, each * LEAST_PICTURE))
         for number, picture in pictures.items():
             rate, taken = self._divide_picture(number, max(0.0, left) / each, picture, now)
             left -= taken

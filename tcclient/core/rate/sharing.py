@@ -76,7 +76,7 @@ class UplinkSharing:
         pictures = [p for p in self._publications.live.values() if p.kind is Kind.VIDEO]
         adapts = all(p.demand is not None for p in pictures)
         self._egress.pace = self._uplink.allowed if adapts else None  # else more and more would wait here
-        for number, rate in self._allocation.divide(self._usable(), demands, now).items():
+        for number, rate in self._allocation.divide(self._usable(), demands, now, self._publications.copies).items():
             self._tell(number, rate)
         if self.saving:
             self._look_at_limit(None, now)  # why less is sent is told otherwise

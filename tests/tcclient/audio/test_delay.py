@@ -4,6 +4,7 @@ import pytest
 from tcclient.audio.delay import (
     FEW_LATE,
     FEW_OVERTAKEN,
+    FRAME,
     MAX_TARGET,
     MIN_TARGET,
     NEAR_REPAIRS,
@@ -88,6 +89,22 @@ def test_a_delay_of_the_start_that_is_not_needed_is_left_without_hurry():
     assert estimator.choose(0.03, 0.02).gain < 0.002, "too little to change anything"
     follow([0.0] * PATIENT_PACKETS, estimator, start=32.0)
     assert estimator.choose(0.03, 0.02).gain > 0.01
+
+
+@pytest.mark.parametrize("frame", [0.01, 0.02, 0.04, 0.06])
+def test_what_is_missed_later_needs_more_delay_at_the_start(frame):
+    longer = max(0.0, frame - FRAME)
+    estimator = DelayEstimator(0.14, frame)
+    assert estimator.target == pytest.approx(0.14 + longer)
+    follow([0.0] * START_PACKETS, estimator)
+    least = UNHURRIED + longer
+    above, at = (estimator.choose(least + delay, 0.02).gain for delay in (0.02, 0.0))
+    assert above - at == pytest.approx(0.02, abs=2e-3), "what is above that is cut out in the first pauses"
+    assert at < 0.01, "and little below"
+
+
+def test_where_nothing_is_lost_long_packets_begin_as_others_do():
+    assert DelayEstimator(START_TARGET, 0.06).target == START_TARGET
 
 
 def test_target_has_a_ceiling():

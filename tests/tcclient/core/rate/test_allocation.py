@@ -60,6 +60,26 @@ def test_sound_before_pictures(bitrate: float, sound: SoundRate, sends: bool) ->
         assert sound.cost + CAMERA.cost(bits) == pytest.approx(bitrate, rel=0.01)
 
 
+def bits_beside_voice(bitrate: float, copies: int) -> int:
+    """Return the bits per second of a camera beside a voice, which is not lowered for the copies."""
+    given = Allocation().divide(bitrate, {1: SOUND, 2: CAMERA}, 0.0, copies)
+    assert given[1] == VOICE
+    assert isinstance(given[2], PictureRate)
+    return given[2].bitrates[0]
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_pictures_leave_room_for_copies_of_sound(copies: int) -> None:
+    spared = CAMERA.cost(bits_beside_voice(256e3, 0)) - CAMERA.cost(bits_beside_voice(256e3, copies))
+    assert spared == pytest.approx(copies * (25_200 + 3 * 8 * 50), rel=0.01)
+
+
+def test_copies_of_sound_end_no_pictures() -> None:
+    least = VOICE.cost + LEAST_PICTURE
+    assert bits_beside_voice(least, 2) == bits_beside_voice(least, 0) > 0
+    assert CAMERA.cost(bits_beside_voice(least + 10_000, 2)) == pytest.approx(LEAST_PICTURE, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("bitrate", "on"),
     [(2e6, 3), (1.0e6, 2), (500e3, 2), (250e3, 1), (LEAST_PICTURE + 1, 1), (LEAST_PICTURE - 1, 0)],

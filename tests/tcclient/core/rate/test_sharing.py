@@ -6,7 +6,14 @@ import pytest
 
 from tcclient.core import events
 from tcclient.core.path.proof import Way
-from tcclient.core.rate.allocation import SOUND_RATES, PictureDemand, PictureRate, SoundDemand, SoundRate
+from tcclient.core.rate.allocation import (
+    LEAST_PICTURE,
+    SOUND_RATES,
+    PictureDemand,
+    PictureRate,
+    SoundDemand,
+    SoundRate,
+)
 from tcclient.core.rate.estimator import START
 from tcclient.core.rate.uplink import WAIT
 from tcproto.messages import Interest, Kind, LayerInterest, Source
@@ -109,3 +116,15 @@ def test_still_pictures_are_announced(server: Server) -> None:
     film(a, PictureDemand((8_000, 316_000), 25, stills=True))
     film(a, CAMERA)
     assert [info.stills for info in b.seat.room.publications.values()] == [True, False]
+
+
+def test_pictures_leave_room_for_the_copies_that_sound_has(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, _ = server.seated(2)
+    a.publish(Kind.AUDIO, Source.MICROPHONE, "opus", demand=VOICE)
+    camera = film(a)
+    before = rates(a, camera)[-1].bitrates[0]
+    monkeypatch.setattr(type(a.seat.publications), "copies", 1)
+    a.seat.sharing.update(server.now)
+    server.pump()
+    assert CAMERA.cost(rates(a, camera)[-1].bitrates[0]) == pytest.approx(LEAST_PICTURE, rel=0.01)
+    assert before > rates(a, camera)[-1].bitrates[0]
