@@ -25,8 +25,9 @@ QUEUE = 0.1
 TRIAL_QUEUE = 0.06
 """The same right after a step up, which is easily taken back."""
 SUDDEN_QUEUE, SUDDEN = 0.03, 0.6
-"""Seconds of a queue, beyond the usual delay, that is not waited for, and the share of the usual rate that comes then:
-the line carries less than it did. What a keyframe or a stall has held up comes faster than usual."""
+"""Seconds of a queue, beyond the usual delay, that pictures do not wait for, and the share of the usual rate that comes
+then: the line carries less than it did. What a keyframe or a stall has held up comes faster than usual. Voices wait: a
+server that has no processor for a moment looks the same, and they take too little to fill a line soon."""
 HOLD = 0.25
 """Seconds for which a queue has to stand: what a stall has held up, or a keyframe, is soon gone."""
 GROWTH = 0.2
@@ -164,7 +165,8 @@ class Ladder:
             self.capacity = line.bitrate
         if now - queue < self._stepped_at + SETTLE:
             return False  # what comes now was sent before the last step
-        if self._is_passing(line, now) and not is_slower:
+        is_passing, offered = self._is_passing(line, now), offer()
+        if is_passing and not (is_slower and self._kept(offered)):
             return False
         self._marked = None
         self._stepped_at, self.has_stepped = now, True
@@ -176,10 +178,10 @@ class Ladder:
             return False
         self._lowered = self._lowered or line
         self._stable = STABLE
-        offered = offer()
         is_thin = offered.low_rate > 0 and line.bitrate < THIN and queue >= THIN_QUEUE
         before, self.low_rate = self.low_rate, self.low_rate or is_thin
-        lowered = self._lower(offered, line.bitrate * USABLE, line.bitrate * min(MOST_DRAINED, queue))
+        voices = len(offered.voices) if is_passing else 1
+        lowered = self._lower(offered, voices, line.bitrate * USABLE, line.bitrate * min(MOST_DRAINED, queue))
         return lowered or self.low_rate != before
 
     def _is_passing(self, line: Line, now: float) -> bool:
@@ -242,17 +244,20 @@ class Ladder:
         self._stable = min(2 * self._stable, MAX_STABLE)
         return True
 
-    def _lower(self, offer: Offer, room: float, drained: float) -> bool:
+    def _kept(self, offer: Offer) -> list[Part]:
+        return [part for part in offer.pictures if part.layer not in self.given_up]
+
+    def _lower(self, offer: Offer, least: int, room: float, drained: float) -> bool:
         """Give up what is beyond ``room`` bit/s, and something in any case, as long as there is more than a voice.
 
-        ``drained`` bit/s of it are left for the queue if there are no pictures.
+        ``least`` voices stay. ``drained`` bit/s of it are left for the queue if there are no pictures.
         """
-        kept = [part for part in offer.pictures if part.layer not in self.given_up]
+        kept = self._kept(offer)
         if not kept:
             room -= drained
         voices = 0
         for bitrate in offer.voices:
-            if room < bitrate and voices:
+            if room < bitrate and voices >= least:
                 break
             room -= bitrate
             voices += 1

@@ -1,11 +1,13 @@
 """What is given up on a thin line, and when more is tried again."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 from tcclient.core.downlink.arrivals import Line
 from tcclient.core.downlink.ladder import (
     FIRST_STABLE,
+    HOLD,
     LOOK_INTERVAL,
     MAX_STABLE,
     QUEUE,
@@ -216,6 +218,20 @@ def test_a_line_that_carries_less_at_once_is_not_waited_for():
     assert not look(Line(600_000, 0.0, fresh=0.05, usual=650_000)), "a keyframe or a stall, which comes fast"
     assert not look(Line(250_000, 0.0, fresh=0.05, usual=650_000, jitter=0.04)), "the line always does that"
     assert not look(Line(250_000, 0.0, fresh=0.0, usual=650_000)), "less was sent"
+
+
+def test_no_voice_is_given_up_before_a_queue_stands():
+    """A server that has no processor for a moment sends all that it had at once, late, and less than usual."""
+    late = Line(20_000, 0.06, fresh=0.06, usual=100_000)
+    for pictures in ((), (Part(STAGE, 20_000),)):
+        ladder, offered = Ladder(), Offer((VOICE,) * 2, 2, pictures)
+        for look in range(round(HOLD / LOOK_INTERVAL)):
+            ladder.look(late, partial(Offer, *offered), 100.0 + look * LOOK_INTERVAL)
+            assert ladder.voices == 0
+            assert bool(ladder.given_up) == bool(pictures)
+    bench = Bench(VOICE, 2)
+    bench.run(HOLD + QUEUE + 2 * LOOK_INTERVAL)
+    assert bench.ladder.voices == 1, "one that stands"
 
 
 def test_right_after_a_step_the_usual_rate_says_nothing():
