@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
@@ -15,7 +14,6 @@ from tcserver.media.bpf.network import Change, Refusal
 from tcserver.media.bpf.program import TRIGGER_PORT, pack_entry
 from tcserver.media.bpf.watch import Watch
 from tcserver.media.interface import Address
-from tcserver.media.udp.trigger import TriggerSocket
 
 MAX_ROUTES = 8192
 """Routes that are remembered; when there are more, all are forgotten and asked for again."""
@@ -45,13 +43,12 @@ class Cloning:
 
     def __init__(self, fan_out: FanOut, loop: asyncio.AbstractEventLoop) -> None:
         """Take a program that is open; raises ``OSError``."""
+        self.fan_out = fan_out
         self.active = False
         self.version = 0
         """Grows whenever receivers may have to be served in another way."""
         self._loop = loop
         self._watch = Watch()
-        self.triggers = _open_triggers(fan_out)
-        """By the bytes of an address, of the families that this machine has."""
         self._routes: dict[Address, Route | None] = {}
         self._tests: Sequence[Callable[[], str]] = ()
         self._timer: asyncio.TimerHandle | None = None
@@ -79,8 +76,6 @@ class Cloning:
         self._stop()
         if self._room_timer is not None:
             self._room_timer.cancel()
-        for trigger in self.triggers.values():
-            trigger.close()
 
     def _stop(self) -> None:
         for timer in (self._timer, self._queue_timer):
@@ -199,14 +194,6 @@ class Cloning:
         if now >= self._logged_at.get(level, -LOG_INTERVAL) + LOG_INTERVAL:
             self._logged_at[level] = now
             _log.log(level, text)
-
-
-def _open_triggers(fan_out: FanOut) -> dict[int, TriggerSocket]:
-    triggers = {}
-    for size, source, target in ((4, "127.0.0.1", fan_out.host), (16, "::1", "::1")):
-        with contextlib.suppress(OSError):
-            triggers[size] = TriggerSocket(fan_out.maps, source, target)
-    return triggers
 
 
 def address_bytes(host: str) -> bytes:

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from tcproto.datagram import MAX_DATAGRAM
 from tcserver.media.bpf.maps import Placed
 from tcserver.media.bpf.network import Refusal
-from tcserver.media.bpf.program import MAX_CLONES, MAX_ENTRIES, pack_entry
+from tcserver.media.bpf.program import CLONED, MAX_CLONES, MAX_ENTRIES, TRIGGER_PORT, UNSUITABLE, pack_entry
 from tcserver.media.forwarding.receivers import LaneReceivers
+from tcserver.media.interface import Address
 from tcserver.media.udp.cloning import Cloning, address_bytes
-from tcserver.media.udp.native import load
+from tcserver.media.udp.native import DONT_WAIT, load
 from tcserver.media.udp.offload import can_send_trains
 from tcserver.media.udp.sendmmsg import VectorLane
 from tcserver.media.udp.sendto import PlainLane
-from tcserver.media.udp.trigger import NotCloned, TriggerSocket
 
 MIN_RECEIVERS = 6
 """Receivers from which on a trigger costs less than a message to each."""
 TEST_PATIENCE = 0.1
 """Seconds that a test waits for a datagram. The loopback device delivers at once or never."""
+_SO_COOKIE = 57
 _FAMILIES = {4: socket.AF_INET, 16: socket.AF_INET6}
 """Address families, by the bytes of an address."""
+_AGAIN = os.strerror(errno.EAGAIN)
 
 
 def make_cloning_lanes(
@@ -37,13 +42,17 @@ def make_cloning_lanes(
     return [*lanes]
 
 
+class _NotCloned(Exception):
+    """Nobody has got a clone of a trigger; says why."""
+
+
 class _Part:
     """Receivers of one set that are served in the same way.
 
     ``before`` tells for each index of the set how many of the receivers in front of it belong here.
     """
 
-    __slots__ = ("before", "cloned", "receivers", "refusals")
+    __slots__ = ("before", "placed", "receivers", "refusals", "trigger")
 
     def __init__(self, whole: LaneReceivers, members: Sequence[int]) -> None:
         count = len(whole.addresses)
@@ -52,8 +61,10 @@ class _Part:
         for index in range(2 * count):
             self.before.append(self.before[-1] + (index % count in inside))
         self.receivers = LaneReceivers(whole.lane, 0, tuple(whole.addresses[index] for index in members))
-        self.cloned: tuple[TriggerSocket, Placed] | None = None
-        """What clones for them, and their entries, if they get clones."""
+        self.placed: Placed | None = None
+        """Their entries, if they get clones."""
+        self.trigger = (0, 0)
+        """Addresses of the messages that send the trigger: as one datagram, as a train."""
         self.refusals: tuple[Refusal, ...] = ()
         """Of each receiver that gets none: why."""
 
@@ -84,11 +95,15 @@ class CloningLane(VectorLane):
     ) -> None:
         super().__init__(sock, on_full, sendmmsg, trains)
         self._cloning = cloning
+        self._maps = cloning.fan_out.maps
+        (self._cookie,) = struct.unpack("@Q", sock.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8))
         host, self._port = sock.getsockname()[:2]
         bound = address_bytes(host)
         self._bound = bound if any(bound) else b""
-        self._triggers = {size: cloning.triggers[size] for size in self._families()}
-        """By the bytes of an address."""
+        self._vectors: list[object] = []
+        """Keeps the memory of the messages alive."""
+        self._triggers = {size: self._make_trigger(name) for size, name in self._trigger_hosts().items()}
+        """Addresses of the messages that send a trigger (as one datagram, as a train), by the bytes of an address."""
 
     def send(self, payload: bytes, size: int, receivers: LaneReceivers, start: int, stop: int) -> None:
         """Send a payload now, or behind those that wait; as ``Lane.send``."""
@@ -108,11 +123,11 @@ class CloningLane(VectorLane):
             if first == end:
                 continue
             refusals = part.refusals
-            if part.cloned is not None:
+            if part.placed is not None:
                 if self._full or size > MAX_DATAGRAM or end - first < MIN_RECEIVERS:
                     refusals = (self._refusal(size),)
                 else:
-                    first = self._clone(*part.cloned, payload, size, first, end)
+                    first = self._clone(part, part.placed, payload, size, first, end)
                     if first == end:
                         continue
                     refusals = (Refusal.QUEUE if self._full else Refusal.SUSPENDED,)
@@ -145,9 +160,10 @@ class CloningLane(VectorLane):
             placed = Placed(pack_entry(0, local, self._port, local, port, b""))
             payload = os.urandom(250)
             for length in (len(payload), 100)[: 1 + self.trains]:
+                self._load(payload, length)
                 try:
-                    self._triggers[size].clone(payload, length, placed, 0, 1)
-                except NotCloned as failure:
+                    self._trigger(self._triggers[size][length < len(payload)], placed, 0, 1)
+                except _NotCloned as failure:
                     return str(failure)
                 for at in range(0, len(payload), length):
                     try:
@@ -164,18 +180,21 @@ class CloningLane(VectorLane):
             return Refusal.WAITING
         return Refusal.SIZE if size > MAX_DATAGRAM else Refusal.NUMBER
 
-    def _clone(self, trigger: TriggerSocket, placed: Placed, payload: bytes, size: int, first: int, end: int) -> int:
+    def _clone(self, part: _Part, placed: Placed, payload: bytes, size: int, first: int, end: int) -> int:
         """Have clones made for the receivers from ``first`` to before ``end``; return where that ended."""
         if self.marking is not None:
-            trigger.mark(size)
+            self.marking.mark(size)
+        if payload is not self._loaded:
+            self._load(payload, size)
         segments = 1 if size >= len(payload) else _segments(payload, size)
         counts = self.counts
         while first < end:
             number = min(end - first, MAX_CLONES // segments or 1)
             try:
-                cloned, answer = trigger.clone(payload, size, placed, first, number)
-            except NotCloned as failure:
-                self._cloning.fail(str(failure))
+                cloned, answer = self._trigger(part.trigger[segments > 1], placed, first, number)
+            except _NotCloned as failure:
+                if str(failure) != _AGAIN:
+                    self._cloning.fail(str(failure))
                 break
             counts.sent += cloned * segments
             counts.cloned += cloned * segments
@@ -185,6 +204,25 @@ class CloningLane(VectorLane):
                 self._cloning.wait_for_room(answer, lambda: self._on_full(self))
                 break
         return first
+
+    def _trigger(self, message: int, placed: Placed, first: int, count: int) -> tuple[int, int]:
+        """Send what is loaded as a trigger; return the clones that were made, and the answer to the last.
+
+        Raises ``_NotCloned``.
+        """
+        maps = self._maps
+        maps.arm(self._cookie, maps.put(placed), first, placed.count, count)
+        if self._sendmmsg(self._socket.fileno(), message, 1, DONT_WAIT) != 1:
+            error = ctypes.get_errno()
+            maps.disarm()
+            raise _NotCloned(os.strerror(error))
+        cloned, answer, outcome = maps.written()
+        if outcome == CLONED:
+            return cloned, answer
+        maps.disarm()
+        if outcome == UNSUITABLE:
+            raise _NotCloned("the loopback device computes no checksums (ethtool -K lo tx on)")
+        raise _NotCloned("the program is not at the loopback device any more")
 
     def _find_ways(self, receivers: LaneReceivers) -> _Ways:
         """Sort receivers by how they are served."""
@@ -204,7 +242,8 @@ class CloningLane(VectorLane):
         for size, found in entries.items():
             if MIN_RECEIVERS <= len(found) <= MAX_ENTRIES:
                 part = _Part(receivers, list(found))
-                part.cloned = self._triggers[size], Placed(b"".join(found.values()))
+                part.placed = Placed(b"".join(found.values()))
+                part.trigger = self._triggers[size]
                 parts.append(part)
             else:
                 refused |= dict.fromkeys(found, Refusal.NUMBER)
@@ -226,15 +265,22 @@ class CloningLane(VectorLane):
         for index in range(first, end):
             not_cloned[refusals[index % len(refusals)]] += segments
 
-    def _families(self) -> list[int]:
-        """Return the bytes of an address of each family that can be served."""
+    def _make_trigger(self, host: str) -> tuple[int, int]:
+        vector = self._prepare(LaneReceivers(0, 0, (Address(0, host, TRIGGER_PORT),)))
+        self._vectors.append(vector)
+        return vector.plain, vector.trains
+
+    def _trigger_hosts(self) -> dict[int, str]:
+        """Return where triggers go, by the bytes of an address of their family."""
+        host = self._cloning.fan_out.host
         if self._socket.family == socket.AF_INET:
-            sizes = [4]
-        elif self._socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
-            sizes = [16]
-        else:
-            sizes = [len(self._bound)] if self._bound else [4, 16]
-        return [size for size in sizes if size in self._cloning.triggers]
+            return {4: host}
+        hosts = {4: f"::ffff:{host}", 16: "::1"}
+        if self._bound:
+            hosts = {size: name for size, name in hosts.items() if size == len(self._bound)}
+        if self._socket.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY):
+            hosts.pop(4, None)
+        return hosts
 
 
 def _segments(payload: bytes, size: int) -> int:
