@@ -112,6 +112,27 @@ def test_a_meeting_by_keyboard_alone(web_server: Server, arrive: Arrive) -> None
     expect(siti.button("Join again")).to_be_visible()
 
 
+CLOSE_AND_GO_ON = """([dialog, next]) => {
+  dialog.close();
+  next.focus();
+}"""
+"""Close a dialog, and move the focus on before the page has heard of it."""
+
+
+def test_a_closed_dialog_gives_the_focus_back_once(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    siti.join(web_server.room("Focus"), "kantor-1", "Siti")
+    dialog, leave = siti.page.get_by_role("dialog"), siti.button("Leave")
+    siti.button("Settings").click()
+    dialog.get_by_role("button", name="Close").click()
+    expect(siti.button("Settings")).to_be_focused()
+    siti.button("Settings").click()
+    siti.page.evaluate(CLOSE_AND_GO_ON, [dialog.element_handle(), leave.element_handle()])
+    expect(dialog).to_have_count(0)
+    siti.page.wait_for_timeout(100)  # The page would have taken the focus by now.
+    expect(leave).to_be_focused()
+
+
 OVERLAP = """([one, other]) => {
   const [a, b] = [one, other].map((element) => element.getBoundingClientRect());
   return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;

@@ -294,7 +294,10 @@ export class App extends Requests implements Actions {
     if (this.#page.dialog === undefined) return;
     this.#set({ dialog: undefined, problem: undefined });
     const before = this.#focusBefore;
-    setTimeout(() => before?.focus());
+    // Who closes with Escape has the focus back at once from the browser, and may have moved on since.
+    setTimeout(() => {
+      if (document.activeElement === document.body) before?.focus();
+    });
   }
 
   openMenu(menu: ParticipantId | undefined): void {
