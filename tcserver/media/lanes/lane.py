@@ -54,6 +54,8 @@ class Lane(ABC):
     def __init__(self, trains: bool = False) -> None:
         self.trains = trains
         """Whether ``send`` takes trains. Where it does not, each payload is one datagram."""
+        self.pays_by_call = False
+        """Whether ``send`` costs about the same for one receiver as for many. A train is to save calls then."""
         self.counts = LaneCounts()
 
     @abstractmethod

@@ -57,8 +57,13 @@ class Sender:
         count = len(group.addresses)
         indices = [skip - group.first for skip in train.skips]
         publishers = sorted({index for index in indices if 0 <= index < count})
+        runs = _runs(count, publishers)
+        if lane.pays_by_call and len(runs) + len(publishers) > len(train.datagrams):
+            for datagram, skip in zip(train.datagrams, train.skips, strict=True):
+                self._send_one(datagram, group, skip)
+            return
         payload = b"".join(train.datagrams)
-        for start, stop in _runs(count, publishers):
+        for start, stop in runs:
             lane.send(payload, train.size, group, start, stop)
         for publisher in publishers:
             others = [datagram for datagram, index in zip(train.datagrams, indices, strict=True) if index != publisher]

@@ -94,6 +94,7 @@ class CloningLane(VectorLane):
         cloning: Cloning,
     ) -> None:
         super().__init__(sock, on_full, sendmmsg, trains)
+        self.pays_by_call = True
         self._cloning = cloning
         self._maps = cloning.fan_out.maps
         (self._cookie,) = struct.unpack("@Q", sock.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, 8))
