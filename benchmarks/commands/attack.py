@@ -7,6 +7,7 @@ others log in. Light clients: what comes is taken and counted.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from typing import NamedTuple
@@ -49,7 +50,9 @@ class Trial(NamedTuple):
         return 100 * max(0.0, 1 - self.outcome.delivered)
 
     def delay(self, share: float) -> float:
-        """Return ms within which this share of the datagrams reached the last receiver."""
+        """Return ms within which this share of the datagrams reached the last receiver; without any, infinity."""
+        if not all(self.outcome.latencies):
+            return math.inf
         return max(1000 * quantile(latencies, share) for latencies in self.outcome.latencies)
 
 

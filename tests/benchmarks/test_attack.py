@@ -20,8 +20,8 @@ def options(*arguments: str) -> object:
 
 
 def test_a_call_that_loses_or_waits_or_keeps_others_out_fails_its_bars() -> None:
-    def bars(delivered: float, latency: float, logins: int, late: float = 0.0) -> list[bool | None]:
-        outcome = Outcome(100, delivered, 1.0, 0.1, (0.1,), 0.0, late, [[0.001], [latency] * 100])
+    def bars(delivered: float, latency: float, logins: int, arrived: int = 100) -> list[bool | None]:
+        outcome = Outcome(100, delivered, 1.0, 0.1, (0.1,), 0.0, 0.0, [[0.001], [latency] * arrived])
         report = attack.report_on([Trial("pings", outcome, [0.1] * logins)])
         return [bar.passed for bar in report.bars]
 
@@ -29,6 +29,7 @@ def test_a_call_that_loses_or_waits_or_keeps_others_out_fails_its_bars() -> None
     assert bars(0.99, 0.04, LOGINS) == [False, True, True]
     assert bars(0.996, 0.06, LOGINS) == [True, False, True]
     assert bars(1.0, 0.04, LOGINS - 1) == [True, True, False]
+    assert bars(0.4, 0.04, LOGINS, arrived=0) == [False, False, True]
 
 
 def test_a_run_that_the_paths_of_listeners_would_not_outlast_is_refused() -> None:
