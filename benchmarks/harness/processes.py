@@ -6,10 +6,11 @@ import ctypes
 import os
 import signal
 import subprocess
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from benchmarks.harness.procfs import descendants, resident
 from benchmarks.harness.report import BenchmarkError, Missing
@@ -50,25 +51,42 @@ def end_with_parent(number: signal.Signals) -> Callable[[], None]:
 
 @contextmanager
 def child(work: Callable[[], None]) -> Iterator[int]:
-    """Run a function in a forked process, until the end; gives the process."""
+    """Run a function in a forked process, until the end; gives the process.
+
+    Raises ``BenchmarkError`` at the end if the function has failed meanwhile: what it did not do makes figures wrong.
+    """
     follow = end_with_parent(signal.SIGKILL)
     pid = 0
     try:
         with undisturbed():
             pid = os.fork()
             if not pid:
-                try:
-                    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-                    signal.signal(signal.SIGINT, signal.SIG_IGN)
-                    follow()
-                    work()
-                finally:
-                    os._exit(1)
+                _work(work, follow)
         yield pid
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            pid = 0
+            if status:
+                raise BenchmarkError("a process beside the measured one failed; its error is told above")
     finally:
         if pid:
             os.kill(pid, signal.SIGTERM)
             os.waitpid(pid, 0)
+
+
+def _work(work: Callable[[], None], follow: Callable[[], None]) -> NoReturn:
+    """Run a function in a process that has just been forked, and end it. What it raises is printed."""
+    status = 1
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        follow()
+        work()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
 
 
 def end(process: subprocess.Popen[Any]) -> None:

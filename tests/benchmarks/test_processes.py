@@ -1,12 +1,13 @@
 """Processor time and memory of a family of processes."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from benchmarks.harness.processes import Usage, family, memory, need_files, pin_server, usage
+from benchmarks.harness.processes import Usage, child, family, memory, need_files, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
 
 resource = pytest.importorskip("resource", reason="Windows has no limit of open files")
@@ -42,6 +43,28 @@ def test_usage_is_a_difference_of_the_same_processes():
     assert Usage((1.5, 4.0), (0.25, 0.5)).since(start) == Usage((0.5, 2.0), (0.25, 0.0))
     with pytest.raises(BenchmarkError, match="has ended or begun"):
         Usage((1.5,), (0.25,)).since(start)
+
+
+def wait_for_the_end(pid: int) -> None:
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def fail() -> None:
+    raise OSError("no such luck")
+
+
+def test_what_fails_beside_a_measurement_is_told(capfd):
+    with pytest.raises(BenchmarkError, match="beside the measured one failed"), child(fail) as pid:
+        wait_for_the_end(pid)
+    assert "OSError: no such luck" in capfd.readouterr().err
+
+
+def test_what_ends_beside_a_measurement_need_not_be_ended(capfd):
+    with child(lambda: None) as pid:
+        wait_for_the_end(pid)
+    with child(signal.pause):
+        pass
+    assert capfd.readouterr().err == ""
 
 
 def test_too_few_open_files_are_one_clear_error():
