@@ -48,7 +48,9 @@ BUSY_ROOMS, BUSY_PARTICIPANTS, BUSY_TALKERS = 20, 35, 3
 DRAIN_INTERVAL = 0.03
 """Seconds between rounds of the drain: a client's socket holds some hundreds of datagrams."""
 SETTLE = 0.25
-"""Seconds until what was sent has arrived and is counted."""
+"""Seconds without a datagram after which all that was sent has arrived and is counted."""
+SETTLE_LIMIT = 5.0
+"""Seconds for which datagrams are waited for at most: a busy machine takes its time."""
 LATE = 0.1
 """Share of a load's deadlines that may be missed by more than a period, before the generator is said to be too slow."""
 LATENESS = 0.001
@@ -216,7 +218,7 @@ def put_under(load: Load[S], batches: Sequence[DatagramBatch], pid: int, counts:
     else:
         (sent, late), taken = _pace(batches, load), 0
     wall = time.monotonic() - began
-    time.sleep(SETTLE)
+    settle(lambda: sum(counts))
     used, whole = usage(pid).since(start), machine_time() - whole
     arrived = sum(counts) - arrived + taken
     if not arrived:
@@ -226,6 +228,13 @@ def put_under(load: Load[S], batches: Sequence[DatagramBatch], pid: int, counts:
     return Measurement(
         cpu * 1e6 / arrived, arrived / wall, share, cpu / wall, max(used.waited) / wall, late, whole * 1e6 / arrived
     )
+
+
+def settle(arrived: Callable[[], int]) -> None:
+    """Wait until nothing arrives any more: what ``arrived`` returns stays as it is for ``SETTLE``."""
+    limit, seen = time.monotonic() + SETTLE_LIMIT, -1
+    while seen != (seen := arrived()) and time.monotonic() < limit:
+        time.sleep(SETTLE)
 
 
 def doubt(*loaded: tuple[str, Seen]) -> str:

@@ -23,7 +23,8 @@ from tcproto.datagram import (
 from tcproto.messages import Joined
 from tcproto.path import PingItem
 
-PROOF_LIMIT = 2.0
+PROOF_LIMIT = 20.0
+"""Seconds within which an answer has to come: a busy machine takes its time."""
 RECEIVE_BYTES = 1 << 20
 """Socket buffer of a client: some hundreds of datagrams, until the drain comes by."""
 FORWARD_NUMBER_SIZE = 2

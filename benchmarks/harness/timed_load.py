@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.harness import kernel_timestamps
-from benchmarks.harness.load import LATE, LATENESS, SETTLE, draining
-from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.load import LATE, LATENESS, POLL, draining, settle
+from benchmarks.harness.media_client import PROOF_LIMIT, MediaClient
 from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.processes import PROCESSORS, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
@@ -77,15 +77,18 @@ def order(
     for seat in receivers:
         kernel_timestamps.note_times(seat.socket)
     sender.socket.sendto(sender.up(Item(ItemType.PACKET, packet)), target)
-    time.sleep(SETTLE)
-    arrivals = {
-        stamp.socket: stamp.at
-        for i, seat in enumerate(receivers)
-        for stamp in kernel_timestamps.take(i, seat.socket)
-        if seat.forwarded(stamp.data) == packet
-    }
-    if len(arrivals) < len(receivers):
-        raise BenchmarkError(f"a datagram reached {len(arrivals)} of {len(receivers)} receivers")
+    arrivals: dict[int, int] = {}
+    limit = time.monotonic() + PROOF_LIMIT
+    while len(arrivals) < len(receivers):
+        if time.monotonic() > limit:
+            raise BenchmarkError(f"a datagram reached {len(arrivals)} of {len(receivers)} receivers")
+        time.sleep(POLL)
+        arrivals |= {
+            stamp.socket: stamp.at
+            for i, seat in enumerate(receivers)
+            for stamp in kernel_timestamps.take(i, seat.socket)
+            if seat.forwarded(stamp.data) == packet
+        }
     return [receivers[i] for i in sorted(arrivals, key=arrivals.__getitem__)]
 
 
@@ -108,14 +111,18 @@ def carry_out(
                 os.write(file.fileno(), b"".join(map(kernel_timestamps.pack, kernel_timestamps.take(i, seat.socket))))
 
         with draining(others, take) as counts:
-            time.sleep(SETTLE)  # what came before is taken
+
+            def progress() -> int:
+                return sum(counts) + os.fstat(file.fileno()).st_size
+
+            settle(progress)  # what came before is taken
             file.truncate(0)
             file.seek(0)
             before, start = sum(counts), usage(pid)
             began = time.monotonic()
             sent_at, late = _send(batches, plan)
             seconds = time.monotonic() - began
-            time.sleep(SETTLE)
+            settle(progress)
             used = usage(pid).since(start)
             arrived = sum(counts) - before
         file.seek(0)

@@ -27,7 +27,7 @@ from tcclient.capture.reader import open_audio
 from tcproto.link import Link, parse_link
 from tests.documents.reader import GUIDE, OPERATING, README, ROOT, blocks, commands
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds that a step may take on a busy machine before it counts as failed."""
 
 

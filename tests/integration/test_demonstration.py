@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -43,18 +44,18 @@ def test_a_demonstration_is_complete(tmp_path: Path) -> None:
 
 
 def test_a_demonstration_at_a_terminal_shows_its_progress_in_one_line_and_ends_with_a_table(tmp_path: Path) -> None:
-    options = ["--participants", "2", "--talkers", "1", "--cameras", "0", "--seconds", "2", "--out", str(tmp_path)]
+    options = ["--participants", "2", "--talkers", "1", "--cameras", "0", "--seconds", "3", "--out", str(tmp_path)]
     terminal = Terminal(*COMMAND, "demo", *options, columns=200)
-    for line in ("Starting the server", "Seating 2 participants", "All 2 are seated; 2 s of media begin"):
+    for line in ("Starting the server", "Seating 2 participants", "All 2 are seated; 3 s of media begin"):
         terminal.until(line + "\r\n")
-    terminal.until("\r  1 of 2 s | ")
+    terminal.wait(lambda: re.search(r"\r  [123] of 3 s \| ", terminal.text), "the progress")
     terminal.until("\x1b[K")
     terminal.until("Everybody received everything.\r\n")
     assert terminal.end() == 0
     shown = [" ".join(line.split()) for line in terminal.shown]
     for begin in ("participant stream packets", "agency01 -> audio", "agency02 <- agency01 audio", str(tmp_path)):
         assert [line for line in shown if line.startswith(begin)], begin
-    assert len([line for line in shown if " of 2 s | " in line]) == 1
+    assert len([line for line in shown if " of 3 s | " in line]) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

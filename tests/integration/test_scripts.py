@@ -144,11 +144,13 @@ def test_who_is_here_and_what_was_refused(hall: Link, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("path", "way"), [("auto", "udp"), ("udp", "udp"), ("stream", "stream")])
 def test_which_way_sound_and_pictures_take(shared_server: Server, tmp_path: Path, path: str, way: str) -> None:
-    done = join(shared_server.room("Hall"), tmp_path, "--path", path, "--seconds", "1.5")
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(line["state"], line["way"]) for line in told if line["event"] == "path"] == [("ok", way)]
-    last = [line for line in told if line["event"] == "quality"][-1]
-    assert (last["path"], last["way"]) == ("ok", way)
+    with taking_part(shared_server.room("Hall"), tmp_path, "--path", path) as other:
+        ways = [event(other, "path")]
+        event(other, "quality", path="ok", way=way)
+        say(other, "/quit")
+        assert other.stdout is not None
+        ways += [told for told in map(json.loads, other.stdout) if told["event"] == "path"]
+    assert [(told["state"], told["way"]) for told in ways] == [("ok", way)]
 
 
 @pytest.mark.parametrize("stalled", ["stdout", "stderr"])

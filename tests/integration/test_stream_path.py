@@ -18,12 +18,11 @@ from benchmarks.harness.server import Server
 from benchmarks.harness.slow_line import slow_line
 from benchmarks.harness.stream_client import StreamClients, StreamLine, StreamSeat
 from tcproto.datagram import Item, ItemType
-from tcproto.datagram import Kind as DatagramKind
 from tcproto.messages import Source
 from tcproto.packet import parse_header
 from tcserver.media.forwarding.path import CHALLENGE_INTERVAL, MOVE_INTERVAL
 from tcserver.media.interface import WORKER_MASK
-from tests.support.processes.world import LOOPS, World, until
+from tests.support.processes.world import LOOPS, PATIENCE, World, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
 WORKERS = pytest.mark.parametrize("workers", [0, pytest.param(2, marks=linux)])
@@ -31,25 +30,36 @@ SPOKEN = 40
 """Packets of sound: 0.8 s."""
 
 REST = 0.5
-"""Seconds until the server has taken a proof."""
+"""Seconds until what is too much has come."""
 
 
-class Ears:
-    """What participants got of the room, in order."""
+class Ear:
+    """What a participant gets of the room, in order: by a socket, or else by its stream."""
 
-    def __init__(self, *seats: Seat) -> None:
-        self.heard: dict[Seat, list[int]] = {seat: [] for seat in seats}
-        for seat in seats:
-            if isinstance(seat, StreamSeat):
-                self.listen(seat)
+    def __init__(self, seat: Seat, udp: socket.socket | None = None) -> None:
+        self.seat = seat
+        self._heard: list[int] = []
+        self._udp = udp
+        if udp is None:
+            assert isinstance(seat, StreamSeat)
+            seat.line.on_datagram = self._take
 
-    def listen(self, seat: StreamSeat) -> None:
-        seat.line.on_datagram = lambda datagram: self.take(seat, datagram)
+    @property
+    def heard(self) -> list[int]:
+        """The numbers of the packets."""
+        if self._udp is not None:
+            for datagram in waiting(self._udp):
+                self._take(datagram)
+        return self._heard
 
-    def take(self, seat: Seat, datagram: bytes) -> None:
-        data = seat.forwarded(datagram)
+    def has(self, number: int) -> bool:
+        """Return whether this packet was the last that came."""
+        return self.heard[-1:] == [number]
+
+    def _take(self, datagram: bytes) -> None:
+        data = self.seat.forwarded(datagram)
         if data is not None:
-            self.heard[seat].append(parse_header(data).sequence)
+            self._heard.append(parse_header(data).sequence)
 
 
 @pytest.fixture
@@ -70,11 +80,29 @@ def waiting(sock: socket.socket) -> Iterator[bytes]:
             return
 
 
-async def speak(server: Server, talker: Seat, packets: int = SPOKEN) -> None:
-    for _ in range(packets):
-        talker.send(talker.up(Item(ItemType.PACKET, packet("audio", talker, 1))), server.address)
-        await asyncio.sleep(0.02)
-    await asyncio.sleep(0.3)
+async def say(server: Server, talker: Seat) -> None:
+    talker.send(talker.up(Item(ItemType.PACKET, packet("audio", talker, 1))), server.address)
+    await asyncio.sleep(0.02)
+
+
+async def speak(server: Server, talker: Seat, *ears: Ear) -> list[int]:
+    """Say as many packets as are counted; return their numbers.
+
+    Before, some are said until the way to all these ears is known. When this returns, all of them have heard the last.
+    """
+    async with asyncio.timeout(PATIENCE):
+        while not all(ear.heard for ear in ears):
+            await say(server, talker)
+    first = talker.packets
+    for _ in range(SPOKEN):
+        await say(server, talker)
+    await until(lambda: all(ear.has(talker.packets - 1) for ear in ears), "the last packet")
+    await asyncio.sleep(REST)
+    return list(range(first, talker.packets))
+
+
+def since(first: int, heard: list[int]) -> list[int]:
+    return [number for number in heard if number >= first]
 
 
 @pytest.mark.parametrize("meeting", [0, pytest.param(2, marks=linux)], indirect=True, ids=["one process", "workers"])
@@ -87,45 +115,34 @@ def test_members_on_streams_and_on_udp_hear_each_other(meeting: tuple[Server, St
     first_worker = on_stream[0].media_id & WORKER_MASK
     talkers = [seat for seat in (*on_stream[:2], on_udp) if seat.media_id & WORKER_MASK == first_worker]
     for talker in talkers:
-        clients.run(speak(server, talker, 10))  # with workers the first ones make the way known
-        ears = Ears(*on_stream, on_udp)
-        for _ in waiting(on_udp.socket):  # what came of the first ones
-            pass
-        first = talker.packets
-        clients.run(speak(server, talker))
-        for datagram in waiting(on_udp.socket):
-            ears.take(on_udp, datagram)
-        expected = list(range(first, first + SPOKEN))
-        for seat, heard in ears.heard.items():
-            assert heard == ([] if seat is talker else expected)
+        ears = [*map(Ear, on_stream), Ear(on_udp, on_udp.socket)]
+        said = clients.run(speak(server, talker, *(ear for ear in ears if ear.seat is not talker)))
+        for ear in ears:
+            assert since(said[0], ear.heard) == ([] if ear.seat is talker else said)
 
 
 def test_a_seat_moves_from_its_stream_to_udp_and_back(meeting: tuple[Server, StreamClients]) -> None:
     server, clients = meeting
     mover = clients.run(clients.enter("hall"))
     talker = clients.run(clients.enter("hall", (Source.MICROPHONE,)))
-    ears = Ears(mover)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.settimeout(5)
+        by_stream = Ear(mover)
+        udp.settimeout(PATIENCE)
         clients.rest(CHALLENGE_INTERVAL)
         udp.sendto(mover.up(PING), server.address)
         while (token := mover.token(udp.recv(2048))) is None:
             pass
         udp.sendto(mover.up(Item(ItemType.PATH_RESPONSE, token)), server.address)
-        clients.rest(REST)
-        clients.run(speak(server, talker))
-        assert ears.heard[mover] == [], "only the address that was proved last gets them"
-        for datagram in waiting(udp):
-            ears.take(mover, datagram)
-        assert ears.heard[mover] == list(range(SPOKEN))
-        ears.heard[mover].clear()
+        by_udp = Ear(mover, udp)
+        said = clients.run(speak(server, talker, by_udp))
+        assert since(said[0], by_stream.heard) == [], "only the address that was proved last gets them"
+        assert since(said[0], by_udp.heard) == said
         clients.rest(MOVE_INTERVAL)
         clients.run(mover.prove())
-        clients.rest(REST)
-        ears.listen(mover)
-        clients.run(speak(server, talker))
-        assert ears.heard[mover] == list(range(SPOKEN, 2 * SPOKEN))
-        assert list(waiting(udp)) == []
+        by_stream = Ear(mover)
+        said = clients.run(speak(server, talker, by_stream))
+        assert since(said[0], by_stream.heard) == said
+        assert since(said[0], by_udp.heard) == []
 
 
 def test_a_slow_stream_loses_video_and_keeps_audio_and_costs_nobody_else(
@@ -168,15 +185,12 @@ def test_the_end_of_a_stream_is_the_end_of_the_seat(meeting: tuple[Server, Strea
     stays = clients.run(clients.enter("hall", (Source.MICROPHONE,)))
     gone.line.abort()
     clients.rest(0.2)
-    ears = Ears(stays)
+    own = Ear(stays)
     clients.run(speak(server, stays))
-    assert ears.heard[stays] == []
-    again = clients.run(clients.enter("hall"))
-    kinds: list[int] = []
-    again.line.on_datagram = lambda datagram: kinds.append(datagram[0] & 15)
-    clients.rest(REST)
-    clients.run(speak(server, stays))
-    assert kinds.count(DatagramKind.ROOM) == SPOKEN
+    assert own.heard == []
+    again = Ear(clients.run(clients.enter("hall")))
+    said = clients.run(speak(server, stays, again))
+    assert since(said[0], again.heard) == said
 
 
 @pytest.mark.parametrize("run", LOOPS, indirect=True)

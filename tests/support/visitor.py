@@ -10,10 +10,10 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, Route
 
 from tcproto.link import Link
-from tests.support.processes.world import PASSWORD, Server
+from tests.support.processes.world import PASSWORD, PATIENCE, Server
 
-JOIN_PATIENCE_MS = 20_000
-"""Milliseconds until a page has joined on a busy machine."""
+PATIENCE_MS = PATIENCE * 1000
+"""Milliseconds that Chromium waits for what a test waits for."""
 SCREENSHOTS = "PAGE_SCREENSHOTS"
 """The environment variable with the folder for screenshots; without it none are kept."""
 
@@ -53,7 +53,7 @@ class Visitor:
     def join(self, link: Link, user: str, name: str) -> None:
         """Be in the meeting."""
         self.try_to_join(link.on_the_web(link.port), user, name)
-        self.button("Leave").wait_for(timeout=JOIN_PATIENCE_MS)
+        self.button("Leave").wait_for(timeout=PATIENCE_MS)
 
     def tile(self, name: str) -> Locator:
         """The tile of a participant."""

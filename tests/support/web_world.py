@@ -22,7 +22,7 @@ from tcserver.web.service import WebService
 from tcserver.web.trusted_proxies import TrustedProxies
 from tests.support.conference.identities import SERVER
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 SCRIPT = bytes(range(256)) * 2000
 """A file that no buffer of a kernel takes at once."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from math import inf
 from typing import NamedTuple
 
 from tcproto.datagram import MIN_DATAGRAM, RELAY_TIME_SIZE
@@ -44,10 +45,23 @@ class Line(NamedTuple):
     """Bit/s that it would bear, as probes have shown; None: nobody knows."""
     fresh: float = 0.0
     """The same of the last moment, where enough came to know."""
+    pace: float = inf
+    """Bit/s at which the newest came, one after the other: where they had to queue, what the line can bear (packet
+    dispersion). What a stall has held up comes much faster."""
     usual: float = 0.0
     """Bit/s that came in the last ``KEPT`` seconds."""
     jitter: float = 0.0
     """Seconds that the quickest datagrams of each ``BUCKET`` waited in that time, on average, twice."""
+
+
+class _Newest(NamedTuple):
+    """One of the newest datagrams that tell of the queue."""
+
+    at: float
+    """When it came."""
+    delay: float
+    total: int
+    """Bytes that had come by then."""
 
 
 @dataclass(slots=True)
@@ -80,8 +94,7 @@ class Arrivals:
         self.datagrams = 0
         """How many came."""
         self._buckets: deque[_Bucket] = deque()
-        self._newest: deque[tuple[float, float]] = deque([(float("-inf"), 0.0)], maxlen=FRESH_DATAGRAMS)
-        """When datagrams came, and their delays."""
+        self._newest = deque([_Newest(-inf, 0.0, 0)], maxlen=FRESH_DATAGRAMS)
 
     def datagram(self, size: int, delay: float | None, at: float) -> None:
         """Count a datagram: its bytes, its seconds behind the quickest (None: they say nothing), and when it came."""
@@ -96,7 +109,7 @@ class Arrivals:
         bucket = buckets[-1]
         bucket.size += size + IP_UDP
         if delay is not None:
-            self._newest.append((at, delay))
+            self._newest.append(_Newest(at, delay, self.total))
             bucket.delay = delay if bucket.delay is None else min(bucket.delay, delay)
 
     def other(self, size: int) -> None:
@@ -119,14 +132,16 @@ class Arrivals:
         """Return how the way down does. The queue is 0 where nothing came for a while, since then nobody knows."""
         delays = [bucket.delay for bucket in self._since(now, QUEUE_WINDOW) if bucket.delay is not None]
         waits = [bucket.delay for bucket in self._buckets if bucket.delay is not None]
-        is_known = self._newest[0][0] >= now - FRESH_WINDOW
+        first, last = self._newest[0], self._newest[-1]
+        is_known = first.at >= now - FRESH_WINDOW
         size = sum(bucket.size for bucket in self._since(now, RATE_WINDOW))
         every = sum(bucket.size for bucket in self._buckets)
         span = now - self._buckets[0].number * BUCKET if self._buckets else KEPT
         return Line(
             size * 8 / RATE_WINDOW,
             min(delays, default=0.0),
-            fresh=min(delay for _, delay in self._newest) if is_known else 0.0,
+            fresh=min(each.delay for each in self._newest) if is_known else 0.0,
+            pace=(last.total - first.total) * 8 / (last.at - first.at) if is_known and last.at > first.at else inf,
             usual=every * 8 / max(span, LEAST_SPAN),
             jitter=2 * sum(waits) / max(len(waits), 1),
         )
@@ -134,8 +149,8 @@ class Arrivals:
     @property
     def queue(self) -> float:
         """Seconds that datagrams wait longer than the quickest, as of the last one that tells it."""
-        first = self._newest[-1][0] - QUEUE_WINDOW
-        return min(delay for at, delay in self._newest if at >= first)
+        first = self._newest[-1].at - QUEUE_WINDOW
+        return min(each.delay for each in self._newest if each.at >= first)
 
     def bitrates(self, now: float, with_lost: bool = False) -> dict[Layer, float]:
         """Return the bit/s of each layer that comes, since it came first within ``KEPT``.

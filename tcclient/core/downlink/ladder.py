@@ -26,8 +26,8 @@ TRIAL_QUEUE = 0.06
 """The same right after a step up, which is easily taken back."""
 SUDDEN_QUEUE, SUDDEN = 0.03, 0.6
 """Seconds of a queue, beyond the usual delay, that pictures do not wait for, and the share of the usual rate that comes
-then: the line carries less than it did. What a keyframe or a stall has held up comes faster than usual. Voices wait: a
-server that has no processor for a moment looks the same, and they take too little to fill a line soon."""
+then, of late and one after the other: the line carries less than it did. What a keyframe or a stall has held up, of the
+line or of a server without a processor, comes faster. Voices wait: they take too little to fill a line soon."""
 HOLD = 0.25
 """Seconds for which a queue has to stand: what a stall has held up, or a keyframe, is soon gone."""
 GROWTH = 0.2
@@ -287,7 +287,7 @@ def _fitting(pictures: Iterable[Part], room: float) -> set[Layer]:
 
 def _is_slower(line: Line) -> bool:
     """Return whether the line carries less than a moment ago. Within ``KEPT`` of a step the usual is that before it."""
-    return line.fresh >= SUDDEN_QUEUE + line.jitter and line.bitrate < SUDDEN * line.usual
+    return line.fresh >= SUDDEN_QUEUE + line.jitter and max(line.bitrate, line.pace) < SUDDEN * line.usual
 
 
 def _is_elsewhere(before: Line, line: Line) -> bool:

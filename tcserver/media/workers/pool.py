@@ -27,8 +27,9 @@ from tcserver.media.workers.worker import HEARTBEAT, RELAY_HOST, Options
 from tcserver.monitoring import logs
 from tcserver.monitoring.process_stats import ProcessStats
 
-START_LIMIT = 10.0
-"""Seconds until a worker has to say that it is there."""
+START_LIMIT = 60.0
+"""Seconds until a worker has to say that it is there. On a busy machine it begins slowly; if it ends, that is seen at
+once."""
 SILENCE = 5.0
 """Seconds without a sign of life after which a worker counts as stuck: five of its heartbeats."""
 STANDSTILL = 1.0

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
-from tests.support.processes.world import PATIENCE, Server, World
-from tests.support.visitor import Arrive, Visitor
+from tests.support.processes.world import Server, World
+from tests.support.visitor import PATIENCE_MS, Arrive, Visitor
 from tests.tcclient.web.conftest import WEB, node_modules  # noqa: F401
 
 PAGE = Path(__file__).parents[3] / "tcserver" / "web" / "page"
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("there is no Chromium: `apt install chromium` brings it")
-    expect.set_options(timeout=PATIENCE * 1000)
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
@@ -70,6 +70,7 @@ def arrive(chromium: Browser) -> Iterator[Arrive]:
     def open_window(locale: str = "en-GB", **options: object) -> Visitor:
         options = {"viewport": {"width": 1280, "height": 800}} | options
         context = chromium.new_context(ignore_https_errors=True, locale=locale, **options)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))

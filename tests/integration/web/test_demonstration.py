@@ -66,12 +66,12 @@ def test_a_person_visits_the_demonstration(demonstration: Printed, arrive: Arriv
     expect(visitor.button("Leave")).to_be_visible()
     assert demonstration.opened.read_text() == demonstration.link + "\n"
     visitor.button("Stop camera").click()
-    visitor.page.wait_for_function(MOVES, timeout=PATIENCE * 1000, polling=100)
+    visitor.page.wait_for_function(MOVES, polling=100)
     visitor.button("Chat").click()
     visitor.field("Message").fill("Selamat pagi")
     visitor.button("Send").click()
     expect(visitor.page.get_by_role("log")).to_contain_text("Selamat pagi")
-    visitor.page.locator(".tile.speaking .picture").first.wait_for(timeout=PATIENCE * 1000)
+    visitor.page.locator(".tile.speaking .picture").first.wait_for()
     # The picture of the README is this one.
     visitor.keep("demonstration")
     visitor.button("People").click()

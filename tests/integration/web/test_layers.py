@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import expect
 
 from tests.support.processes.world import Server
-from tests.support.visitor import Arrive, Visitor
+from tests.support.visitor import PATIENCE_MS, Arrive, Visitor
 
 COUNT = """() => {
   const Original = self.VideoEncoder;
@@ -25,7 +25,6 @@ COUNT = """() => {
 }"""
 """Notes in the worker of a page each picture that is encoded: its lines and its temporal layer."""
 TAKE = "() => self.encoded.splice(0)"
-PATIENCE_MS = 15_000
 WHILE_MS = 900
 """At least four pictures of the camera."""
 
@@ -33,7 +32,7 @@ WHILE_MS = 900
 def encodes(visitor: Visitor, wanted: Callable[[set[tuple[int, int]]], bool]) -> None:
     """Wait until all pictures that are encoded for a while, by lines and temporal layer, are as they are to be."""
     (worker,) = visitor.page.workers
-    for _ in range(PATIENCE_MS // WHILE_MS):
+    for _ in range(int(PATIENCE_MS) // WHILE_MS):
         worker.evaluate(TAKE)
         visitor.page.wait_for_timeout(WHILE_MS)
         found = {(lines, temporal) for lines, temporal in worker.evaluate(TAKE)}
@@ -46,7 +45,7 @@ def lines_shown(visitor: Visitor, name: str, lines: int) -> None:
     """Wait until a tile shows pictures of so many lines."""
     picture = visitor.picture(name).element_handle()
     is_so = "([picture, lines]) => (picture.videoHeight ?? picture.height) === lines"
-    visitor.page.wait_for_function(is_so, arg=[picture, lines], timeout=PATIENCE_MS)
+    visitor.page.wait_for_function(is_so, arg=[picture, lines])
 
 
 def test_what_somebody_wants_is_encoded_in_the_size_of_the_tile(web_server: Server, arrive: Arrive) -> None:

@@ -18,7 +18,7 @@ import tcclient
 from tcproto.link import Link
 from tests.integration.web.conftest import FLAGS
 from tests.support.processes.world import PASSWORD, PATIENCE, Server
-from tests.support.visitor import JOIN_PATIENCE_MS, PIXELS, Arrive
+from tests.support.visitor import PATIENCE_MS, PIXELS, Arrive
 
 SPEECH = Path(tcclient.__file__).parent / "capture" / "assets" / "speech.flac"
 RATE = 48_000
@@ -81,7 +81,7 @@ def chromium(speech_file: Path) -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("there is no Chromium: `apt install chromium` brings it")
-    expect.set_options(timeout=PATIENCE * 1000)
+    expect.set_options(timeout=PATIENCE_MS)
     more = [f"--use-file-for-fake-audio-capture={speech_file}", "--autoplay-policy=no-user-gesture-required"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *more])
@@ -118,7 +118,7 @@ def test_a_recording_has_the_speech_and_the_pictures_of_the_page(
     siti = arrive()
     siti.begin_worker_with(script)
     siti.try_to_join(link.on_the_web(link.port).replace("#", "?processing=off#"), "kantor-1", "Siti")
-    siti.button("Leave").wait_for(timeout=JOIN_PATIENCE_MS)
+    siti.button("Leave").wait_for(timeout=PATIENCE_MS)
     records = tmp_path / "records"
     options = ("--listen", "--record", str(records), "--seconds", str(SECONDS))
     with native_client(link, tmp_path / "client", *options) as recorder:

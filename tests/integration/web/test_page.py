@@ -83,7 +83,7 @@ def test_two_people_meet_and_see_each_other(web_server: Server, arrive: Arrive) 
     expect(budi.picture("Siti")).to_be_visible()
     # A picture that came is not of one colour.
     drawn = f"picture => new Set(atob(({PIXELS})(picture)[2]).match(/.{{4}}/gs)).size > 1"
-    siti.page.wait_for_function(drawn, arg=siti.picture("Budi").element_handle(), timeout=20_000)
+    siti.page.wait_for_function(drawn, arg=siti.picture("Budi").element_handle())
     siti.keep("meeting")
     siti.page.wait_for_function("() => window.locks.length === 1 && !window.locks[0].released")
     siti.button("Full screen").click()

@@ -27,7 +27,7 @@ ACCOUNTS = {
     "off": [],
     "single": ["--max-sessions", "1"],
 }
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a condition must hold: generous, since the machine may be busy."""
 Run = Callable[..., Any]
 
@@ -37,7 +37,7 @@ async def guarded(main: Coroutine[Any, Any, Any]) -> Any:
     unseen: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: unseen.append(context))
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(3 * PATIENCE):
         result = await main
     assert asyncio.all_tasks() == {asyncio.current_task()}
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The processor of a client, which may be busy with something else."""
+"""The processor of a machine, which may be busy with something else."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from tcserver.records import Account
 from tests.support.simulation.clock import Clock, HostClock, Timer
 from tests.support.simulation.network import Pipe, Stream
 from tests.support.simulation.planes import Planes
+from tests.support.simulation.processor import Processor
 from tests.support.simulation.server_connection import ServerConnection
 
 LOOKUP_TIME = 0.003
@@ -35,6 +36,8 @@ class Server:
     def __init__(self, clock: Clock, rng: random.Random, settings: Settings) -> None:
         self.clock = HostClock(clock)
         self.identity = ServerIdentity(rng.randbytes(32))
+        self.processor = Processor(clock)
+        """What it is late for is to send what it has sealed."""
         self.is_down = False
         """Whether nobody listens."""
         self._settings = settings
@@ -218,7 +221,7 @@ class Server:
             self.tap.append((address, datagram))
         pipe = self.routes.get((address.host, address.port))
         if pipe is not None:
-            pipe.send(datagram)
+            self.processor.do(lambda: pipe.send(datagram))
 
     def _conference_due(self) -> None:
         self._carry_out(self.conference.timeout(self.clock.now))

@@ -60,12 +60,13 @@ class Bench:
         self.room.low_rate = low_rate(self.room.publications.values())
 
     def come(self, seconds: float, queue: float, **bitrates: int) -> None:
-        """Let streams come, ``s7=300_000`` is stream 7, and ``s7_1`` its layer 1, for a while."""
+        """Let streams come, ``s7=300_000`` is stream 7, and ``s7_1`` its layer 1, for a while: one after the other."""
         for _ in range(round(seconds / LOOK_INTERVAL)):
-            for name, bitrate in bitrates.items():
+            for left, (name, bitrate) in zip(reversed(range(len(bitrates))), bitrates.items(), strict=True):
                 stream, _, layer = name[1:].partition("_")
                 size = round(bitrate * LOOK_INTERVAL / 8)
-                self.subscription.arrivals.datagram(size, queue, self.now)
+                at = self.now - LOOK_INTERVAL * left / len(bitrates)
+                self.subscription.arrivals.datagram(size, queue, at)
                 self.subscription.arrivals.packet((int(stream), int(layer or 0)), size)
             if self.now >= self.subscription.next_deadline:
                 asked = len(self.sent)

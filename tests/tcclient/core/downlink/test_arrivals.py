@@ -1,5 +1,7 @@
 """What is counted of the datagrams that come."""
 
+from math import inf
+
 import pytest
 
 from tcclient.core.downlink.arrivals import BUCKET, IP_UDP, KEPT, QUEUE_WINDOW, Arrivals, Line
@@ -62,6 +64,24 @@ def test_a_queue_that_has_just_begun_delays_the_newest_datagrams():
     assert arrivals.line(12.3).fresh == 0.0, "nobody knows any more"
     come(arrivals, 13.0, 0.04, 100, 0.05)
     assert arrivals.line(13.04).fresh == 0.0, "too few"
+
+
+def test_what_had_to_queue_comes_at_the_pace_of_the_line():
+    arrivals = Arrivals()
+    assert arrivals.line(10.0).pace == inf
+    come(arrivals, 10.0, 2.0, 100, 0.01)
+    rate, size = 1e6, 1000 + IP_UDP
+    for n in range(5):
+        arrivals.datagram(1000, 0.05, 12.0 + n * size * 8 / rate)
+    assert arrivals.line(12.05).pace == pytest.approx(rate)
+    arrivals.other(1000)
+    arrivals.datagram(1000, None, 12.04)
+    arrivals.datagram(1000, 0.05, 12.0 + 7 * size * 8 / rate)
+    assert arrivals.line(12.06).pace == pytest.approx(rate), "what tells nothing takes the line as well"
+    assert arrivals.line(12.3).pace == inf, "nobody knows any more"
+    for _ in range(3):
+        arrivals.datagram(1000, 0.05, 13.0)
+    assert arrivals.line(13.0).pace == inf, "all at once"
 
 
 def test_datagrams_that_say_nothing_of_the_queue_count_for_the_rate_alone():

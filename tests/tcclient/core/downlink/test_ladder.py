@@ -214,15 +214,16 @@ def test_a_line_that_carries_less_at_once_is_not_waited_for():
     def look(line):
         return Ladder().look(line, lambda: Offer((VOICE,), 1, pictures), 100.0)
 
-    assert look(Line(250_000, 0.0, fresh=0.05, usual=650_000))
-    assert not look(Line(600_000, 0.0, fresh=0.05, usual=650_000)), "a keyframe or a stall, which comes fast"
-    assert not look(Line(250_000, 0.0, fresh=0.05, usual=650_000, jitter=0.04)), "the line always does that"
-    assert not look(Line(250_000, 0.0, fresh=0.0, usual=650_000)), "less was sent"
+    line = Line(250_000, 0.0, fresh=0.05, pace=250_000, usual=650_000)
+    assert look(line)
+    assert not look(line._replace(bitrate=600_000)), "a keyframe or a stall, which comes fast"
+    assert not look(line._replace(pace=600_000)), "the beginning of what a stall has held up"
+    assert not look(line._replace(jitter=0.04)), "the line always does that"
+    assert not look(line._replace(fresh=0.0)), "less was sent"
 
 
 def test_no_voice_is_given_up_before_a_queue_stands():
-    """A server that has no processor for a moment sends all that it had at once, late, and less than usual."""
-    late = Line(20_000, 0.06, fresh=0.06, usual=100_000)
+    late = Line(20_000, 0.06, fresh=0.06, pace=20_000, usual=100_000)
     for pictures in ((), (Part(STAGE, 20_000),)):
         ladder, offered = Ladder(), Offer((VOICE,) * 2, 2, pictures)
         for look in range(round(HOLD / LOOK_INTERVAL)):
@@ -237,9 +238,9 @@ def test_no_voice_is_given_up_before_a_queue_stands():
 def test_right_after_a_step_the_usual_rate_says_nothing():
     ladder = Ladder()
     offered = Offer((VOICE,), 1, (Part(STAGE, 600_000), Part(SMALL, 100_000)))
-    assert ladder.look(Line(300_000, 0.0, fresh=0.05, usual=750_000), lambda: offered, 100.0)
-    assert not ladder.look(Line(150_000, 0.0, fresh=0.05, usual=500_000), lambda: offered, 102.0)
-    assert ladder.look(Line(80_000, 0.0, fresh=0.05, usual=150_000), lambda: offered, 110.0)
+    assert ladder.look(Line(300_000, 0.0, fresh=0.05, pace=300_000, usual=750_000), lambda: offered, 100.0)
+    assert not ladder.look(Line(150_000, 0.0, fresh=0.05, pace=150_000, usual=500_000), lambda: offered, 102.0)
+    assert ladder.look(Line(80_000, 0.0, fresh=0.05, pace=80_000, usual=150_000), lambda: offered, 110.0)
 
 
 def test_voices_leave_room_for_a_queue_to_drain():
