@@ -38,6 +38,18 @@ def test_a_wrong_password_is_told_in_one_sentence(web_server: Server, arrive: Ar
     expect(siti.alert()).to_have_count(0)
 
 
+def test_a_name_that_cannot_be_is_told(web_server: Server, arrive: Arrive) -> None:
+    told = "One of the names is not allowed"
+    siti, budi = arrive(), arrive()
+    siti.try_to_join(address(web_server, "x" * 100), "kantor-1", "Siti")
+    expect(siti.alert()).to_contain_text(told)
+    budi.try_to_join(address(web_server, "Names"), "kantor 1", "Budi")
+    expect(budi.alert()).to_contain_text(told)
+    budi.fill_in("kantor-1", "Budi")
+    budi.button("Join").click()
+    expect(budi.button("Leave")).to_be_visible()
+
+
 def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Server, arrive: Arrive) -> None:
     siti = arrive()
     right = address(web_server, "Finger")

@@ -393,7 +393,7 @@ def test_an_agency_changes_the_password_that_it_was_given(web_server: Server, ar
         dialog.get_by_label("New password", exact=True).fill("a longer one of our own")
         dialog.get_by_role("button", name="Change password", exact=True).click()
         if current != PASSWORD:
-            expect(siti.alert()).to_be_visible()
+            expect(siti.alert()).to_have_text("The present password is wrong. Nothing was changed.")
     expect(siti.page.get_by_text("The password was changed.")).to_be_visible()
     siti.button("Leave").click()
     siti.button("Join again").click()

@@ -122,7 +122,7 @@ export class Attendance {
         break;
       case "loggedIn":
         this.password = "";
-        session.join({ room: entry.room, unixMs: Date.now(), e2ee: entry.e2ee });
+        this.enterRoom(entry, session);
         break;
       case "joinFailed":
       case "loginFailed":
@@ -175,6 +175,14 @@ export class Attendance {
   private logIn(entry: Entry, session: Session): void {
     try {
       session.beginLogin(entry.account, entry.name);
+    } catch (error) {
+      this.refused(session, problem("bad_name", String(error)));
+    }
+  }
+
+  private enterRoom({ room, e2ee }: Entry, session: Session): void {
+    try {
+      session.join({ room, unixMs: Date.now(), e2ee });
     } catch (error) {
       this.refused(session, problem("bad_name", String(error)));
     }
