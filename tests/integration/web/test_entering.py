@@ -59,6 +59,12 @@ def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Se
     expect(siti.page.get_by_text("words that this page does not know: later=1.")).to_be_visible()
 
 
+def test_a_link_that_was_cut_off_is_told(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    siti.try_to_join(address(web_server, "Cut")[:-5], "kantor-1", "Siti")
+    expect(siti.alert()).to_contain_text("This is not the server that the link names. Do not give your password.")
+
+
 def test_a_room_without_encryption_is_entered_only_with_consent(web_server: Server, arrive: Arrive) -> None:
     link = replace(web_server.room("Open"), e2ee=False)
     siti = arrive()

@@ -72,7 +72,9 @@ export class Attendance {
       if (this.phase.name !== "joining" || this.entry !== entry) return;
       this.begin(entry, device, fingerprint === undefined ? undefined : parseFingerprint(fingerprint));
     } catch (error) {
-      this.end(problem(error instanceof Unsupported ? "no_webcodecs" : "internal", String(error)));
+      // A fingerprint that is none: a link that was cut off names no server.
+      const code = error instanceof RangeError ? "wrong_server" : "internal";
+      this.end(problem(error instanceof Unsupported ? "no_webcodecs" : code, String(error)));
     }
   }
 
