@@ -115,6 +115,31 @@ def test_listening_needs_no_device(web_server: Server, arrive: Arrive) -> None:
     expect(siti.button("Start camera")).to_be_visible()
 
 
+def test_who_has_no_device_is_told_before_the_meeting_and_when_one_is_wanted(
+    web_server: Server, arrive: Arrive
+) -> None:
+    siti = arrive()
+    siti.page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))"
+    )
+    link = web_server.room("Bare")
+    siti.page.goto(link.on_the_web(link.port))
+    microphone, camera = (siti.page.get_by_text(f"No {kind} was found.") for kind in ("microphone", "camera"))
+    expect(microphone).to_be_visible()
+    expect(camera).to_be_visible()
+    siti.fill_in("kantor-1", "Siti", "not this one")
+    siti.button("Join").click()
+    expect(siti.alert()).to_be_visible()
+    expect(microphone).to_be_visible()
+    siti.fill_in("kantor-1", "Siti")
+    siti.button("Join").click()
+    siti.button("Leave").wait_for()
+    expect(microphone).to_have_count(0)
+    expect(camera).to_have_count(0)
+    siti.button("Unmute").click()
+    expect(microphone).to_be_visible()
+
+
 def test_the_page_speaks_the_language_of_the_browser_and_then_the_chosen_one(
     web_server: Server, arrive: Arrive
 ) -> None:

@@ -93,8 +93,11 @@ export class OwnMediaDesk {
 
   /** The phase of the meeting has changed. */
   phaseChanged(): void {
+    const { name } = this.owner.phase;
     for (const media of ALL) {
-      if (this.owner.phase.name === "ended") {
+      // Who joins without a device was told of it before, and means to do without.
+      if (name === "joining" && this.own[media].fault === "missing") this.own[media].fault = undefined;
+      if (name === "ended") {
         this.own[media].wanted = false;
         this.close(media);
         this.publish(media);
