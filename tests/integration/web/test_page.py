@@ -164,6 +164,23 @@ def test_pages_return_to_a_server_that_ended(
             expect(visitor.picture(other)).to_be_visible()
 
 
+@pytest.mark.usefixtures("page_files")
+def test_a_connection_that_stands_still_is_told(template: Path, tmp_path: Path, arrive: Arrive) -> None:
+    world = World(Path(shutil.copytree(template, tmp_path / "server")), tmp_path)
+    siti = arrive()
+    with world.process() as server:
+        siti.join(server.room("Still"), "kantor-1", "Siti")
+        told = siti.page.get_by_text("The connection does not work at the moment.")
+        expect(told).to_have_count(0)
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            expect(told).to_be_visible()
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        expect(told).to_have_count(0)
+        expect(siti.button("Leave")).to_be_visible()
+
+
 def test_texts_come_to_everybody_or_to_one_and_are_counted(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Texts")
     siti, budi = arrive(), arrive()
@@ -283,7 +300,7 @@ def test_the_chair_asks_to_mute_mutes_gives_a_role_and_removes(web_server: Serve
     ketua.field("Role of Budi").select_option("listener")
     expect(budi.button("Unmute")).to_be_disabled()
     expect(budi.button("Share screen")).to_be_disabled()
-    expect(budi.page.get_by_text("A chair has changed your role. It is now “listener”.")).to_be_visible()
+    expect(budi.page.get_by_text("Your role has changed. It is now “listener”.")).to_be_visible()
     ketua.field("Role of Budi").select_option("speaker")
     expect(budi.button("Unmute")).to_be_enabled()
     expect(budi.page.get_by_text("Ask the chair")).to_have_count(0)

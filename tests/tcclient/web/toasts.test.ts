@@ -67,7 +67,7 @@ test("another role is told once, and not at the entry or in another seat", () =>
   const told = (before: Participant | undefined, after: Participant | undefined) => changedRole(before, after, t)?.text;
   const speaker = participant(1);
   const listener = participant(1, { role: "listener" });
-  assert.equal(told(speaker, listener), "A chair has changed your role. It is now “listener”.");
+  assert.equal(told(speaker, listener), "Your role has changed. It is now “listener”.");
   assert.equal(told(listener, listener), undefined);
   assert.equal(told(undefined, listener), undefined);
   assert.equal(told(speaker, undefined), undefined);
