@@ -76,6 +76,8 @@ def parse_link(text: str) -> Link:
         port = parts.port
     except ValueError as error:
         raise ValueError(f"not a link: {error}") from None
+    if parts.scheme in ("https", "http"):
+        raise ValueError("that is a web link, for a browser; a join link begins with tc://")
     if parts.scheme != "tc":
         raise ValueError("a link begins with tc://")
     if not parts.hostname:

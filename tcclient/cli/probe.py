@@ -23,7 +23,9 @@ def add_command(commands: Any) -> None:
         epilog="examples:\n  tcclient probe tc://conference.example",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("link", metavar="LINK", help="tc://HOST[:PORT][/?fp=...]; with a fingerprint, it is compared")
+    parser.add_argument(
+        "link", metavar="LINK", help="HOST[:PORT], or tc://HOST[:PORT][/?fp=...], whose fingerprint is compared"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=_probe)
 
@@ -34,9 +36,9 @@ def _probe(arguments: argparse.Namespace) -> int:
     from tcclient.transport.probe import probe
     from tcproto.foreign import visible
     from tcproto.identity import format_fingerprint
-    from tcproto.link import parse_link
+    from tcproto.link import parse_server
 
-    link = parse_link(arguments.link)
+    link = parse_server(arguments.link)
     try:
         result = run(probe(link))
     except TimeoutError:

@@ -155,6 +155,9 @@ def test_a_probe(shared_server: Server, capfd: pytest.CaptureFixture[str]) -> No
     assert "NOT the one in the link" in capfd.readouterr().out
     assert complaint(capfd, "probe", "tc://127.0.0.1:1") == (1, "127.0.0.1:1: Connection refused")
     assert complaint(capfd, "probe", "tc://[::1]:1") == (1, "[::1]:1: Connection refused")
+    assert complaint(capfd, "probe", "127.0.0.1:1") == (1, "127.0.0.1:1: Connection refused")
+    status, line = complaint(capfd, "probe", shared_server.link.on_the_web(shared_server.link.port))
+    assert (status, line) == (2, "that is a web link, for a browser; a join link begins with tc://")
 
 
 def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: Path) -> None:

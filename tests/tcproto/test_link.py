@@ -39,7 +39,8 @@ ALSO = [
 BAD = [
     ("", "begins with tc://"),
     ("standup", "begins with tc://"),
-    ("http://h/r", "begins with tc://"),
+    ("http://h/r", "is a web link"),
+    ("https://h:7433/r#fp=aaaa", "is a web link"),
     ("file:///etc/passwd", "begins with tc://"),
     ("tc:h/r", "names no host"),
     ("tc:///r", "names no host"),

@@ -16,6 +16,23 @@ CONFIG_PATH = "/config.json"
 MISSING = "The web page is not part of this installation: {how}. Other clients can join."
 HOW_TO_BUILD = "install the server where the npm registry can be reached, or with a wheel that has the page"
 """How an operator gets the page, in the answer to browsers and at the start of the server."""
+LOST = """\
+<!doctype html>
+<html lang="id">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>404</title>
+</head>
+<body>
+<p>Halaman ini tidak ada. Alamat rapat hanya berisi nama ruang, misalnya /rapat. <a href="/">Masuk ke rapat</a></p>
+<p lang="en">There is no such page. The address of a meeting has nothing but the name of the room, such as /rapat.
+<a href="/">Join a meeting</a></p>
+</body>
+</html>
+"""
+"""What a person gets who has mistyped an address."""
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; font-src 'self'; "
@@ -91,7 +108,7 @@ class Site:
             return asset.response(request)
         if is_room(path):
             return self._page.index.response(request)
-        return plain_text(HTTPStatus.NOT_FOUND)
+        return Response(HTTPStatus.NOT_FOUND, (("Content-Type", TYPES[".html"]),), LOST.encode())
 
 
 class Redirect:
@@ -145,6 +162,6 @@ def refusal(request: Request, hosts: HostNames) -> Response | None:
 
 
 def is_room(path: str) -> bool:
-    """Tell whether a path is ``/`` or ``/ROOM``: one part that is no file of a page."""
-    name = path.removeprefix("/")
+    """Tell whether a path is ``/``, ``/ROOM`` or ``/ROOM/``: one part that is no file of a page."""
+    name = path.removeprefix("/").removesuffix("/")
     return "/" not in name and not name.endswith((*TYPES, ".map", ".gz"))

@@ -38,6 +38,18 @@ def test_a_wrong_password_is_told_in_one_sentence(web_server: Server, arrive: Ar
     expect(siti.alert()).to_have_count(0)
 
 
+def test_a_name_that_cannot_be_is_told(web_server: Server, arrive: Arrive) -> None:
+    told = "One of the names is not allowed"
+    siti, budi = arrive(), arrive()
+    siti.try_to_join(address(web_server, "x" * 100), "kantor-1", "Siti")
+    expect(siti.alert()).to_contain_text(told)
+    budi.try_to_join(address(web_server, "Names"), "kantor 1", "Budi")
+    expect(budi.alert()).to_contain_text(told)
+    budi.fill_in("kantor-1", "Budi")
+    budi.button("Join").click()
+    expect(budi.button("Leave")).to_be_visible()
+
+
 def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Server, arrive: Arrive) -> None:
     siti = arrive()
     right = address(web_server, "Finger")
@@ -45,6 +57,12 @@ def test_a_wrong_fingerprint_is_found_before_the_password_is_used(web_server: Se
     siti.try_to_join(f"{wrong}&later=1", "kantor-1", "Siti")
     expect(siti.alert()).to_contain_text("This is not the server that the link names.")
     expect(siti.page.get_by_text("words that this page does not know: later=1.")).to_be_visible()
+
+
+def test_a_link_that_was_cut_off_is_told(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    siti.try_to_join(address(web_server, "Cut")[:-5], "kantor-1", "Siti")
+    expect(siti.alert()).to_contain_text("This is not the server that the link names. Do not give your password.")
 
 
 def test_a_room_without_encryption_is_entered_only_with_consent(web_server: Server, arrive: Arrive) -> None:
@@ -95,6 +113,31 @@ def test_listening_needs_no_device(web_server: Server, arrive: Arrive) -> None:
     siti.join(link, "kantor-1", "Siti")
     expect(siti.button("Unmute")).to_be_visible()
     expect(siti.button("Start camera")).to_be_visible()
+
+
+def test_who_has_no_device_is_told_before_the_meeting_and_when_one_is_wanted(
+    web_server: Server, arrive: Arrive
+) -> None:
+    siti = arrive()
+    siti.page.add_init_script(
+        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotFoundError'))"
+    )
+    link = web_server.room("Bare")
+    siti.page.goto(link.on_the_web(link.port))
+    microphone, camera = (siti.page.get_by_text(f"No {kind} was found.") for kind in ("microphone", "camera"))
+    expect(microphone).to_be_visible()
+    expect(camera).to_be_visible()
+    siti.fill_in("kantor-1", "Siti", "not this one")
+    siti.button("Join").click()
+    expect(siti.alert()).to_be_visible()
+    expect(microphone).to_be_visible()
+    siti.fill_in("kantor-1", "Siti")
+    siti.button("Join").click()
+    siti.button("Leave").wait_for()
+    expect(microphone).to_have_count(0)
+    expect(camera).to_have_count(0)
+    siti.button("Unmute").click()
+    expect(microphone).to_be_visible()
 
 
 def test_the_page_speaks_the_language_of_the_browser_and_then_the_chosen_one(

@@ -164,6 +164,23 @@ def test_pages_return_to_a_server_that_ended(
             expect(visitor.picture(other)).to_be_visible()
 
 
+@pytest.mark.usefixtures("page_files")
+def test_a_connection_that_stands_still_is_told(template: Path, tmp_path: Path, arrive: Arrive) -> None:
+    world = World(Path(shutil.copytree(template, tmp_path / "server")), tmp_path)
+    siti = arrive()
+    with world.process() as server:
+        siti.join(server.room("Still"), "kantor-1", "Siti")
+        told = siti.page.get_by_text("The connection does not work at the moment.")
+        expect(told).to_have_count(0)
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            expect(told).to_be_visible()
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        expect(told).to_have_count(0)
+        expect(siti.button("Leave")).to_be_visible()
+
+
 def test_texts_come_to_everybody_or_to_one_and_are_counted(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Texts")
     siti, budi = arrive(), arrive()
@@ -199,6 +216,28 @@ def test_a_microphone_is_muted_for_all_and_the_space_bar_opens_it(web_server: Se
     expect(budi.tile("Siti")).not_to_contain_text("muted")
     siti.page.keyboard.up("Space")
     expect(siti.button("Unmute")).to_be_visible()
+
+
+def test_the_space_bar_opens_a_microphone_that_was_off_before_the_meeting(web_server: Server, arrive: Arrive) -> None:
+    link = web_server.room("Space")
+    siti, budi = arrive(), arrive()
+    siti.page.goto(link.on_the_web(link.port))
+    siti.button("Mute").click()
+    budi.join(link, "kantor-2", "Budi")
+    siti.join(link, "kantor-1", "Siti")
+    expect(budi.tile("Siti")).to_contain_text("no microphone")
+    siti.page.keyboard.down("Space")
+    expect(siti.button("Mute")).to_be_visible()
+    expect(budi.tile("Siti")).to_have_class(re.compile("speaking"))
+    siti.page.keyboard.up("Space")
+    expect(budi.tile("Siti")).to_contain_text("muted")
+
+
+def test_a_button_that_can_do_nothing_says_so(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    siti.join(web_server.room("Alone"), "kantor-1", "Siti")
+    siti.button("Picture in picture").click()
+    expect(siti.page.get_by_text("Nobody else shows a picture now.")).to_be_visible()
 
 
 def test_a_camera_that_stops_leaves_the_initials(web_server: Server, arrive: Arrive) -> None:
@@ -261,11 +300,67 @@ def test_the_chair_asks_to_mute_mutes_gives_a_role_and_removes(web_server: Serve
     ketua.field("Role of Budi").select_option("listener")
     expect(budi.button("Unmute")).to_be_disabled()
     expect(budi.button("Share screen")).to_be_disabled()
+    expect(budi.page.get_by_text("Your role has changed. It is now “listener”.")).to_be_visible()
+    ketua.field("Role of Budi").select_option("speaker")
+    expect(budi.button("Unmute")).to_be_enabled()
+    expect(budi.page.get_by_text("Ask the chair")).to_have_count(0)
+    budi.button("Start camera").click()
+    expect(ketua.picture("Budi")).to_be_visible()
 
     ketua.button("Remove").click()
     ketua.button("Remove Budi (kantor-2)").or_(ketua.button("Remove Budi (Kantor Dua)")).click()
     expect(budi.alert()).to_contain_text("The chair has removed you from the meeting.")
     expect(ketua.tile("Budi")).to_have_count(0)
+
+
+@pytest.mark.parametrize("everybody", [True, False])
+def test_who_was_muted_by_the_chair_stays_muted_until_both_agree(
+    web_server: Server, arrive: Arrive, everybody: bool
+) -> None:
+    ketua, budi = arrive(), arrive()
+    budi.page.add_init_script(TRACKS)
+    link = web_server.room(f"Hold {everybody}")
+    ketua.join(link, "ketua", "Ibu Ketua")
+    budi.join(link, "kantor-2", "Budi")
+    own = budi.page.locator(".bar")
+    expect(own.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    expect(ketua.tile("Budi")).not_to_contain_text("no microphone")
+    ketua.open_menu("Budi")
+    ketua.button("Mute all" if everybody else "Mute now").click()
+    expect(ketua.tile("Budi")).to_contain_text("muted by a chair")
+    refused = budi.page.get_by_text("The room does not let you speak now.")
+    budi.button("Unmute").click()
+    expect(refused).to_be_visible()
+
+    ketua.button("Allow all to unmute" if everybody else "Allow to unmute").click()
+    expect(budi.page.get_by_text("You can unmute yourself again.")).to_be_visible()
+    expect(refused).to_have_count(0)
+    # Another microphone is no wish to be heard.
+    budi.button("Settings").click()
+    budi.field("Microphone").select_option(index=1)
+    budi.page.wait_for_function("() => window.tracks.filter(({ kind }) => kind === 'audio').length > 1")
+    budi.page.keyboard.press("Escape")
+    budi.button("Unmute").click()
+    expect(own.get_by_role("button", name="Mute", exact=True)).to_be_visible()
+    expect(ketua.tile("Budi")).not_to_contain_text("muted")
+
+
+def test_all_settings_of_a_permanent_room_are_saved_at_once(web_server: Server, arrive: Arrive) -> None:
+    ketua, budi = arrive(), arrive()
+    link = web_server.room("Hall")
+    ketua.join(link, "ketua", "Ibu Ketua")
+    ketua.button("People").click()
+    ketua.button("Room settings").click()
+    ketua.field("Title").fill("Aula")
+    ketua.field("Most participants").fill("39")
+    ketua.field("Lock the room: nobody else can join").check()
+    ketua.button("Save").click()
+    expect(ketua.page.get_by_role("dialog")).to_have_count(0)
+    expect(ketua.page.get_by_role("banner")).to_contain_text(re.compile("Aula.*Locked", re.DOTALL))
+    budi.try_to_join(link.on_the_web(link.port), "kantor-2", "Budi")
+    expect(budi.alert()).to_contain_text("The room is locked.")
+    ketua.button("Room settings").click()
+    expect(ketua.field("Most participants")).to_have_value("39")
 
 
 def test_the_chair_names_and_closes_the_meeting(web_server: Server, arrive: Arrive) -> None:
@@ -280,6 +375,7 @@ def test_the_chair_names_and_closes_the_meeting(web_server: Server, arrive: Arri
     expect(budi.page.get_by_role("heading", level=1)).to_have_text("Rapat Anggaran")
 
     ketua.button("Room settings").click()
+    expect(ketua.field("Title")).to_have_value("Rapat Anggaran")
     ketua.button("Close the meeting").click()
     ketua.button("Close for everybody").click()
     expect(ketua.page.get_by_role("dialog")).to_contain_text("2 people are in the meeting")
@@ -314,7 +410,7 @@ def test_an_agency_changes_the_password_that_it_was_given(web_server: Server, ar
         dialog.get_by_label("New password", exact=True).fill("a longer one of our own")
         dialog.get_by_role("button", name="Change password", exact=True).click()
         if current != PASSWORD:
-            expect(siti.alert()).to_be_visible()
+            expect(siti.alert()).to_have_text("The present password is wrong. Nothing was changed.")
     expect(siti.page.get_by_text("The password was changed.")).to_be_visible()
     siti.button("Leave").click()
     siti.button("Join again").click()

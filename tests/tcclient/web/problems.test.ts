@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import type { Problem } from "../../../tcclient/web/src/engine/meeting.js";
 import { translator } from "../../../tcclient/web/src/page/language.js";
-import { asProblem, problemText } from "../../../tcclient/web/src/page/problems.js";
+import { asProblem, problemText, reasonText } from "../../../tcclient/web/src/page/problems.js";
 
 const t = translator("en");
 
@@ -11,6 +12,13 @@ test("a problem is one sentence, with the time to wait where it is known", () =>
   assert.match(problem(0), /^There were too many wrong attempts\.[^0-9]*$/);
   assert.match(problem(12.3), /Try again in 13 seconds\.$/);
   assert.match(problem(300), /Try again in 5 minutes\.$/);
+});
+
+test("the reason of a problem is its first sentence, in each language", () => {
+  const reason = (language: "en" | "id", code: Problem["code"]) => reasonText(translator(language), { code });
+  assert.equal(reason("en", "idle_timeout"), "Nothing was heard from you for too long.");
+  assert.equal(reason("en", "connection_lost"), "The connection was lost.");
+  assert.equal(reason("id", "unreachable"), "Server tidak dapat dihubungi.");
 });
 
 test("what is no problem becomes an internal one", () => {

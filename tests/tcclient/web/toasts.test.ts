@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import type { Participant } from "../../../tcclient/web/src/engine/meeting.js";
 import { translator } from "../../../tcclient/web/src/page/language.js";
 import {
   addToast,
   CALM_SECONDS,
+  changedRole,
   dropOldToasts,
   MAX_TOASTS,
   raisedHands,
@@ -59,6 +61,17 @@ test("what a chair holds is told by what it is", () => {
     "You can show your pictures again.",
     "You can show your pictures again.",
   ]);
+});
+
+test("another role is told once, and not at the entry or in another seat", () => {
+  const told = (before: Participant | undefined, after: Participant | undefined) => changedRole(before, after, t)?.text;
+  const speaker = participant(1);
+  const listener = participant(1, { role: "listener" });
+  assert.equal(told(speaker, listener), "Your role has changed. It is now “listener”.");
+  assert.equal(told(listener, listener), undefined);
+  assert.equal(told(undefined, listener), undefined);
+  assert.equal(told(speaker, undefined), undefined);
+  assert.equal(told(speaker, participant(2, { role: "listener" })), undefined);
 });
 
 test("a hand is told when it goes up, not of those who come with it, and not again", () => {

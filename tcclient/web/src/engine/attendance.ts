@@ -72,7 +72,9 @@ export class Attendance {
       if (this.phase.name !== "joining" || this.entry !== entry) return;
       this.begin(entry, device, fingerprint === undefined ? undefined : parseFingerprint(fingerprint));
     } catch (error) {
-      this.end(problem(error instanceof Unsupported ? "no_webcodecs" : "internal", String(error)));
+      // A fingerprint that is none: a link that was cut off names no server.
+      const code = error instanceof RangeError ? "wrong_server" : "internal";
+      this.end(problem(error instanceof Unsupported ? "no_webcodecs" : code, String(error)));
     }
   }
 
@@ -122,7 +124,7 @@ export class Attendance {
         break;
       case "loggedIn":
         this.password = "";
-        session.join({ room: entry.room, unixMs: Date.now(), e2ee: entry.e2ee });
+        this.enterRoom(entry, session);
         break;
       case "joinFailed":
       case "loginFailed":
@@ -175,6 +177,14 @@ export class Attendance {
   private logIn(entry: Entry, session: Session): void {
     try {
       session.beginLogin(entry.account, entry.name);
+    } catch (error) {
+      this.refused(session, problem("bad_name", String(error)));
+    }
+  }
+
+  private enterRoom({ room, e2ee }: Entry, session: Session): void {
+    try {
+      session.join({ room, unixMs: Date.now(), e2ee });
     } catch (error) {
       this.refused(session, problem("bad_name", String(error)));
     }

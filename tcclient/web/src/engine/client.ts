@@ -178,6 +178,10 @@ class Client implements Meeting {
     return this.request({ type: "muteAll", hard });
   }
 
+  release(participant?: ParticipantId): Promise<void> {
+    return this.request({ type: "release", participant });
+  }
+
   lowerAllHands(): Promise<void> {
     return this.request({ type: "lowerAllHands" });
   }
@@ -191,11 +195,12 @@ class Client implements Meeting {
   }
 
   async setRoom(changes: RoomChanges): Promise<void> {
+    const { title, limit, locked, audioOnly } = changes;
     const requests: Request[] = [];
-    if (changes.title !== undefined) requests.push({ type: "setTitle", title: changes.title });
-    if (changes.limit !== undefined) requests.push({ type: "setLimit", limit: changes.limit });
-    if (changes.locked !== undefined) requests.push({ type: "lockRoom", locked: changes.locked });
-    if (changes.audioOnly !== undefined) requests.push({ type: "setAudioOnly", audioOnly: changes.audioOnly });
+    // A server saves one change of a room at a time.
+    if (title !== undefined || limit !== undefined) requests.push({ type: "updateRoom", title, limit });
+    if (locked !== undefined) requests.push({ type: "lockRoom", locked });
+    if (audioOnly !== undefined) requests.push({ type: "setAudioOnly", audioOnly });
     await Promise.all(requests.map((request) => this.request(request)));
   }
 
@@ -240,13 +245,16 @@ class Client implements Meeting {
         this.update({ room: report.room && keep(this.state.room, report.room) });
         break;
       }
-      case "people":
+      case "people": {
+        const before = this.state.me?.role;
         this.update({
           me: report.me && keep(this.state.me, report.me),
           participants: keepAll(this.state.participants, report.others),
           recentSpeakers: report.recentSpeakers,
         });
+        if (report.me?.role !== before) this.own.roleChanged();
         break;
+      }
       case "chat":
         this.update({ chat: withLine(this.state.chat, report.line) });
         break;

@@ -36,10 +36,10 @@ export type Request =
   | { readonly type: "lowerAllHands" }
   | { readonly type: "mute"; readonly participant: ParticipantId; readonly hard: boolean }
   | { readonly type: "muteAll"; readonly hard: boolean }
+  | { readonly type: "release"; readonly participant: ParticipantId | undefined }
   | { readonly type: "setRole"; readonly participant: ParticipantId; readonly role: Role }
   | { readonly type: "remove"; readonly participant: ParticipantId }
-  | { readonly type: "setTitle"; readonly title: string }
-  | { readonly type: "setLimit"; readonly limit: number }
+  | { readonly type: "updateRoom"; readonly title: string | undefined; readonly limit: number | undefined }
   | { readonly type: "lockRoom"; readonly locked: boolean }
   | { readonly type: "setAudioOnly"; readonly audioOnly: boolean }
   | { readonly type: "closeRoom" }

@@ -55,8 +55,8 @@ export interface Participant {
   /** Unix ms of the raised hand by the clock of the server; 0: it is down. Hands are shown in this order. */
   readonly hand: number;
   readonly speaking: boolean;
-  /** Whether there is a microphone at all, and whether it is muted. */
-  readonly microphone: "none" | "muted" | "live";
+  /** Whether there is a microphone at all, and whether it is muted: by its owner, or held so by a chair. */
+  readonly microphone: "none" | "muted" | "held" | "live";
   readonly camera: boolean;
   /** Why no picture of a camera comes that there is: its owner or a chair has stopped it, or no browser decodes it. */
   readonly cameraStopped: "muted" | "held" | "unknown_codec" | undefined;

@@ -113,6 +113,8 @@ export interface Meeting {
   /** `hard`: the server stops the sound; else it is a request. */
   mute(participant: ParticipantId, hard: boolean): Promise<void>;
   muteAll(hard: boolean): Promise<void>;
+  /** Let a participant who was muted hard unmute again; without one, everybody. The sound stays off until then. */
+  release(participant?: ParticipantId): Promise<void>;
   lowerAllHands(): Promise<void>;
   setRole(participant: ParticipantId, role: Role): Promise<void>;
   remove(participant: ParticipantId): Promise<void>;

@@ -47,6 +47,7 @@ export class OwnMediaDesk {
   async set(media: OwnMedia, on: boolean): Promise<void> {
     const own = this.own[media];
     own.wanted = on;
+    own.fault = undefined;
     if (on && own.device.stream === undefined) await this.open(media);
     // A microphone stays open while it is muted, so that speech into it is noticed; the light of a camera goes out.
     else if (!on && (media !== "microphone" || !this.isInside())) this.close(media);
@@ -63,21 +64,40 @@ export class OwnMediaDesk {
 
   /** The worker tells how a publication does. */
   published(media: OwnMedia, state: Publishing): void {
-    this.own[media].publishing = state;
-    if (state === "refused" && media !== "microphone") this.close(media);
-    else this.show(media);
+    const own = this.own[media];
+    own.publishing = state;
+    if (state === "refused") {
+      if (media !== "microphone") this.close(media);
+      if (own.wanted) own.fault = "refused_by_room";
+      own.wanted = false;
+    }
+    this.show(media);
   }
 
-  /** A chair holds our pictures, or not any more: they are off, and so is the light of the camera. */
+  /** The room may allow now what it refused before. */
+  roleChanged(): void {
+    for (const media of ALL) {
+      if (this.own[media].fault === "refused_by_room") this.own[media].fault = undefined;
+      this.show(media);
+    }
+  }
+
+  /**
+   * A chair holds a source of ours, or not any more: it is off, and so is the light of a camera. Nothing but the person
+   * switches it on again.
+   */
   happened(happening: Happening): void {
     const isHold = happening.type === "held_muted" || happening.type === "hold_ended";
-    if (isHold && happening.source !== "microphone") void this.set(happening.source, false);
+    if (isHold) void this.set(happening.source, false);
   }
 
   /** The phase of the meeting has changed. */
   phaseChanged(): void {
+    const { name } = this.owner.phase;
     for (const media of ALL) {
-      if (this.owner.phase.name === "ended") {
+      // Who joins without a device was told of it before, and means to do without.
+      if (name === "joining" && this.own[media].fault === "missing") this.own[media].fault = undefined;
+      if (name === "ended") {
         this.own[media].wanted = false;
         this.close(media);
         this.publish(media);
@@ -163,12 +183,11 @@ export class OwnMediaDesk {
 
   private show(media: OwnMedia): void {
     const own = this.own[media];
-    const fault = own.publishing === "refused" && own.wanted ? "refused_by_room" : own.fault;
-    this.owner.show(media, { state: this.state(own, fault), fault, stream: own.device.stream });
+    this.owner.show(media, { state: this.state(own), fault: own.fault, stream: own.device.stream });
   }
 
-  private state(own: Own, fault: DeviceFault | undefined): OwnSource["state"] {
-    if (fault !== undefined) return "failed";
+  private state(own: Own): OwnSource["state"] {
+    if (own.fault !== undefined) return "failed";
     if (own.opening) return "starting";
     if (own.device.stream === undefined) return "off";
     if (!own.wanted) return "muted";

@@ -35,13 +35,19 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     trust: trustOf(member, findings),
     hand: Number(hand),
     speaking: findings.speaking.has(id),
-    microphone: microphone === undefined ? "none" : microphone.muted ? "muted" : "live",
+    microphone: microphoneOf(microphone),
     camera: camera !== undefined && isShown(camera),
     cameraStopped: camera && stopOf(camera),
     screen: publications.some((info) => info.source === "screen" && isShown(info)),
     quality: findings.silent.has(id) ? 0 : BARS[findings.qualities.get(id) ?? "unknown"],
     volume: findings.volumes.of(member.member),
   };
+}
+
+function microphoneOf(info: PublicationInfo | undefined): Participant["microphone"] {
+  if (info === undefined) return "none";
+  if (!info.muted) return "live";
+  return info.held ? "held" : "muted";
 }
 
 function trustOf(member: Member, findings: Findings): Trust {

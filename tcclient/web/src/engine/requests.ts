@@ -99,14 +99,19 @@ export class Requests {
         return seat.muteOther(request.participant, "microphone", true, request.hard);
       case "muteAll":
         return seat.muteOther(0, "microphone", true, request.hard);
+      case "release":
+        return seat.muteOther(request.participant ?? 0, "microphone", false, true);
       case "setRole":
         return seat.setRole(request.participant, request.role);
       case "remove":
         return seat.kick(request.participant);
-      case "setTitle":
-        return seat.updateRoom({ title: request.title });
-      case "setLimit":
-        return seat.updateRoom({ maxParticipants: request.limit });
+      case "updateRoom": {
+        const { title, limit } = request;
+        return seat.updateRoom({
+          ...(title === undefined ? {} : { title }),
+          ...(limit === undefined ? {} : { maxParticipants: limit }),
+        });
+      }
       case "lockRoom":
         return seat.lockRoom(request.locked);
       case "setAudioOnly":

@@ -12,12 +12,13 @@ import { pickLanguage, translator, type Language } from "./language.js";
 import { floatingTile, pinnedKey, tileKey, wantedPictures, type Pin, type Size } from "./layout.js";
 import { lobby } from "./lobby.js";
 import { arrangement, ended, meeting as meetingView, toasts } from "./meeting.js";
+import { mayPublish } from "./participant.js";
 import { loadPreferences, storePreferences, type Preferences } from "./preferences.js";
 import { asProblem, problemText } from "./problems.js";
 import { Requests } from "./requests.js";
 import { abilities, missingFeatures } from "./support.js";
 import { talkWithSpace } from "./talk.js";
-import { addToast, dropOldToasts, raisedHands, tellHappening, type Toast } from "./toasts.js";
+import { addToast, changedRole, dropOldToasts, raisedHands, tellHappening, type Toast } from "./toasts.js";
 import type { Actions, DeviceKind, Dialog, Entry, PageState, Panel, View } from "./view.js";
 
 /** Milliseconds between two looks whether a message has to go. */
@@ -57,7 +58,7 @@ export class App extends Requests implements Actions {
     this.#drawn = meeting.state;
     this.#floating = new FloatingPicture(meeting);
     talkWithSpace(
-      () => meeting.state.phase.name === "inside" && meeting.state.microphone.state === "muted",
+      () => mayTalk(meeting.state),
       (on) => void meeting.setMicrophone(on),
     );
     this.#page = {
@@ -120,6 +121,8 @@ export class App extends Requests implements Actions {
     const before = this.#drawn;
     this.#drawn = state;
     for (const told of raisedHands(before.participants, state.participants, this.#t)) this.#tell(told);
+    const role = changedRole(before.me, state.me, this.#t);
+    if (role !== undefined) this.#tell(role);
     if (state.chat !== before.chat) this.#countUnread(state);
     // The names of devices are known once one is open.
     if (state.microphone.stream !== before.microphone.stream || state.camera.stream !== before.camera.stream) {
@@ -335,6 +338,10 @@ export class App extends Requests implements Actions {
 
   togglePictureInPicture(): void {
     const shown = floatingTile(arrangement({ state: this.meeting.state, page: this.#page }));
+    if (shown === undefined && !this.#floating.isOpen) {
+      this.#tell({ text: this.#t("top.no_picture"), tone: "calm", offer: undefined });
+      return;
+    }
     void this.request(this.#floating.toggle(shown));
   }
 
@@ -369,5 +376,9 @@ function screen(view: View): TemplateResult {
   if (view.page.screen === "meeting") return meetingView(view);
   return view.page.screen === "ended" && phase.name === "ended" ? ended(view, phase) : lobby(view);
 }
+
+/** Tell whether the space bar opens our microphone: it is muted, or was left off before the meeting. */
+const mayTalk = ({ phase, me, microphone }: MeetingState): boolean =>
+  phase.name === "inside" && mayPublish(me?.role) && (microphone.state === "muted" || microphone.state === "off");
 
 const seconds = (): number => performance.now() / 1000;

@@ -3,8 +3,10 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 import { keyed } from "lit-html/directives/keyed.js";
 
+import type { Problem } from "../engine/meeting.js";
 import { whenNew } from "./directives.js";
 import { icon } from "./icons.js";
+import type { Translate } from "./language.js";
 import { fullName } from "./participant.js";
 import { problemText } from "./problems.js";
 import { settings } from "./settings.js";
@@ -56,13 +58,19 @@ function frame({ t, page, act }: View, key: string, title: string, content: Temp
       ${
         page.problem === undefined
           ? nothing
-          : html`<p class="callout danger" role="alert">${problemText(t, page.problem)}</p>`
+          : html`<p class="callout danger" role="alert">
+              ${key === "password" ? passwordProblem(t, page.problem) : problemText(t, page.problem)}
+            </p>`
       }
       ${content}
     </dialog>
   `;
   return html`${keyed(key, element)}`;
 }
+
+/** Say why a password was not changed: whoever is in the meeting has a user name that is right. */
+const passwordProblem = (t: Translate, problem: Problem): string =>
+  problem.code === "bad_credentials" ? t("password.wrong") : problemText(t, problem);
 
 function password(view: View): TemplateResult {
   const { t, page, act } = view;

@@ -18,9 +18,13 @@ export class FloatingPicture {
     this.#meeting = meeting;
   }
 
+  get isOpen(): boolean {
+    return this.#video !== undefined;
+  }
+
   /** Open it with a picture, or close it. A browser demands that a click or a key leads here. */
   async toggle(tile: Tile | undefined): Promise<void> {
-    if (this.#video !== undefined) {
+    if (this.isOpen) {
       this.close();
       return;
     }

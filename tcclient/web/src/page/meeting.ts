@@ -12,7 +12,7 @@ import { sized, whenNew } from "./directives.js";
 import { icon, type IconName } from "./icons.js";
 import { arrange, pinnedKey, tilesOf, type Arrangement } from "./layout.js";
 import { people, speakersText } from "./people.js";
-import { faultHelp, problemText } from "./problems.js";
+import { faultHelp, problemText, reasonText } from "./problems.js";
 import { tile } from "./tile.js";
 import type { View } from "./view.js";
 
@@ -75,8 +75,8 @@ function banners(view: View): TemplateResult {
   const texts: string[] = [];
   if (state.phase.name === "returning") {
     const { reason, attempt } = state.phase;
-    texts.push(`${problemText(t, reason)} ${t("banner.returning", { attempt })}`);
-  }
+    texts.push(`${reasonText(t, reason)} ${t("banner.returning", { attempt })}`);
+  } else if (state.me?.quality === 0) texts.push(t("banner.silent"));
   if (state.room?.audioOnly) texts.push(t("banner.audio_only"));
   if (state.degraded !== "no") texts.push(t(`banner.${state.degraded}`));
   if (state.advice !== undefined) texts.push(t(`advice.${state.advice}`));

@@ -22,6 +22,7 @@ export function people(view: View): TemplateResult {
         mayChair(me?.role)
           ? html`<div class="chair-tools">
               <button type="button" class="quiet" @click=${() => act.muteAll()}>${t("people.mute_all")}</button>
+              <button type="button" class="quiet" @click=${() => act.release()}>${t("people.release_all")}</button>
               <button type="button" class="quiet" @click=${() => act.openDialog({ name: "room" })}>
                 ${t("people.room")}
               </button>
@@ -149,9 +150,20 @@ function chairing({ t, act }: View, one: Participant): TemplateResult {
       >
         ${t("people.ask_to_mute")}
       </button>
-      <button type="button" class="quiet" ?disabled=${one.microphone !== "live"} @click=${() => act.mute(one.id, true)}>
-        ${t("people.mute_now")}
-      </button>
+      ${
+        one.microphone === "held"
+          ? html`<button type="button" class="quiet" @click=${() => act.release(one.id)}>
+              ${t("people.release")}
+            </button>`
+          : html`<button
+              type="button"
+              class="quiet"
+              ?disabled=${one.microphone !== "live"}
+              @click=${() => act.mute(one.id, true)}
+            >
+              ${t("people.mute_now")}
+            </button>`
+      }
       <button type="button" class="quiet" ?disabled=${one.hand === 0} @click=${() => act.lowerHand(one.id)}>
         ${t("bar.lower_hand")}
       </button>

@@ -14,6 +14,11 @@ export function problemText(t: Translate, { code, retryAfter }: Problem): string
   return `${sentence} ${wait}`;
 }
 
+/** Say what is wrong alone: the first sentence, where nothing is to be done. */
+export function reasonText(t: Translate, { code }: Pick<Problem, "code">): string {
+  return /^.*?\.(?= |$)/.exec(t(`error.${code}`))?.[0] ?? "";
+}
+
 /** Say what is wrong with a device and what to do. */
 export function faultHelp(t: Translate, kind: "microphone" | "camera" | "screen", fault: DeviceFault): string {
   return t(`fault.${kind}.${fault}`);

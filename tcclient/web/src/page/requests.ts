@@ -9,6 +9,7 @@ type Asked =
   | "setVolume"
   | "mute"
   | "muteAll"
+  | "release"
   | "lowerHand"
   | "lowerAllHands"
   | "setRole"
@@ -41,6 +42,10 @@ export abstract class Requests implements Pick<Actions, Asked> {
 
   muteAll(): void {
     void this.request(this.meeting.muteAll(true));
+  }
+
+  release(participant?: ParticipantId): void {
+    void this.request(this.meeting.release(participant));
   }
 
   lowerHand(participant: ParticipantId): void {

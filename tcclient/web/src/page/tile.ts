@@ -83,7 +83,7 @@ function limitText({ t }: View, { limit }: Tile): TemplateResult | typeof nothin
 
 function microphoneState({ t }: View, { participant }: Tile): TemplateResult {
   if (participant.microphone === "live") return html`<span class="live">${icon("microphone")}</span>`;
-  const text = t(participant.microphone === "muted" ? "tile.muted" : "tile.no_microphone");
+  const text = t(`microphone.${participant.microphone}`);
   return html`<span class="muted" title=${text}>
     ${icon("microphone_off")}<span class="visually-hidden">${text}</span>
   </span>`;

@@ -1,6 +1,6 @@
 /** Messages that are told once and go away. */
 
-import type { Happening } from "../engine/meeting.js";
+import type { Happening, Participant } from "../engine/meeting.js";
 import type { Key, Translate } from "./language.js";
 import { fullName } from "./participant.js";
 
@@ -22,6 +22,7 @@ export const CALM_SECONDS = 5;
 export const WARNING_SECONDS = 15;
 
 type Told = Pick<Toast, "text" | "tone" | "offer">;
+type Self = Pick<Participant, "id" | "role">;
 
 /** Return what is told of a happening. */
 export function tellHappening(happening: Happening, t: Translate): Told {
@@ -73,6 +74,13 @@ export function addToast(toasts: readonly Toast[], told: Told, id: number, now: 
 export function dropOldToasts(toasts: readonly Toast[], now: number): readonly Toast[] {
   const left = toasts.filter(({ until }) => until > now);
   return left.length === toasts.length ? toasts : left;
+}
+
+/** Return what is told of our role between two states; nothing before we have one, and in another seat. */
+export function changedRole(before: Self | undefined, after: Self | undefined, t: Translate): Told | undefined {
+  if (before === undefined || before.id !== after?.id || before.role === after.role) return undefined;
+  const text = t("happening.role_changed", { role: t(`role.${after.role}`) });
+  return { text, tone: "warning", offer: undefined };
 }
 
 /** Return what is told of hands that were raised between two states of the same meeting. */

@@ -97,6 +97,8 @@ export interface Actions {
 
   mute(participant: ParticipantId, hard: boolean): void;
   muteAll(): void;
+  /** Let somebody unmute again whom a chair has muted; without a participant, everybody. */
+  release(participant?: ParticipantId): void;
   lowerHand(participant: ParticipantId): void;
   lowerAllHands(): void;
   setRole(participant: ParticipantId, role: Role): void;

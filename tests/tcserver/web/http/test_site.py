@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tcserver.web.http.hosts import HostNames
 from tcserver.web.http.message import Arrival, OpenStream, Request, Response, is_loopback
 from tcserver.web.http.page import Page
-from tcserver.web.http.site import HSTS, SECURITY_FIELDS, Documents, Redirect, Site, is_room
+from tcserver.web.http.site import HSTS, LOST, SECURITY_FIELDS, Documents, Redirect, Site, is_room
 
 HOSTS = HostNames(["conference.example"])
 ARRIVAL = Arrival("192.0.2.1", 7433, encrypted=True)
@@ -47,12 +47,14 @@ def answer(asked: Site | Redirect | Documents, request: Request, arrival: Arriva
         ("/Rapat%20Pagi?x=/y", 200, b"index"),
         ("/main-0123456789.js", 200, b"script"),
         ("/main-0123456789.js?x", 200, b"script"),
-        ("/main-9876543210.js", 404, b"Not Found\n"),
-        ("/sources.txt", 404, b"Not Found\n"),
-        ("/a/b", 404, b"Not Found\n"),
-        ("/../main-0123456789.js", 404, b"Not Found\n"),
-        ("//main-0123456789.js", 404, b"Not Found\n"),
-        ("/metrics/", 404, b"Not Found\n"),
+        ("/rapat/", 200, b"index"),
+        ("/main-9876543210.js", 404, LOST.encode()),
+        ("/sources.txt", 404, LOST.encode()),
+        ("/config.json/", 404, LOST.encode()),
+        ("/a/b", 404, LOST.encode()),
+        ("/rapat//", 404, LOST.encode()),
+        ("/../main-0123456789.js", 404, LOST.encode()),
+        ("//main-0123456789.js", 404, LOST.encode()),
         ("http://conference.example/", 400, b"Bad Request\n"),
         ("*", 400, b"Bad Request\n"),
         ("/config.json", 200, b'{"fingerprint":"x"}'),
@@ -156,7 +158,16 @@ def test_any_target_and_host_is_answered(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "room"), [("/", True), ("/a.b", True), ("/a/b", False), ("/a.js", False), ("/x.map", False)]
+    ("path", "room"),
+    [
+        ("/", True),
+        ("/a.b", True),
+        ("/a/", True),
+        ("/a/b", False),
+        ("/a.js", False),
+        ("/a.js/", False),
+        ("/x.map", False),
+    ],
 )
 def test_which_paths_are_rooms(path: str, room: bool) -> None:
     assert is_room(path) is room
