@@ -7,7 +7,14 @@ from functools import partial
 
 from tcclient.core.media.copies import farthest_copy
 from tcclient.core.media.packet import SealedPacket, Slot
-from tcclient.core.media.repair import AUDIO_PATIENCE, PICTURES_AGAIN, VIDEO_PATIENCE, Repair, quick_requests
+from tcclient.core.media.repair import (
+    AUDIO_PATIENCE,
+    MORE_WITH_ROOM,
+    PICTURES_AGAIN,
+    VIDEO_PATIENCE,
+    Repair,
+    quick_requests,
+)
 from tcclient.core.media.statistics import LossRuns, StreamStatistics
 from tcclient.core.path.media_path import MediaPath
 from tcclient.core.path.proof import Way
@@ -112,7 +119,8 @@ class Losses:
     def start_delay(self) -> float:
         """Return the seconds of delay with which the play-out of a voice is to begin so that it can be repaired.
 
-        It is 0 where little is lost. Far from the server copies bring what was lost.
+        It is 0 where little is lost. Far from the server copies bring what was lost. Beside pictures it is longer only
+        where much is known to be lost: on a good line so long a delay would be heard when it is cut out again.
         """
         rtt, _ = self._path.round_trip
         share, packets = self.share()
@@ -120,7 +128,8 @@ class Losses:
             return 0.0
         if rtt > NEAR:
             return COPIED
-        return rtt + SECOND_ANSWER + (THIRD_ANSWER if self._bears_more else 0.0)
+        asks_more = self._has_room() or (self._bears_more and share >= MORE_WITH_ROOM)
+        return rtt + SECOND_ANSWER + (THIRD_ANSWER if asks_more else 0.0)
 
     @property
     def _bears_more(self) -> bool:

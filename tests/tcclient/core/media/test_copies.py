@@ -163,11 +163,15 @@ def test_the_delay_with_which_a_voice_begins(server, pair, sound):
     pair[0].session.seat.publications.send_video(number, b"picture", 0, server.now, keyframe=True)
     server.pump()
     path.statistics.rtt = NEAR
+    assert losses.start_delay() == NEAR + SECOND_ANSWER, "nothing is lost yet"
+    first, *_, last = undelivered(server, pair[0], 10)
+    give(b, first, last)
     assert losses.start_delay() == NEAR + SECOND_ANSWER + THIRD_ANSWER, "pictures come, which take the most of a line"
     server.advance(PICTURES + 0.1)
-    give(b, *spoken(server, pair[0], 1, 1))
+    give(b, *undelivered(server, pair[0], 1))
     path.statistics.rtt = NEAR
     assert losses.start_delay() == NEAR + SECOND_ANSWER, "they have ended"
+    losses.forgive()
     path.statistics.rtt = NEAR + 0.01
     assert losses.start_delay() == COPIED
     path.way = Way.STREAM
