@@ -52,6 +52,8 @@ class Line(NamedTuple):
     """Bit/s that came in the last ``KEPT`` seconds."""
     jitter: float = 0.0
     """Seconds that the quickest datagrams of each ``BUCKET`` waited in that time, on average, twice."""
+    loss: float = 0.0
+    """Share of packets that it has lost of late, 0 to 1, before anything was repaired."""
 
 
 class _Newest(NamedTuple):

@@ -73,6 +73,7 @@ class Downlink:
             self._subscription_changed,
             self.losses.forgive,
             path.send_by_udp,
+            lambda: self.losses.share()[0],
         )
         self.media = MediaReceiver(
             path,

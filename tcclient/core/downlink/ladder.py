@@ -44,11 +44,15 @@ MOST_DRAINED = 0.4
 """Part that is left free beside it at most where only voices are left, so that the queue drains: as much of the rate as
 the queue has seconds. Where pictures are given up it drains by itself."""
 USABLE_FOR_MORE = 0.9
-"""The same for a step up, which is taken back if a queue comes of it."""
+"""The same for a step up, which is taken back if a queue comes of it.
+
+Where pictures come, as large a part as is lost stays free beside both: of what is asked for again some comes twice. And
+lost sound waits in the queue twice, before it is missed and as an answer.
+"""
 STABLE = 8.0
 """Seconds without a queue until a step up."""
 FIRST_STABLE = 3.0
-"""The same after pictures were left out at the beginning, by what they were expected to take."""
+"""The same after pictures were left out at the beginning, by what they were expected to take, if all others come."""
 UNPROVEN = 30.0
 """The same where nothing tells that the line bears it: a step that fails is heard."""
 PROOF = 3.0
@@ -221,10 +225,14 @@ class Ladder:
             more = offered.low_rate * min(len(offered.voices), self.voices or len(offered.voices))
         else:
             more = max(offered.voices, default=0.0) if self.voices else missing[0].bitrate if missing else 0.0
+        kept = self._kept(offered)
+        if now < self._stable_since + STABLE and _is_incomplete(kept):
+            return False
         known = max(self.capacity, line.proven or 0.0)
-        kept = sum(part.bitrate for part in offered.pictures if part.layer not in self.given_up)
-        takes = max(line.usual, kept + sum(offered.voices))  # what has just begun is not yet usual
-        is_proven = takes + more <= known * USABLE_FOR_MORE
+        usable = USABLE_FOR_MORE - (0.0 if self.voices or self.low_rate else line.loss)
+        # What has just begun is not yet usual.
+        takes = max(line.usual, sum(part.bitrate for part in kept) + sum(offered.voices))
+        is_proven = takes + more <= known * usable
         if not is_proven and (line.proven is not None or now < self._stable_since + UNPROVEN):
             return False
         self._stable_since = now
@@ -283,6 +291,12 @@ def _fitting(pictures: Iterable[Part], room: float) -> set[Layer]:
             fitting.add(part.layer)
             room -= part.bitrate
     return fitting
+
+
+def _is_incomplete(kept: Iterable[Part]) -> bool:
+    """Return whether the lower layer of pictures comes in the place of one that is asked for, which may come again."""
+    comes = {part.layer for part in kept if part.bitrate}
+    return any((part.layer[0], part.layer[1] - 1) in comes and not part.bitrate for part in kept)
 
 
 def _is_slower(line: Line) -> bool:

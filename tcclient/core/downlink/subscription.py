@@ -86,7 +86,7 @@ class Subscription:
 
     ``dominant`` returns the dominant speaker, ``is_redundant`` whether copies are wanted. ``refine`` chooses one of
     several layers. ``changed`` is called before something else is asked for, ``congested`` while datagrams wait on the
-    line. ``send`` sends an item by UDP, if that is in use.
+    line. ``send`` sends an item by UDP, if that is in use. ``loss`` returns the share that the line has lost of late.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Subscription:
         changed: Callable[[Subscribe], None],
         congested: Callable[[], None],
         send: Callable[[Item], None],
+        loss: Callable[[], float],
     ) -> None:
         self.wishes = Wishes()
         self._chosen: dict[int, StreamChoice] = {}
@@ -120,6 +121,7 @@ class Subscription:
         self._changed = changed
         self._congested = congested
         self._send = send
+        self._loss = loss
         self.urgent = UrgentSubscription(send)
         self._bitrates: dict[Layer, float] = {}
         """Of pictures, those that are given up included, bit/s."""
@@ -202,7 +204,7 @@ class Subscription:
             self._open(now)
         if self._bears is not None and (is_open or self._is_thin):
             self._begin(self._bears, now)
-        line = self.arrivals.line(now)._replace(proven=self.probes.rate(now))
+        line = self.arrivals.line(now)._replace(proven=self.probes.rate(now), loss=self._loss())
         if line.queue >= QUEUE:
             self._congested()
         self._owes |= self.ladder.look(line, lambda: self._offer(now), now)

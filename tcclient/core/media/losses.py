@@ -7,7 +7,14 @@ from functools import partial
 
 from tcclient.core.media.copies import farthest_copy
 from tcclient.core.media.packet import SealedPacket, Slot
-from tcclient.core.media.repair import AUDIO_PATIENCE, PICTURES_AGAIN, VIDEO_PATIENCE, Repair, quick_requests
+from tcclient.core.media.repair import (
+    AUDIO_PATIENCE,
+    MORE_WITH_ROOM,
+    PICTURES_AGAIN,
+    VIDEO_PATIENCE,
+    Repair,
+    quick_requests,
+)
 from tcclient.core.media.statistics import LossRuns, StreamStatistics
 from tcclient.core.path.media_path import MediaPath
 from tcclient.core.path.proof import Way
@@ -27,7 +34,10 @@ SECOND_ANSWER = 0.06
 """Seconds, besides a round trip, by which sound of 20 ms is late that is lost, and whose first answer is lost too: it
 is missed with the next packet, asked for again ``MIN_SPACING`` later, and played with the next tick."""
 THIRD_ANSWER = 0.06
-"""Seconds more on a thin line, with the third answer and 30 ms of a wait for what is sent again before."""
+"""Seconds more with the third answer, and 30 ms of a wait for what is sent again before."""
+PICTURES = 1.0
+"""Seconds after a piece of a picture in which pictures come. They take the most of a line, and what is asked for once
+more of sound little; and who waits for the third answer also waits for one that stands behind pictures."""
 COPIED = 0.08
 """Seconds by which a copy is late, which is at most 60 ms behind, and played with the next tick."""
 CLEAN, ENOUGH_CLEAN = 0.005, 200
@@ -52,6 +62,8 @@ class Losses:
     ) -> None:
         self.sound_at = float("-inf")
         """When a packet of sound came last, whether or not it opened."""
+        self._pictures_at = float("-inf")
+        """When a packet of pictures came last."""
         self.sound_patience = AUDIO_PATIENCE
         """Seconds after which lost sound is not asked for any more."""
         self.limits_voices = False
@@ -107,7 +119,8 @@ class Losses:
     def start_delay(self) -> float:
         """Return the seconds of delay with which the play-out of a voice is to begin so that it can be repaired.
 
-        It is 0 where little is lost. Far from the server copies bring what was lost.
+        It is 0 where little is lost. Far from the server copies bring what was lost. Beside pictures it is longer only
+        where much is known to be lost: on a good line so long a delay would be heard when it is cut out again.
         """
         rtt, _ = self._path.round_trip
         share, packets = self.share()
@@ -115,7 +128,13 @@ class Losses:
             return 0.0
         if rtt > NEAR:
             return COPIED
-        return rtt + SECOND_ANSWER + (THIRD_ANSWER if self._has_room() else 0.0)
+        asks_more = self._has_room() or (self._bears_more and share >= MORE_WITH_ROOM)
+        return rtt + SECOND_ANSWER + (THIRD_ANSWER if asks_more else 0.0)
+
+    @property
+    def _bears_more(self) -> bool:
+        """Whether the line bears sound that is asked for once more."""
+        return self._has_room() or self.sound_at < self._pictures_at + PICTURES
 
     def forgive(self) -> None:
         """Count what was lost until now no more for ``share``: a full queue lost it, and copies would be worse."""
@@ -144,6 +163,8 @@ class Losses:
         header, slot = sealed.header, sealed.slot
         if isinstance(header, AudioHeader):
             self.sound_at = sealed.received_at
+        elif isinstance(header, VideoHeader):
+            self._pictures_at = sealed.received_at
         counts = self._series.get(slot)
         if counts is None:
             if len(self._series) >= MAX_SERIES:
@@ -233,7 +254,7 @@ class Losses:
             frame = header.duration_ms / 1000
             count = min(count, int(self.sound_patience / frame))
             copied = partial(copied_within, farthest, frame)
-            quick = quick_requests(self.share()[0], self._has_room())
+            quick = quick_requests(self.share()[0], self._bears_more)
             self.repair.lost(slot, sealed.forward, count, self.sound_patience, now, copied, quick=quick)
         elif isinstance(header, VideoHeader):
             self.repair.lost(slot, sealed.forward, count, VIDEO_PATIENCE, now, again=PICTURES_AGAIN)

@@ -34,7 +34,7 @@ UNKNOWN_RTT = 0.1
 """Seconds of a round trip that was not measured yet, as in libwebrtc."""
 QUICK, MORE_QUICK, MORE_FROM, MORE_WITH_ROOM = 2, 3, 0.25, 0.1
 """How often sound is asked for before an answer can have come, the same where much is lost, and from which share on;
-from which where a voice is left out, so that there is room on the line.
+from which where a voice is left out or pictures come, so that there is room on the line.
 
 At 20 % loss one answer in five is lost. To find that out takes a round trip, which all sound would have to wait for.
 Where a voice begins, nobody knows yet how much is lost, and where little is lost it costs little.

@@ -31,6 +31,7 @@ class Bench:
         self.congested: list[float] = []
         self.sent: list[Item] = []
         self.redundant = False
+        self.loss = 0.0
         self.is_busy = False
         self.answers = 0
         """Bit/s of a line with which probes are answered; 0: they are not."""
@@ -44,6 +45,7 @@ class Bench:
             self.changed.append,
             lambda: self.congested.append(self.now),
             self.sent.append,
+            lambda: self.loss,
         )
         self.subscription.wish(wishes)
 

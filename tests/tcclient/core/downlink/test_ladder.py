@@ -39,6 +39,7 @@ class Bench:
     peak: float = 0.0
     probes: bool = True
     """Whether they are answered."""
+    loss: float = 0.0
     changes: list[float] = field(default_factory=list)
     has_low_rate: bool = False
     """Whether the voices have a low rate."""
@@ -63,7 +64,7 @@ class Bench:
             self.peak = max(self.peak, self.queue)
             comes = self.capacity if self.queue else min(self.load, self.capacity)
             proven = self.capacity if self.probes and self.ladder.wants_proof(self.now) else None
-            line = Line(comes, self.queue + self.least, proven, usual=comes)
+            line = Line(comes, self.queue + self.least, proven, usual=comes, loss=self.loss)
             if self.ladder.look(line, self.offer, self.now):
                 self.changes.append(self.now)
             self.now += LOOK_INTERVAL
@@ -169,6 +170,33 @@ def test_what_has_just_begun_counts_in_full_before_more_is_tried():
     looks = [100.0 + n * LOOK_INTERVAL for n in range(round(2 * FIRST_STABLE / LOOK_INTERVAL))]
     assert not any(ladder.look(line, lambda: Offer((2 * VOICE,), 1, parts), now) for now in looks)
     assert ladder.look(line, lambda: Offer((VOICE / 2,), 1, parts), looks[-1] + LOOK_INTERVAL), "now it fits"
+
+
+def test_where_much_is_lost_pictures_leave_as_much_free_before_more_is_tried():
+    """What is lost comes again, some of it twice, and waits in the queue. A voice is not kept away for that."""
+    shown = {}
+    for loss in (0.0, 0.2):
+        bench = Bench(100_000, 2, ((STAGE, 300_000), (SMALL, 100_000)), loss=loss)
+        bench.run(5)
+        bench.capacity = 600_000
+        bench.run(60)
+        shown[loss] = bench.ladder.voices, bench.ladder.given_up
+    assert shown == {0.0: (0, frozenset()), 0.2: (0, {SMALL})}
+
+
+def test_more_is_tried_later_where_a_layer_that_is_kept_may_come_again():
+    """The next lower one comes in its place, and leaves room that is not there for long; or for ever, so that the wait
+    has an end."""
+    ladder, large = Ladder(), (STAGE[0], 1)
+    parts = (Part(STAGE, 100_000), Part(large, 300_000), Part(SMALL, 100_000))
+    ladder.begin(frozenset((STAGE, large, SMALL)), lambda: Offer((VOICE,), 1, parts), 600_000, 100.0)
+    assert ladder.given_up == {SMALL}
+    parts = (Part(STAGE, 100_000), Part(large, 0.0), Part(SMALL, 100_000))
+    line = Line(150_000, 0.0, 600_000, usual=150_000)
+    looks = [100.0 + n * LOOK_INTERVAL for n in range(round(2 * STABLE / LOOK_INTERVAL) - 1)]
+    tried = [now for now in looks if ladder.look(line, lambda: Offer((VOICE,), 1, parts), now)]
+    assert len(tried) == 1
+    assert STABLE <= tried[0] - 100.0 < STABLE + 1
 
 
 def test_without_proof_a_step_up_is_tried_much_later():

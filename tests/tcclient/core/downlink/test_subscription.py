@@ -333,7 +333,7 @@ def test_pictures_do_not_begin_on_a_line_that_will_not_bear_them():
     bench.come(0.1, 0.0, s20=50_000)
     assert set(bench.asked.choices) == {StreamChoice(21, max_spatial=0), StreamChoice(31, wanted=False)}
     bench.answers = 2_000_000
-    bench.come(3 * FIRST_STABLE + OPENING, 0.0, s20=50_000, s21=100_000)
+    bench.come(3 * FIRST_STABLE + OPENING, 0.0, s20=50_000, s21=100_000, s21_1=300_000)
     assert set(bench.asked.choices) == {StreamChoice(21), StreamChoice(31)}
 
 

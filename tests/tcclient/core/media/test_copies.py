@@ -5,7 +5,7 @@ import pytest
 from tcclient.core import Drop, Way, events
 from tcclient.core.downlink.subscription import COPIED_VOICE, Wishes
 from tcclient.core.media.copies import COPIED_BELOW, COPIES_FROM, COPIES_UNTIL, ENOUGH, SECOND_FROM, OwnCopies
-from tcclient.core.media.losses import COPIED, ENOUGH_CLEAN, FAR, NEAR, SECOND_ANSWER, THIRD_ANSWER
+from tcclient.core.media.losses import COPIED, ENOUGH_CLEAN, FAR, NEAR, PICTURES, SECOND_ANSWER, THIRD_ANSWER
 from tcproto import messages as m
 from tcproto.copies import DISTANCES, Copy, copied_distances, pack_copies
 from tcproto.datagram import Item, ItemType, pack_items, pack_relay_time
@@ -157,6 +157,21 @@ def test_the_delay_with_which_a_voice_begins(server, pair, sound):
     assert losses.start_delay() == NEAR + SECOND_ANSWER, "the line bears no more"
     subscription.ladder.capacity = COPIED_VOICE
     assert losses.start_delay() == NEAR + SECOND_ANSWER + THIRD_ANSWER, "a voice is left out, so there is room"
+    subscription.ladder.capacity = COPIED_VOICE - 1
+    server.advance(1)
+    number = pair[0].publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8")
+    pair[0].session.seat.publications.send_video(number, b"picture", 0, server.now, keyframe=True)
+    server.pump()
+    path.statistics.rtt = NEAR
+    assert losses.start_delay() == NEAR + SECOND_ANSWER, "nothing is lost yet"
+    first, *_, last = undelivered(server, pair[0], 10)
+    give(b, first, last)
+    assert losses.start_delay() == NEAR + SECOND_ANSWER + THIRD_ANSWER, "pictures come, which take the most of a line"
+    server.advance(PICTURES + 0.1)
+    give(b, *undelivered(server, pair[0], 1))
+    path.statistics.rtt = NEAR
+    assert losses.start_delay() == NEAR + SECOND_ANSWER, "they have ended"
+    losses.forgive()
     path.statistics.rtt = NEAR + 0.01
     assert losses.start_delay() == COPIED
     path.way = Way.STREAM

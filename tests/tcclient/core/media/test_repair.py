@@ -247,6 +247,11 @@ def requests(client) -> list[RetransmissionRequest]:
     return found
 
 
+def numbers(request) -> list[int]:
+    """Return the forward numbers that a request asks for."""
+    return [request.base, *(request.base + 1 + bit for bit in range(16) if request.bitmap >> bit & 1)]
+
+
 def sound_of(server, pair, kind=m.Kind.AUDIO):
     a, _ = pair
     a.publish() if kind is m.Kind.AUDIO else a.publish(kind, m.Source.CAMERA, "vp8")
@@ -286,6 +291,25 @@ def test_pictures_are_repaired(server, pair):
     give(b, server.forwarded[-3], server.forwarded[-1])
     server.advance(VIDEO_PATIENCE - 0.1)
     assert len(requests(b)) > 1
+
+
+@pytest.mark.parametrize("shows", [False, True])
+def test_where_pictures_come_lost_sound_is_asked_for_once_more(server, pair, shows):
+    a, b = pair
+    sound_of(server, pair)
+    number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8")
+    if shows:
+        a.session.seat.publications.send_video(number, b"picture", 0, server.now, keyframe=True)
+        server.pump()
+    data = undelivered(server, a, 20)
+    give(b, *data[:12], *data[15:18])
+    assert MORE_WITH_ROOM < b.session.seat.downlink.losses.share()[0] < MORE_FROM
+    requests(b)
+    b.session.seat.path.statistics.rtt = 0.09
+    give(b, data[19])
+    server.advance(2 * MIN_SPACING + 0.001)
+    asked = [number for request in requests(b) for number in numbers(request)]
+    assert asked.count(18) == (MORE_QUICK if shows else QUICK)
 
 
 @pytest.mark.parametrize("seated", [True, False])
