@@ -6,6 +6,7 @@ from math import sqrt
 
 from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.arrivals import RATE_SPAN, STEP, Arrivals
+from tcclient.core.rate.ceiling import LOSSY, Ceiling
 from tcclient.core.rate.rivals import Rivals
 
 START = 128e3
@@ -93,8 +94,9 @@ class RateEstimator:
         """Whether packets wait: from ``CONGESTED`` on, until it is less than ``FREE``."""
         self._arrivals = Arrivals()
         self._rivals = Rivals()
+        self._ceiling = Ceiling()
         self._rate = self._start
-        """The rate without the pauses."""
+        """The rate without pauses and ceiling."""
         self._updated_at: float | None = None
         self._signal = 0.0
         """Congestion signal of the step before, in seconds of waiting."""
@@ -111,6 +113,16 @@ class RateEstimator:
     def loss(self) -> float:
         """Share, 0 to 1, of the packets of the last two seconds that was lost, whatever was repaired."""
         return self._arrivals.loss
+
+    @property
+    def packets(self) -> int:
+        """How many packets ``loss`` is a share of."""
+        return self._arrivals.packets
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether the link loses packets whatever the rate is."""
+        return self._arrivals.floor >= LOSSY
 
     @property
     def received(self) -> float:
@@ -178,7 +190,10 @@ class RateEstimator:
             steered = self._steered(now, rate, step, self._signal - before, excess)
             rate = min(rate, steered) if now - self._pause_from < PAUSE + RATE_SPAN else steered
         self._rate = max(LEAST, min(self.most, rate))
+        self._ceiling.update(now, step, wait, self._sent(self._arrivals.momentary), self._arrivals.floor)
         self._pause(now, wait)
+        if self.is_lossy:
+            self.bitrate = max(LEAST, min(self.bitrate, self._ceiling.bitrate))
 
     def _due(self, at: float) -> None:
         if self.next_deadline == NEVER:
@@ -218,7 +233,7 @@ class RateEstimator:
         margin = CERTAIN + DEVIATIONS * sqrt(max(loss * (1 - loss), 0.01) / packets)
         return max(0.0, loss - self._arrivals.floor - margin)
 
-    def _sent(self) -> float:
-        """Return the bits per second that were sent for those that came."""
+    def _sent(self, came: float | None = None) -> float:
+        """Return the bits per second that were sent for those that came, all that did if not told."""
         lost = max(self._arrivals.floor, min(self._arrivals.loss, self._arrivals.floor + 0.1))
-        return self.received / (1 - min(MOST_LOSS, lost))
+        return (self.received if came is None else came) / (1 - min(MOST_LOSS, lost))

@@ -142,6 +142,21 @@ def test_loss_of_the_link_does_not_pull_it_down(loss: float) -> None:
     assert way.estimator.loss == pytest.approx(loss, abs=0.1)
 
 
+@pytest.mark.parametrize("loss", [0.05, 0.1, 0.2])
+def test_once_a_link_that_loses_was_full_its_queue_is_short(loss: float) -> None:
+    """What is lost is sent again behind that queue."""
+    way = Way(256e3, loss, most=512e3)
+    way.run(15)
+    way.use = lambda allowed: 1.2 * 256e3 / (1 - loss)
+    way.run(1.5)
+    way.use = lambda allowed: allowed
+    way.run(2)
+    waits = sorted(way.run(5))
+    assert way.estimator.is_lossy
+    assert waits[len(waits) // 2] < 0.012
+    assert way.estimator.bitrate * (1 - loss) > 0.85 * (1 - loss) * 256e3
+
+
 def test_it_does_not_grow_beyond_what_is_in_use() -> None:
     way = Way(10e6)
     way.use = lambda allowed: min(allowed, 100e3)
