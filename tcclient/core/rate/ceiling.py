@@ -29,6 +29,11 @@ class Ceiling:
         self._carried: deque[tuple[float, float]] = deque()
         """What was sent for what came while the link was full, and when; of ``REMEMBERED`` seconds, one each step."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the link was full once."""
+        return self.bitrate < float("inf")
+
     def update(self, now: float, step: float, wait: float, sent: float, floor: float) -> None:
         """Take what was measured in ``step`` seconds.
 

@@ -11,6 +11,9 @@ from tcclient.core.rate.rivals import Rivals
 
 START = 128e3
 """Bits per second at first: three voices, or one voice with copies."""
+MOST_LOST_AT_START = 0.3
+"""Share that is lost, up to which as much more is sent at first, so that so much arrives. A voice in packets of 20 ms
+and the least picture do so. With what is left of ``START`` the voice would change to longer packets, and back later."""
 LEAST = 30e3
 """Bits per second below which nothing is estimated: one voice in packets of 60 ms."""
 MOST = 4e6
@@ -189,6 +192,8 @@ class RateEstimator:
         else:
             steered = self._steered(now, rate, step, self._signal - before, excess)
             rate = min(rate, steered) if now - self._pause_from < PAUSE + RATE_SPAN else steered
+        if self._start <= rate and not self._ceiling.is_known:
+            rate = max(rate, self._start / (1 - min(self.loss, MOST_LOST_AT_START)))
         self._rate = max(LEAST, min(self.most, rate))
         self._ceiling.update(now, step, wait, self._sent(self._arrivals.momentary), self._arrivals.floor)
         self._pause(now, wait)
