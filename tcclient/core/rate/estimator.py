@@ -35,6 +35,8 @@ CALM_FOR, LONG_CALM = 0.5, 3.0
 """Seconds of calm from which it grows as in RFC 8698 (4.3), and from which also beyond what is in use."""
 STEADY_GROWTH = 0.1
 """Share by which it grows so in a second."""
+GENTLE_GROWTH = 0.5
+"""Share by which it grows at most in a second of calm where packets are lost by chance, in place of 1."""
 HEADROOM, HEADROOM_RATE = 1.5, 16e3
 """It is at most so many times of what is in use, and so many bits per second more: one voice."""
 QUEUE_BOUND = 0.06
@@ -212,7 +214,8 @@ class RateEstimator:
             self._calm_since = now
         if now - self._calm_since >= CALM_FOR:
             growth = min(0.5, QUEUE_BOUND / (self.round_trip + STEP + 0.12))  # 0.12 s: DFILT of RFC 8698
-            return max(rate, min((1 + growth) * sent, rate * (1 + step)), self._beyond_use(now, rate, step))
+            quickly = GENTLE_GROWTH * step if self.is_lossy else step
+            return max(rate, min((1 + growth) * sent, rate * (1 + quickly)), self._beyond_use(now, rate, step))
         rate -= rate * ((self._signal - target) * step / SMOOTHING + 2 * more)
         if excess:
             passed = self.received / (1 - min(MOST_LOSS, self._arrivals.floor))
