@@ -77,7 +77,12 @@ class Seat:
         self.uplink = StreamUplink(drops)
         self.uplink_rate = UplinkRate(self.path.send, lambda: self.path.statistics.rtt, self.path.way is Way.UDP)
         self.publications = Publications(
-            self._sealing_key, self.egress, self._clock_changed, self._spoke, lambda: self.path.up_loss(), drops
+            self._sealing_key,
+            self.egress,
+            self._clock_changed,
+            self._spoke,
+            lambda: max(self.path.up_loss(), self.uplink_rate.loss()),
+            drops,
         )
         self.sharing = UplinkSharing(
             self.uplink_rate,

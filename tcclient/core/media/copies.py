@@ -22,6 +22,11 @@ LOUDEST_FADE = 0.1
 """dB for each packet by which the loudest of late is forgotten: 5 dB in a second of packets of 20 ms."""
 SECOND_FROM = 0.3
 """Share of packets lost on the way up from which our packets have two copies: what one leaves is asked for."""
+SECOND_BESIDE, SECOND_UNTIL = 0.1, 0.06
+"""The same beside pictures, which pay for it: what is asked for waits among them. And the share below which one is
+enough again."""
+MOST = 2
+"""Copies behind a packet of ours, at most."""
 ENOUGH = 20
 """Packets from which a share of them is believed: 0.4 s of a talker. To begin too early costs little."""
 
@@ -73,13 +78,16 @@ class OwnCopies:
         self.copies = 0
         """Behind each packet of late."""
 
-    def behind(self, number: int, header: AudioHeader, packet: bytes) -> list[Item]:
-        """Return the items behind a packet of a publication, and keep the packet to be copied itself."""
-        self._choose()
+    def behind(self, number: int, header: AudioHeader, packet: bytes, *, beside_pictures: bool = False) -> list[Item]:
+        """Return the items behind a packet of a publication, and keep the packet to be copied itself.
+
+        Where that is quiet, it is copied ``beside_pictures`` only: they pay for it.
+        """
+        self._choose(beside_pictures)
         voice = self._voices.setdefault(number, _Voice())
         items = voice.recent.behind(header, self.copies)
         voice.loudest = min(header.level, voice.loudest + LOUDEST_FADE)
-        if header.level <= voice.loudest + COPIED_BELOW:
+        if beside_pictures or header.level <= voice.loudest + COPIED_BELOW:
             voice.recent.note(header, packet)
         return items
 
@@ -87,12 +95,13 @@ class OwnCopies:
         """Forget a publication that has ended."""
         self._voices.pop(number, None)
 
-    def _choose(self) -> None:
+    def _choose(self, beside_pictures: bool) -> None:
         share, packets = self._loss()
+        second = SECOND_FROM if not beside_pictures else SECOND_BESIDE if self.copies < MOST else SECOND_UNTIL
         if share < (COPIES_UNTIL if self.copies else COPIES_FROM):
             self.copies = 0
         elif self.copies or packets >= ENOUGH:
-            self.copies = 1 + (share >= SECOND_FROM)
+            self.copies = MOST if share >= second else 1
 
 
 class _Voice:

@@ -279,7 +279,8 @@ class Publications:
         if not publication.low_rate_of:
             self._spoke(header, now)
         self._tick(publication, timestamp, now if captured_at is None else captured_at, now)
-        self._egress.send_packet(packet, self._copies.behind(number, header, packet))
+        beside = any(p.kind is Kind.VIDEO and not p.muted for p in self.live.values())
+        self._egress.send_packet(packet, self._copies.behind(number, header, packet, beside_pictures=beside))
         return True
 
     def send_video(

@@ -15,6 +15,8 @@ QUEUE_PACKETS = 8
 """Packets over which it is taken at least."""
 RATE_SPAN = 0.6
 """Seconds over which the rate is measured."""
+MOMENT = 0.35
+"""The same of the rate of a moment in which the link was full."""
 LOSS_SPAN = 2.0
 """Seconds over which the loss is measured."""
 BASE_SPAN = 60
@@ -99,6 +101,8 @@ class Arrivals:
         """Seconds for which packets wait in front of the narrowest link."""
         self.rate: float | None = None
         """Bits per second that come; None where too little came to tell."""
+        self.momentary = 0.0
+        """The same in the last ``MOMENT``; 0 where too little came."""
         self.usual = 0.0
         """Bits per second over all that is remembered, ``LOSS_SPAN``: pictures vary from one to the next."""
         self.loss = 0.0
@@ -173,11 +177,15 @@ class Arrivals:
             self.queue = least
 
     def _measure_rate(self, newest: float) -> None:
-        recent = [step for step in self._steps if step.until > newest - RATE_SPAN]
-        span = newest - recent[0].until
-        self.rate = sum(step.bits for step in recent[1:]) / span if span >= RATE_SPAN / 2 else None
+        self.rate = self._rate_in(RATE_SPAN, newest)
+        self.momentary = self._rate_in(MOMENT, newest) or 0.0
         span = newest - self._steps[0].until
         self.usual = sum(step.bits for step in self._steps) / (span + STEP)
+
+    def _rate_in(self, seconds: float, newest: float) -> float | None:
+        recent = [step for step in self._steps if step.until > newest - seconds]
+        span = newest - recent[0].until
+        return sum(step.bits for step in recent[1:]) / span if span >= seconds / 2 else None
 
     def _measure_loss(self, now: float) -> None:
         newest = self._steps[-1]

@@ -6,10 +6,14 @@ from math import sqrt
 
 from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.arrivals import RATE_SPAN, STEP, Arrivals
+from tcclient.core.rate.ceiling import LOSSY, Ceiling
 from tcclient.core.rate.rivals import Rivals
 
 START = 128e3
 """Bits per second at first: three voices, or one voice with copies."""
+MOST_LOST_AT_START = 0.3
+"""Share that is lost, up to which as much more is sent at first, so that so much arrives. A voice in packets of 20 ms
+and the least picture do so. With what is left of ``START`` the voice would change to longer packets, and back later."""
 LEAST = 30e3
 """Bits per second below which nothing is estimated: one voice in packets of 60 ms."""
 MOST = 4e6
@@ -31,6 +35,8 @@ CALM_FOR, LONG_CALM = 0.5, 3.0
 """Seconds of calm from which it grows as in RFC 8698 (4.3), and from which also beyond what is in use."""
 STEADY_GROWTH = 0.1
 """Share by which it grows so in a second."""
+GENTLE_GROWTH = 0.5
+"""Share by which it grows at most in a second of calm where packets are lost by chance, in place of 1."""
 HEADROOM, HEADROOM_RATE = 1.5, 16e3
 """It is at most so many times of what is in use, and so many bits per second more: one voice."""
 QUEUE_BOUND = 0.06
@@ -93,8 +99,9 @@ class RateEstimator:
         """Whether packets wait: from ``CONGESTED`` on, until it is less than ``FREE``."""
         self._arrivals = Arrivals()
         self._rivals = Rivals()
+        self._ceiling = Ceiling()
         self._rate = self._start
-        """The rate without the pauses."""
+        """The rate without pauses and ceiling."""
         self._updated_at: float | None = None
         self._signal = 0.0
         """Congestion signal of the step before, in seconds of waiting."""
@@ -111,6 +118,16 @@ class RateEstimator:
     def loss(self) -> float:
         """Share, 0 to 1, of the packets of the last two seconds that was lost, whatever was repaired."""
         return self._arrivals.loss
+
+    @property
+    def packets(self) -> int:
+        """How many packets ``loss`` is a share of."""
+        return self._arrivals.packets
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether the link loses packets whatever the rate is."""
+        return self._arrivals.floor >= LOSSY
 
     @property
     def received(self) -> float:
@@ -177,8 +194,13 @@ class RateEstimator:
         else:
             steered = self._steered(now, rate, step, self._signal - before, excess)
             rate = min(rate, steered) if now - self._pause_from < PAUSE + RATE_SPAN else steered
+        if self._start <= rate and not self._ceiling.is_known:
+            rate = max(rate, self._start / (1 - min(self.loss, MOST_LOST_AT_START)))
         self._rate = max(LEAST, min(self.most, rate))
+        self._ceiling.update(now, step, wait, self._sent(self._arrivals.momentary), self._arrivals.floor)
         self._pause(now, wait)
+        if self.is_lossy:
+            self.bitrate = max(LEAST, min(self.bitrate, self._ceiling.bitrate))
 
     def _due(self, at: float) -> None:
         if self.next_deadline == NEVER:
@@ -192,7 +214,8 @@ class RateEstimator:
             self._calm_since = now
         if now - self._calm_since >= CALM_FOR:
             growth = min(0.5, QUEUE_BOUND / (self.round_trip + STEP + 0.12))  # 0.12 s: DFILT of RFC 8698
-            return max(rate, min((1 + growth) * sent, rate * (1 + step)), self._beyond_use(now, rate, step))
+            quickly = GENTLE_GROWTH * step if self.is_lossy else step
+            return max(rate, min((1 + growth) * sent, rate * (1 + quickly)), self._beyond_use(now, rate, step))
         rate -= rate * ((self._signal - target) * step / SMOOTHING + 2 * more)
         if excess:
             passed = self.received / (1 - min(MOST_LOSS, self._arrivals.floor))
@@ -218,7 +241,7 @@ class RateEstimator:
         margin = CERTAIN + DEVIATIONS * sqrt(max(loss * (1 - loss), 0.01) / packets)
         return max(0.0, loss - self._arrivals.floor - margin)
 
-    def _sent(self) -> float:
-        """Return the bits per second that were sent for those that came."""
+    def _sent(self, came: float | None = None) -> float:
+        """Return the bits per second that were sent for those that came, all that did if not told."""
         lost = max(self._arrivals.floor, min(self._arrivals.loss, self._arrivals.floor + 0.1))
-        return self.received / (1 - min(MOST_LOSS, lost))
+        return (self.received if came is None else came) / (1 - min(MOST_LOSS, lost))

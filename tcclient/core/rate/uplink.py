@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from tcclient.core.path.statistics import FULL_QUEUE
 from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.estimator import RateEstimator
 from tcclient.core.timers import NEVER
@@ -89,13 +90,22 @@ class UplinkRate:
         """
         return self.estimator.bitrate if self._is_measured else None
 
+    def loss(self) -> tuple[float, int]:
+        """Return the share that was lost in the last two seconds, as reported, and of how many datagrams.
+
+        Reports come ten times as often as pongs. What a full queue loses is no loss of the line.
+        """
+        estimator = self.estimator
+        return (0.0, 0) if estimator.queue_s >= FULL_QUEUE else (estimator.loss, estimator.packets)
+
     def look_up(self) -> None:
         """Try the way for more: let the next train raise the rate, and media itself where too little of it is sent.
 
         Small pictures make no trains. If the way carries no more, a queue shows that, and the estimate falls at once.
+        Where packets are lost by chance that is not tried: what is sent again would wait in that queue.
         """
         self._looks_up = True
-        if self._is_reported and self.estimator.is_application_limited:
+        if self._is_reported and self.estimator.is_application_limited and not self.estimator.is_lossy:
             self.estimator.show(TRIAL * self.estimator.bitrate)
 
     def sent(self, datagrams: Iterable[bytes], is_media: bool, now: float) -> None:

@@ -4,7 +4,16 @@ import pytest
 
 from tcclient.core import Drop, Way, events
 from tcclient.core.downlink.subscription import COPIED_VOICE, Wishes
-from tcclient.core.media.copies import COPIED_BELOW, COPIES_FROM, COPIES_UNTIL, ENOUGH, SECOND_FROM, OwnCopies
+from tcclient.core.media.copies import (
+    COPIED_BELOW,
+    COPIES_FROM,
+    COPIES_UNTIL,
+    ENOUGH,
+    SECOND_BESIDE,
+    SECOND_FROM,
+    SECOND_UNTIL,
+    OwnCopies,
+)
 from tcclient.core.media.losses import COPIED, ENOUGH_CLEAN, FAR, NEAR, PICTURES, SECOND_ANSWER, THIRD_ANSWER
 from tcproto import messages as m
 from tcproto.copies import DISTANCES, Copy, copied_distances, pack_copies
@@ -190,11 +199,12 @@ class Talk:
         self.copies = OwnCopies(lambda: self.loss)
         self.sequence = 0
 
-    def say(self, level: int = 30, number: int = 1) -> tuple[int, ...]:
-        """Return how many packets back the copies behind the next packet reach."""
+    def say(self, level: int = 30, number: int = 1, *, beside: bool = False) -> tuple[int, ...]:
+        """Return how many packets back the copies behind the next packet reach, perhaps ``beside`` pictures."""
         header = AudioHeader(5, 1, 0, self.sequence, self.sequence * 960, 20, level, True)
         self.sequence += 1
-        return tuple(copied_distances(self.copies.behind(number, header, header.pack() + b"body")))
+        packet = header.pack() + b"body"
+        return tuple(copied_distances(self.copies.behind(number, header, packet, beside_pictures=beside)))
 
 
 def test_our_packets_have_copies_where_the_way_up_loses():
@@ -213,6 +223,31 @@ def test_our_packets_have_copies_where_the_way_up_loses():
     ):
         talk.loss = loss
         assert talk.say() == expected
+
+
+def test_pictures_pay_for_a_second_copy():
+    talk = Talk()
+    _, one, two, _ = DISTANCES[20]
+    talk.loss = (SECOND_BESIDE, ENOUGH)
+    for _ in range(5):
+        talk.say()
+    for share, beside, expected in (
+        (SECOND_BESIDE, False, one),
+        (SECOND_BESIDE - 0.01, True, one),
+        (SECOND_BESIDE, True, two),
+        (SECOND_UNTIL, True, two),
+        (SECOND_UNTIL - 0.01, True, one),
+        (SECOND_UNTIL, True, one),
+    ):
+        talk.loss = (share, ENOUGH)
+        assert talk.say(beside=beside) == expected
+
+
+def test_what_is_quiet_is_copied_beside_pictures():
+    talk = Talk()
+    talk.loss = (COPIES_FROM, ENOUGH)
+    levels = [20, 20 + COPIED_BELOW + 2, 20, 20, 20]
+    assert [talk.say(level, beside=True) for level in levels] == [(), (), (), (3,), (3,)]
 
 
 def test_what_is_much_quieter_than_the_rest_is_not_copied():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite
+from math import exp, isfinite
 from random import Random
 
 import pytest
@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.arrivals import MAX_CLOCKS, STEP
-from tcclient.core.rate.estimator import CONGESTED, IN_USE, LEAST, MOST, PAUSE_SHARE, START, RateEstimator
+from tcclient.core.rate.estimator import (
+    CONGESTED,
+    GENTLE_GROWTH,
+    IN_USE,
+    LEAST,
+    MOST,
+    MOST_LOST_AT_START,
+    PAUSE_SHARE,
+    START,
+    RateEstimator,
+)
 from tcproto.serial import clock_us
 
 PACKET_INTERVAL = 0.02
@@ -140,6 +150,42 @@ def test_loss_of_the_link_does_not_pull_it_down(loss: float) -> None:
     way.run(40)
     assert way.estimator.bitrate > 0.8 * 256e3
     assert way.estimator.loss == pytest.approx(loss, abs=0.1)
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.1, 0.2])
+def test_once_a_link_that_loses_was_full_its_queue_is_short(loss: float) -> None:
+    """What is lost is sent again behind that queue."""
+    way = Way(256e3, loss, most=512e3)
+    way.run(15)
+    way.use = lambda allowed: 1.2 * 256e3 / (1 - loss)
+    way.run(1.5)
+    way.use = lambda allowed: allowed
+    way.run(2)
+    waits = sorted(way.run(5))
+    assert way.estimator.is_lossy
+    assert waits[len(waits) // 2] < 0.012
+    assert way.estimator.bitrate * (1 - loss) > 0.85 * (1 - loss) * 256e3
+
+
+@pytest.mark.parametrize(("loss", "more"), [(0.0, 0.0), (0.2, 0.2), (0.5, MOST_LOST_AT_START)])
+def test_it_begins_with_what_arrives(loss: float, more: float) -> None:
+    way = Way(10e6, loss)
+    way.use = lambda allowed: 40e3
+    way.run(1)
+    assert way.estimator.loss == pytest.approx(loss, abs=0.15)
+    assert way.estimator.bitrate == pytest.approx(64e3 / (1 - more), rel=0.15)
+
+
+def test_what_was_lowered_is_not_raised_to_the_rate_at_the_beginning() -> None:
+    way = Way(50e3, 0.2)
+    way.run(10)
+    assert way.estimator.bitrate < 64e3
+
+
+def test_it_grows_gently_where_packets_are_lost_by_chance() -> None:
+    way = Way(10e6, 0.1)
+    way.run(2.5)
+    assert 3 * 64e3 < way.estimator.bitrate < 64e3 / 0.9 * exp(2.5 * GENTLE_GROWTH)
 
 
 def test_it_does_not_grow_beyond_what_is_in_use() -> None:

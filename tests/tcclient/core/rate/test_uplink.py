@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from tcclient.core.path.statistics import FULL_QUEUE
 from tcclient.core.rate.estimator import START
-from tcclient.core.rate.uplink import ASK_INTERVAL, FIRST_INTERVAL, FORGOTTEN, MAX_SENT, WAIT, UplinkRate
+from tcclient.core.rate.uplink import ASK_INTERVAL, FIRST_INTERVAL, FORGOTTEN, MAX_SENT, TRIAL, WAIT, UplinkRate
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item, ItemType, Kind, pack_header
 from tcproto.feedback import DELTA_UNIT, ArrivalReport, parse_arrival_request
@@ -112,6 +113,28 @@ def test_loss_is_what_is_missing_in_both_reports() -> None:
     way = Way()
     way.go(3.0, lost=frozenset(range(0, 1000, 10)))
     assert way.rate.estimator.loss == pytest.approx(0.1, abs=0.02)
+
+
+def test_what_is_lost_while_a_long_queue_stands_is_no_loss_of_the_line() -> None:
+    way = Way()
+    way.go(3.0, lost=frozenset(range(0, 1000, 10)))
+    share, packets = way.rate.loss()
+    assert share == pytest.approx(0.1, abs=0.02)
+    assert packets > 50
+    way.go(1.0, lost=frozenset(range(0, 1000, 10)), extra=FULL_QUEUE / 5)
+    assert way.rate.estimator.loss > 0.05
+    assert way.rate.loss() == (0.0, 0)
+
+
+@pytest.mark.parametrize("every", [0, 10])
+def test_more_is_tried_at_once_where_nothing_is_lost_by_chance(every: int) -> None:
+    way = Way()
+    way.rate.estimator.show(1e6)
+    way.go(4.0, lost=frozenset(range(0, 1000, every)) if every else frozenset())
+    assert way.rate.estimator.is_application_limited
+    before = way.rate.estimator.bitrate
+    way.rate.look_up()
+    assert way.rate.estimator.bitrate == (before if every else TRIAL * before)
 
 
 def test_what_comes_late_was_not_lost() -> None:
