@@ -135,7 +135,7 @@ class Attacker:
             line.transport.abort()
 
     async def visit(self) -> None:
-        """Log in, take a seat in another room, since the light clients take no new room keys, and hang up."""
+        """Log in, take a seat in another room, and hang up."""
         line, seat = await self._clients.guest(CORRIDOR)
         seat.socket.close()
         line.transport.abort()

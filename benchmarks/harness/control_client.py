@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.harness.report import BenchmarkError
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
-from tcproto.messages import Error, KeyframeRequest
+from tcproto.messages import Error, KeyframeRequest, NewRoomKey, RoomKey
 
 MOST_WAITING = 1 << 18
 """Bytes that wait to be taken by the server before no more are thrown at it."""
@@ -24,6 +24,8 @@ class ControlClient(asyncio.Protocol):
         """From this reply on, everything is thrown away: rosters of a thousand cost more than all the rest."""
         self.keyframe_wanted: Callable[[], None] | None = None
         """Called for requests of a keyframe; with it, the line never becomes deaf."""
+        self.new_room_key: Callable[[RoomKey], None] | None = None
+        """The same for the next key of a room."""
         self._connection = ControlConnection.client(software="benchmark")
         self._reply: asyncio.Future[Any] | None = None
         self._deaf = False
@@ -43,10 +45,10 @@ class ControlClient(asyncio.Protocol):
         return reply
 
     def tell(self, message: object) -> None:
-        """Send a request without waiting for the reply. From now on only requests for a keyframe are read."""
+        """Send a request without waiting for the reply. From now on only what is asked for above is read."""
         self._connection.request(message)
         self._flush()
-        self._deaf = self.keyframe_wanted is None
+        self._deaf = self.keyframe_wanted is None and self.new_room_key is None
 
     @property
     def is_closed(self) -> bool:
@@ -67,7 +69,7 @@ class ControlClient(asyncio.Protocol):
         self._flush()
 
     def data_received(self, data: bytes) -> None:
-        """Take the reply that is waited for, and requests of a keyframe."""
+        """Take the reply that is waited for, requests of a keyframe, and keys of the room."""
         if self._deaf:
             return
         self._connection.receive_data(data)
@@ -78,12 +80,11 @@ class ControlClient(asyncio.Protocol):
             elif isinstance(event, Replied) and self._reply is not None and not self._reply.done():
                 self._deaf = self.deaf_after is type(event.reply)
                 self._reply.set_result(event.reply)
-            elif (
-                isinstance(event, Received)
-                and isinstance(event.message, KeyframeRequest)
-                and self.keyframe_wanted is not None
-            ):
-                self.keyframe_wanted()
+            elif isinstance(event, Received):
+                if isinstance(event.message, KeyframeRequest) and self.keyframe_wanted is not None:
+                    self.keyframe_wanted()
+                elif isinstance(event.message, NewRoomKey) and self.new_room_key is not None:
+                    self.new_room_key(event.message.room_key)
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -117,13 +117,20 @@ class Clients:
         self._runner.run(self._at_once([partial(self._visit, room)] * participants))
 
     def arrive(
-        self, room: str, participants: int, within: float, publications: Sequence[Source] = (), layers: int = 1
+        self,
+        room: str,
+        participants: int,
+        within: float,
+        publications: Sequence[Source] = (),
+        layers: int = 1,
+        learns: bool = False,
     ) -> list[Entry]:
         """Seat participants that dial evenly spread over some seconds, and prove each path as soon as there is a seat.
 
-        Each has these publications, pictures with so many spatial layers. Raises ``BenchmarkError``.
+        Each has these publications, pictures with so many spatial layers. With ``learns`` they take new keys of the
+        room, during ``rest`` and ``arrive``. Raises ``BenchmarkError``.
         """
-        sit_down = partial(self._sit_down, room, publications, layers=layers)
+        sit_down = partial(self._sit_down, room, publications, layers=layers, learns=learns)
         entries = self._runner.run(self._arrive(sit_down, participants, within))
         self.seats.setdefault(room, []).extend(entry.seat for entry in entries)
         return entries
@@ -175,10 +182,12 @@ class Clients:
         publications: Sequence[Source] = (),
         keyframe_wanted: Callable[[], None] | None = None,
         layers: int = 1,
+        learns: bool = False,
     ) -> MediaClient:
         session = await self._log_in()
-        session.line.deaf_after = None if publications else Joined
+        session.line.deaf_after = None if publications or learns else Joined
         seat = await self._take_seat(session, room)
+        session.line.new_room_key = seat.learn if learns else None
         for number, source in enumerate(publications, 1):
             kind, parts = (StreamKind.AUDIO, 1) if source is Source.MICROPHONE else (StreamKind.VIDEO, layers)
             published: Published = await session.line.request(Publish(number, kind, source, "bench", layers=parts))

@@ -20,7 +20,7 @@ from tcproto.datagram import (
     parse_items,
     seal,
 )
-from tcproto.messages import Joined
+from tcproto.messages import Joined, RoomKey
 from tcproto.path import PingItem
 
 PROOF_LIMIT = 20.0
@@ -59,6 +59,10 @@ class Seat(ABC):
         header = pack_header(Kind.UP, joined.epoch, joined.media_id, self._counter)
         self._counter += 1
         return seal(header, pack_items(list(items)), joined.up_key)
+
+    def learn(self, key: RoomKey) -> None:
+        """Take the next key of the room."""
+        self._room_keys[key.sealer, key.epoch] = key.key
 
     def forwarded(self, data: bytes) -> bytes | None:
         """Return the packet that a room datagram begins with; None for other datagrams, and later keys."""

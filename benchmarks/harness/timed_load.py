@@ -10,7 +10,7 @@ import os
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from benchmarks.harness import kernel_timestamps
@@ -93,9 +93,16 @@ def order(
 
 
 def carry_out(
-    server: Server, parts: Sequence[Part], everybody: Sequence[MediaClient], watched: Sequence[MediaClient]
+    server: Server,
+    parts: Sequence[Part],
+    everybody: Sequence[MediaClient],
+    watched: Sequence[MediaClient],
+    before_opening: Callable[[], None] = lambda: None,
 ) -> Outcome:
-    """Send all parts, each to everybody but its sender; raises ``BenchmarkError``."""
+    """Send all parts, each to everybody but its sender; raises ``BenchmarkError``.
+
+    ``before_opening`` is called before what came is opened, so that those watched can take keys.
+    """
     batches, plan = _batches(server, parts)
     if not plan:
         raise BenchmarkError("too short for a single datagram")
@@ -132,6 +139,7 @@ def carry_out(
         for which, part in enumerate(parts)
         for at, packet in enumerate(part.packets)
     }
+    before_opening()
     latencies: list[list[float]] = [[] for _ in watched]
     for stamp in taken:
         packet = watched[stamp.socket].forwarded(stamp.data)

@@ -7,9 +7,13 @@ import sys
 import pytest
 
 from benchmarks.harness import kernel_timestamps, scrape
+from benchmarks.harness.light_clients import Clients
+from benchmarks.harness.load import SETTLE, packet
 from benchmarks.harness.processes import PROCESSORS
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.timed_load import Outcome, by_chance, evenly, quantile, remark
+from benchmarks.harness.server import Server
+from benchmarks.harness.timed_load import Outcome, Part, by_chance, carry_out, evenly, order, quantile, remark
+from tcproto.messages import Source
 
 TEXT = """\
 # HELP lag_seconds How late.
@@ -53,6 +57,21 @@ def test_a_schedule_by_chance_has_its_rate_and_ends():
     assert times == sorted(times)
     assert times[-1] < 10
     assert 9_500 < len(times) < 10_500
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks' servers run on Linux")
+@pytest.mark.parametrize("learns", [False, True])
+def test_latency_is_measured_under_new_keys_of_the_room_by_who_takes_them(all_processors, learns):
+    with Server(["hall"]) as server, Clients(server) as clients:
+        talker = clients.arrive("hall", 1, 0.01, [Source.MICROPHONE])[0].seat
+        listeners = [entry.seat for entry in clients.arrive("hall", 2, 0.01, learns=learns)]
+        clients.ping()
+        order(talker, packet("audio", talker, 1), listeners, server.address)  # all paths are proved
+        clients.visit("hall", 1)  # the room has another key afterwards
+        times = evenly(50, 1.0)
+        part = Part(talker, [packet("audio", talker, 1) for _ in times], 1, times)
+        outcome = carry_out(server, [part], [talker, *listeners], listeners, lambda: clients.rest(SETTLE))
+    assert [len(latencies) for latencies in outcome.latencies] == ([50, 50] if learns else [0, 0])
 
 
 def test_quantiles_are_values():
