@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.commands import fanout
-from benchmarks.harness.load import Figure, Load, LoadedRoom, Measurement, doubt
+from benchmarks.harness.load import Figure, Load, LoadedRoom, Measurement, doubt, settle
 from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
 from benchmarks.harness.processes import child, cpu_of
 from benchmarks.harness.report import BenchmarkError
@@ -60,6 +60,12 @@ def test_the_relay_passes_on_what_comes_to_whoever_is_in_the_room(whole, sockets
         used, waited = cpu_of(pid)
         assert used > 0
         assert waited >= 0
+
+
+def test_what_still_arrives_is_waited_for():
+    counted = iter((0, 3, 5, 5, 9))
+    settle(lambda: next(counted))
+    assert next(counted) == 9, "until two looks in a row found the same"
 
 
 def test_a_ratio_to_a_floor_that_lost_much_is_not_measured():
