@@ -26,13 +26,10 @@ class Ceiling:
     def __init__(self) -> None:
         self.bitrate = float("inf")
         """Bits per second; infinite until the link was full once."""
+        self.is_known = False
+        """Whether it was."""
         self._carried: deque[tuple[float, float]] = deque()
         """What was sent for what came while the link was full, and when; of ``REMEMBERED`` seconds, one each step."""
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the link was full once."""
-        return self.bitrate < float("inf")
 
     def update(self, now: float, step: float, wait: float, sent: float, floor: float) -> None:
         """Take what was measured in ``step`` seconds.
@@ -46,5 +43,6 @@ class Ceiling:
         if wait < FULL or not sent:
             self.bitrate *= 1 + RISE * step
             return
+        self.is_known = True
         carried.append((now, sent))
         self.bitrate = (1 - LEFT - LEFT_BY_LOSS * floor) * max(rate for _, rate in carried)

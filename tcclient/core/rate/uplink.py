@@ -93,10 +93,11 @@ class UplinkRate:
     def loss(self) -> tuple[float, int]:
         """Return the share that was lost in the last two seconds, as reported, and of how many datagrams.
 
-        Reports come ten times as often as pongs. What a full queue loses is no loss of the line.
+        Reports come ten times as often as pongs. What a full queue loses, now or before, is no loss of the line.
         """
         estimator = self.estimator
-        return (0.0, 0) if estimator.queue_s >= FULL_QUEUE else (estimator.loss, estimator.packets)
+        is_full = estimator.queue_s >= FULL_QUEUE or not estimator.is_lossy
+        return (0.0, 0) if is_full else (estimator.loss, estimator.packets)
 
     def look_up(self) -> None:
         """Try the way for more: let the next train raise the rate, and media itself where too little of it is sent.

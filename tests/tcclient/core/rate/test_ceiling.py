@@ -24,6 +24,15 @@ def test_without_a_full_link_nothing_is_known() -> None:
     assert ceiling.bitrate == float("inf")
     steps(ceiling, 60.0, 1.0, FULL, sent=0.0)
     assert ceiling.bitrate == float("inf"), "too little came to tell"
+    assert not ceiling.is_known
+
+
+def test_once_known_it_stays_so_also_after_days_without_a_full_link() -> None:
+    ceiling = Ceiling()
+    ceiling.update(0.0, STEP, FULL, RATE, 0.1)
+    for second in range(40_000):
+        ceiling.update(second, 1.0, 0.0, RATE, 0.1)
+    assert ceiling.is_known
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.05, 0.2])

@@ -126,6 +126,15 @@ def test_what_is_lost_while_a_long_queue_stands_is_no_loss_of_the_line() -> None
     assert way.rate.loss() == (0.0, 0)
 
 
+def test_what_a_good_line_has_lost_of_late_is_no_loss_of_the_line() -> None:
+    """A queue was full, and has drained since."""
+    way = Way()
+    way.go(4.0)
+    way.go(1.0, lost=frozenset(range(0, 1000, 5)))
+    assert way.rate.estimator.loss > 0.05
+    assert way.rate.loss() == (0.0, 0)
+
+
 @pytest.mark.parametrize("every", [0, 10])
 def test_more_is_tried_at_once_where_nothing_is_lost_by_chance(every: int) -> None:
     way = Way()
