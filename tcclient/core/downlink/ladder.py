@@ -116,6 +116,8 @@ class Ladder:
         self._stepped_at = 0.0
         self._stable_since = 0.0
         self._stable = STABLE
+        self._lacked_at = float("-inf")
+        """When a layer that is asked for did not come last, while a step up was due."""
         self._raised: tuple[float, int, frozenset[Layer], bool] | None = None
         """When the last step up was, and what it was from."""
         self.capacity = 0.0
@@ -226,8 +228,10 @@ class Ladder:
         else:
             more = max(offered.voices, default=0.0) if self.voices else missing[0].bitrate if missing else 0.0
         kept = self._kept(offered)
-        if now < self._stable_since + STABLE and _is_incomplete(kept):
-            return False
+        if _is_incomplete(kept):
+            self._lacked_at = now
+        if now < min(self._lacked_at + FIRST_STABLE, self._stable_since + STABLE):
+            return False  # what a layer takes that has just come again is not known
         known = max(self.capacity, line.proven or 0.0)
         usable = USABLE_FOR_MORE - (0.0 if self.voices or self.low_rate else line.loss)
         # What has just begun is not yet usual.

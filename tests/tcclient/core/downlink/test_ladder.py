@@ -192,11 +192,13 @@ def test_more_is_tried_later_where_a_layer_that_is_kept_may_come_again():
     ladder.begin(frozenset((STAGE, large, SMALL)), lambda: Offer((VOICE,), 1, parts), 600_000, 100.0)
     assert ladder.given_up == {SMALL}
     parts = (Part(STAGE, 100_000), Part(large, 0.0), Part(SMALL, 100_000))
+    again = (Part(STAGE, 100_000), Part(large, 50_000), Part(SMALL, 100_000))
     line = Line(150_000, 0.0, 600_000, usual=150_000)
     looks = [100.0 + n * LOOK_INTERVAL for n in range(round(2 * STABLE / LOOK_INTERVAL) - 1)]
-    tried = [now for now in looks if ladder.look(line, lambda: Offer((VOICE,), 1, parts), now)]
+    offers = [Offer((VOICE,), 1, parts if now < 100.0 + STABLE - 1 else again) for now in looks]
+    tried = [now for now, each in zip(looks, offers, strict=True) if ladder.look(line, lambda each=each: each, now)]
     assert len(tried) == 1
-    assert STABLE <= tried[0] - 100.0 < STABLE + 1
+    assert STABLE <= tried[0] - 100.0 < STABLE + 1, "not at once when it has come again"
 
 
 def test_without_proof_a_step_up_is_tried_much_later():
