@@ -30,11 +30,11 @@ from tests.support.visitor import PATIENCE_MS, PIXELS, Arrive, Visitor
 HARDWARE = """
 const Original = self.VideoEncoder;
 const anywhere = (config) => ({ ...config, hardwareAcceleration: "no-preference" });
-self.encoded = 0;
+self.hardwareEncoded = 0;
 self.VideoEncoder = class extends Original {
   constructor(init) {
     super({ ...init, output: (chunk, more) => {
-      self.encoded += 1;
+      self.hardwareEncoded += 1;
       init.output(chunk, more);
     } });
   }
@@ -108,7 +108,7 @@ def test_a_recording_has_the_h264_of_the_page(web_server: Server, arrive: Arrive
     with native_client(link, tmp_path / "client", "--listen", "--record", str(records)) as recorder:
         (worker,) = siti.page.workers
         for _ in range(int(PATIENCE * 10)):
-            if worker.evaluate("self.encoded") >= PICTURES:
+            if worker.evaluate("self.hardwareEncoded") >= PICTURES:
                 break
             siti.page.wait_for_timeout(100)
         said, _ = recorder.communicate("/quit\n", timeout=PATIENCE)
