@@ -117,7 +117,7 @@ class Ladder:
         self._stable_since = 0.0
         self._stable = STABLE
         self._lacked_at = float("-inf")
-        """When a layer that is asked for did not come last, while a step up was due."""
+        """The last time at which a layer that is asked for did not come, while a step up was due."""
         self._raised: tuple[float, int, frozenset[Layer], bool] | None = None
         """When the last step up was, and what it was from."""
         self.capacity = 0.0

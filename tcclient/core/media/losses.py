@@ -36,8 +36,8 @@ is missed with the next packet, asked for again ``MIN_SPACING`` later, and playe
 THIRD_ANSWER = 0.06
 """Seconds more with the third answer, and 30 ms of a wait for what is sent again before."""
 PICTURES = 1.0
-"""Seconds after a piece of a picture in which pictures come. They take the most of a line, and what is asked for once
-more of sound little; and who waits for the third answer also waits for one that stands behind pictures."""
+"""Seconds after a piece of a picture in which pictures count as coming. They take most of the line, and a third request
+for sound adds little to that. Its answer may have to wait behind pictures, which the longer play-out delay allows."""
 COPIED = 0.08
 """Seconds by which a copy is late, which is at most 60 ms behind, and played with the next tick."""
 CLEAN, ENOUGH_CLEAN = 0.005, 200

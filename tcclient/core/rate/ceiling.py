@@ -7,7 +7,7 @@ from collections import deque
 LOSSY = 0.01
 """Share of packets that a way loses whatever the rate is, from which this holds."""
 FULL = 0.02
-"""Seconds that all packets of a moment wait, from which what comes is what the narrowest link carries."""
+"""Seconds of waiting, of all packets of a moment, from which the link is full: what comes is what it carries."""
 LEFT, LEFT_BY_LOSS = 0.06, 0.6
 """Share of it that is left, and how much more for the share that is lost.
 
