@@ -79,6 +79,13 @@ class _LossFloor:
             self._begin, self._expected, self._missing = now, 0, 0
 
 
+    def restart(self, now: float, share: float) -> None:
+        """Forget the last minute: the link loses ``share`` from now on."""
+        self.share = share
+        self._shares = deque([(now, share)])
+        self._begin, self._expected, self._missing = now, 0, 0
+
+
 class _Step(NamedTuple):
     """What was counted in a step."""
 
@@ -150,6 +157,11 @@ class Arrivals:
         self._clocks.clear()
         self._steps.clear()
         self.queue = 0.0
+
+    def lost_by_chance(self, now: float) -> None:
+        """What was lost of late, the link loses whatever the rate is."""
+        self._floor.restart(now, self.loss)
+        self.floor = self.loss
 
     def end_step(self, now: float) -> bool:
         """Measure anew; return whether anything came since the last time."""

@@ -6,7 +6,8 @@ from math import sqrt
 
 from tcclient.core.path.train import HEADERS
 from tcclient.core.rate.arrivals import RATE_SPAN, STEP, Arrivals
-from tcclient.core.rate.ceiling import LOSSY, Ceiling
+from tcclient.core.rate.ceiling import FULL, LOSSY, Ceiling
+from tcclient.core.rate.loss_trial import LossTrial
 from tcclient.core.rate.rivals import Rivals
 
 START = 128e3
@@ -100,6 +101,7 @@ class RateEstimator:
         self._arrivals = Arrivals()
         self._rivals = Rivals()
         self._ceiling = Ceiling()
+        self._trial = LossTrial()
         self._rate = self._start
         """The rate without pauses and ceiling."""
         self._updated_at: float | None = None
@@ -180,6 +182,10 @@ class RateEstimator:
         self.is_congested = wait > (FREE if self.is_congested else CONGESTED)
         excess = self._excess_loss()
         before, self._signal = self._signal, min(MOST_SIGNAL, wait + LOSS_DELAY * (excess / LOSS_SCALE) ** 2)
+        arrivals = self._arrivals
+        if self._trial.watch(now, wait > FULL, excess, arrivals.loss, arrivals.packets, self.received):
+            arrivals.lost_by_chance(now)
+            self._rate = max(self._rate, self._trial.came)
         rate = self._rivals.watch(now, wait, self._rate, self._sent())
         if self._rivals.is_longer:
             self._arrivals.forget_transits()
@@ -216,11 +222,12 @@ class RateEstimator:
             growth = min(0.5, QUEUE_BOUND / (self.round_trip + STEP + 0.12))  # 0.12 s: DFILT of RFC 8698
             quickly = GENTLE_GROWTH * step if self.is_lossy else step
             return max(rate, min((1 + growth) * sent, rate * (1 + quickly)), self._beyond_use(now, rate, step))
+        before = rate
         rate -= rate * ((self._signal - target) * step / SMOOTHING + 2 * more)
         if excess:
             passed = self.received / (1 - min(MOST_LOSS, self._arrivals.floor))
             rate = min(rate, max(0.5 * rate, DRAINED_SHARE * passed))
-        return rate
+        return max(rate, min(before, self._trial.least))
 
     def _beyond_use(self, now: float, rate: float, step: float) -> float:
         """Return the rate that the way may carry, though nobody has tried."""
