@@ -28,6 +28,8 @@ class Ceiling:
         """Bits per second; infinite until the link was full once."""
         self.is_known = False
         """Whether it was."""
+        self._link = float("inf")
+        """Bits per second that the link carries, as far as known."""
         self._carried: deque[tuple[float, float]] = deque()
         """What was sent for what came while the link was full, and when; of ``REMEMBERED`` seconds, one each step."""
 
@@ -41,8 +43,9 @@ class Ceiling:
         while carried and carried[0][0] < now - REMEMBERED:
             carried.popleft()
         if wait < FULL or not sent:
-            self.bitrate *= 1 + RISE * step
-            return
-        self.is_known = True
-        carried.append((now, sent))
-        self.bitrate = (1 - LEFT - LEFT_BY_LOSS * floor) * max(rate for _, rate in carried)
+            self._link *= 1 + RISE * step
+        else:
+            self.is_known = True
+            carried.append((now, sent))
+            self._link = max(rate for _, rate in carried)
+        self.bitrate = (1 - LEFT - LEFT_BY_LOSS * floor) * self._link

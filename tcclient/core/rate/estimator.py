@@ -102,6 +102,8 @@ class RateEstimator:
         self._rivals = Rivals()
         self._ceiling = Ceiling()
         self._trial = LossTrial()
+        self._is_bounded = False
+        """Whether the ceiling holds."""
         self._rate = self._start
         """The rate without pauses and ceiling."""
         self._updated_at: float | None = None
@@ -204,8 +206,11 @@ class RateEstimator:
             rate = max(rate, self._start / (1 - min(self.loss, MOST_LOST_AT_START)))
         self._rate = max(LEAST, min(self.most, rate))
         self._ceiling.update(now, step, wait, self._sent(self._arrivals.momentary), self._arrivals.floor)
+        if not self.is_lossy and self._is_bounded:
+            self._rate = min(self._rate, max(LEAST, self._ceiling.bitrate))  # it has not been tried for more
+        self._is_bounded = self.is_lossy
         self._pause(now, wait)
-        if self.is_lossy:
+        if self._is_bounded:
             self.bitrate = max(LEAST, min(self.bitrate, self._ceiling.bitrate))
 
     def _due(self, at: float) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from tcclient.core.path.statistics import FULL_QUEUE
 from tcclient.core.path.train import HEADERS
+from tcclient.core.rate.arrivals import LOSS_SPAN, STEP
 from tcclient.core.rate.estimator import RateEstimator
 from tcclient.core.timers import NEVER
 from tcproto.datagram import Item, ItemType, parse_header
@@ -75,6 +76,10 @@ class UplinkRate:
         self._looks_up = True
         """Whether the next train may raise the rate."""
         self._train = _Train()
+        self._full_at = float("-inf")
+        """When the queue was full."""
+        self._is_full = False
+        """Whether something of what is lost may have been lost so."""
 
     @property
     def bitrate(self) -> float | None:
@@ -95,9 +100,7 @@ class UplinkRate:
 
         Reports come ten times as often as pongs. What a full queue loses, now or before, is no loss of the line.
         """
-        estimator = self.estimator
-        is_full = estimator.queue_s >= FULL_QUEUE or not estimator.is_lossy
-        return (0.0, 0) if is_full else (estimator.loss, estimator.packets)
+        return (0.0, 0) if self._is_full else (self.estimator.loss, self.estimator.packets)
 
     def look_up(self) -> None:
         """Try the way for more: let the next train raise the rate, and media itself where too little of it is sent.
@@ -139,6 +142,9 @@ class UplinkRate:
         if round_trip is not None:
             self.estimator.round_trip = round_trip
         self.estimator.handle_timeout(now)
+        if self.estimator.queue_s >= FULL_QUEUE:
+            self._full_at = now
+        self._is_full = now < self._full_at + LOSS_SPAN + STEP
         shown = self._train.take_rate()
         if self._looks_up and shown is not None:
             self._looks_up = False
