@@ -78,7 +78,6 @@ class _LossFloor:
             self.share = min(share for _, share in self._shares)
             self._begin, self._expected, self._missing = now, 0, 0
 
-
     def restart(self, now: float, share: float) -> None:
         """Forget the last minute: the link loses ``share`` from now on."""
         self.share = share

@@ -101,7 +101,7 @@ class RateEstimator:
         self._arrivals = Arrivals()
         self._rivals = Rivals()
         self._ceiling = Ceiling()
-        self._trial = LossTrial()
+        self._trial = LossTrial(LEAST)
         self._is_bounded = False
         """Whether the ceiling holds."""
         self._rate = self._start
@@ -202,6 +202,7 @@ class RateEstimator:
         else:
             steered = self._steered(now, rate, step, self._signal - before, excess)
             rate = min(rate, steered) if now - self._pause_from < PAUSE + RATE_SPAN else steered
+            rate = min(rate, self._trial.most)
         if self._start <= rate and not self._ceiling.is_known:
             rate = max(rate, self._start / (1 - min(self.loss, MOST_LOST_AT_START)))
         self._rate = max(LEAST, min(self.most, rate))

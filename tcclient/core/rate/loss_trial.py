@@ -8,28 +8,36 @@ LESS = 0.5
 """Share of what came that is sent in a trial. So much comes through where a queue or a policer drops the rest."""
 NEAR = 1.2
 """Times of that which count as so little: a moment has more."""
-AS_MUCH = 0.5
-"""Share of the loss before, from which as much is lost: a loss by chance varies so much from one measurement to the
-next."""
+AS_MUCH = 1 / 3
+"""Share of the loss before, from which as much is lost. It was much just then, or nobody would have looked."""
 LEAST_PACKETS = 30
 """Packets that tell it, at least."""
-MOST_LOST = 0.4
+MOST_LOST = 0.5
 """Share of packets. Where more are lost, the rate has to fall further."""
+REFUTED_FOR = 60.0
+"""Seconds without another trial after one has shown that the loss comes from the rate."""
+NEVER = float("-inf")
 
 
 class LossTrial:
     """Finds out where a loss comes from that is new, while nothing waits.
 
-    The rate falls because of that loss, but not below ``least``. What is lost there for ``LOSS_SPAN`` is lost by chance.
+    The rate falls because of that loss, but not below ``least``. If the loss lasts, the rate falls to that in any case.
+    What is lost there for ``LOSS_SPAN`` is lost by chance. ``bound``: bits per second, below which ``least`` is never.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bound: float) -> None:
+        self._bound = bound
         self.least = 0.0
         """Bits per second that may be sent at least; 0: no trial goes on."""
+        self.most = float("inf")
+        """Bits per second that may be sent at most."""
         self.came = 0.0
         """Bits per second that came at the beginning of the last one."""
         self._before = 0.0
         """Share that was lost then."""
+        self._begun = self._seen = self._refuted = NEVER
+        """When it began, when more than usual was lost last, and when the last one showed that this is no chance."""
         self._since: float | None = None
         """Since when so little comes; None: more does."""
 
@@ -39,23 +47,29 @@ class LossTrial:
         ``waits``: whether packets wait. ``excess``: the share that is lost beyond what the link is known to lose.
         ``loss``: the share of the ``packets`` of the last ``LOSS_SPAN`` that was lost. ``came``: bits per second.
         """
+        if excess:
+            self._seen = now
         if waits or loss > MOST_LOST:
-            self.stop()
+            self._stop()
         elif not self.least:
-            if excess:
-                self.came, self.least, self._before = came, LESS * came, loss
+            if excess and now >= self._refuted + REFUTED_FOR:
+                self._begun = now
+                self.came, self.least, self._before = came, max(self._bound, LESS * came), loss
         elif came > NEAR * self.least:
             self._since = None
-            if not excess:
-                self.stop()
+            if now >= self._seen + LOSS_SPAN:
+                self._stop()
+            elif now >= self._begun + LOSS_SPAN:
+                self.most = self.least
         elif self._since is None:
             self._since = now
         elif now >= self._since + LOSS_SPAN and packets >= LEAST_PACKETS:
-            self.stop()
-            return loss >= AS_MUCH * self._before
+            self._stop()
+            if loss >= AS_MUCH * self._before:
+                return True
+            self._refuted = now
         return False
 
-    def stop(self) -> None:
-        """End the trial."""
-        self.least = 0.0
+    def _stop(self) -> None:
+        self.least, self.most = 0.0, float("inf")
         self._since = None

@@ -58,3 +58,12 @@ def test_a_moment_with_less_tells_nothing_until_the_others_are_long_ago() -> Non
     assert ceiling.bitrate == full
     steps(ceiling, now, 2.0, FULL, RATE / 2)
     assert ceiling.bitrate == pytest.approx(full / 2)
+
+
+def test_it_goes_down_at_once_where_a_link_begins_to_lose() -> None:
+    """Also where the link was full long ago."""
+    ceiling = Ceiling()
+    ceiling.update(0.0, STEP, FULL, RATE, 0.0)
+    before = ceiling.bitrate
+    ceiling.update(STEP, STEP, 0.0, RATE, 0.2)
+    assert ceiling.bitrate == pytest.approx(before * (1 - LEFT - LEFT_BY_LOSS * 0.2) / (1 - LEFT), rel=0.01)

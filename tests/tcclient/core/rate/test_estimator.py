@@ -167,6 +167,44 @@ def test_once_a_link_that_loses_was_full_its_queue_is_short(loss: float) -> None
     assert way.estimator.bitrate * (1 - loss) > 0.85 * (1 - loss) * 256e3
 
 
+@pytest.mark.parametrize("capacity", [128e3, 256e3, 1e6, 10e6])
+@pytest.mark.parametrize("loss", [0.05, 0.1, 0.2, 0.3])
+def test_a_link_that_begins_to_lose_is_soon_used_as_before(loss: float, capacity: float) -> None:
+    way = Way(capacity, most=1.5e6)
+    way.run(70)
+    way.loses = lambda rate: loss
+    way.run(15)
+    usable = min(capacity, 1.5e6)
+    rates = []
+    for _ in range(100):
+        way.run(0.1)
+        rates.append(way.estimator.bitrate)
+    assert sum(rates) / len(rates) > 0.7 * usable
+    assert max(rates) < 1.3 * usable / (1 - loss)
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.1, 0.2])
+def test_a_link_that_loses_no_more_is_not_tried_for_more_at_once(loss: float) -> None:
+    way = Way(256e3, loss, most=2e6)
+    way.run(40)
+    way.loses = lambda rate: 0.0
+    assert max(way.run(8)) < 0.15
+    assert not way.estimator.is_lossy
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
+def test_a_policer_is_not_taken_for_chance(share: float) -> None:
+    """Whatever it lets through of what was sent before."""
+    way = Way(10e6)
+    way.use = lambda allowed: min(allowed, 600e3)
+    way.run(70)
+    limit = share * 600e3
+    way.loses = lambda rate: max(0.0, 1 - limit / rate)
+    way.run(20)
+    assert way.estimator.bitrate < 1.4 * limit
+    assert way.estimator.loss < 0.3
+
+
 @pytest.mark.parametrize(("loss", "more"), [(0.0, 0.0), (0.2, 0.2), (0.5, MOST_LOST_AT_START)])
 def test_it_begins_with_what_arrives(loss: float, more: float) -> None:
     way = Way(10e6, loss)

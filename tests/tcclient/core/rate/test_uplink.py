@@ -19,20 +19,22 @@ SIZE = 125
 
 
 class Way:
-    """A way up of 20 ms on which datagrams leave each 20 ms, and reports come each 100 ms."""
+    """A way up on which datagrams leave each 20 ms, and reports come each 100 ms."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.requests: list[Item] = []
         self.rate = UplinkRate(self.requests.append, lambda: 0.04)
         self.counter = 0
+        self.delay = 0.02
+        """Seconds of the way."""
         self._reported = 0
         self._arrived: dict[int, float] = {}
 
     def send(self, epoch: int = 0, is_media: bool = True) -> None:
         datagram = pack_header(Kind.UP, epoch, 1, self.counter) + bytes(SIZE - 12)
         self.rate.sent([datagram], is_media, self.now)
-        self._arrived[self.counter] = self.now + 0.02
+        self._arrived[self.counter] = self.now + self.delay
         self.counter += 1
         self.now += SPACING
 
@@ -126,13 +128,26 @@ def test_what_is_lost_while_a_long_queue_stands_is_no_loss_of_the_line() -> None
     assert way.rate.loss() == (0.0, 0)
 
 
-def test_what_a_good_line_has_lost_of_late_is_no_loss_of_the_line() -> None:
+def test_what_a_full_queue_has_lost_of_late_is_no_loss_of_the_line() -> None:
     """A queue was full, and has drained since."""
     way = Way()
     way.go(4.0)
+    way.delay += 1.5 * FULL_QUEUE
     way.go(1.0, lost=frozenset(range(0, 1000, 5)))
+    way.delay -= 1.5 * FULL_QUEUE
+    way.go(1.0)
+    assert way.rate.estimator.queue_s < FULL_QUEUE
     assert way.rate.estimator.loss > 0.05
     assert way.rate.loss() == (0.0, 0)
+
+
+def test_what_a_good_line_begins_to_lose_counts_at_once() -> None:
+    way = Way()
+    way.go(70.0)
+    way.go(1.0, lost=frozenset(range(0, 10_000, 5)))
+    share, packets = way.rate.loss()
+    assert share == way.rate.estimator.loss > 0.05
+    assert packets > 50
 
 
 @pytest.mark.parametrize("every", [0, 10])
