@@ -194,7 +194,7 @@ class RateEstimator:
         elif self._rivals.are_there:
             rate = self._rivals.share(now, wait, rate, step, self.round_trip, self._arrivals.loses_more)
         elif wait > DRAIN:
-            self._capacity = self._sent()
+            self._capacity = self._sent() or self._capacity or rate
             rate = min(rate, self._capacity * (DRAINED_SHARE - min(MOST_DRAINED, wait - DRAIN)))
         elif self._capacity:
             rate = max(rate, AFTER_DRAIN * self._capacity)
@@ -230,7 +230,7 @@ class RateEstimator:
             return max(rate, min((1 + growth) * sent, rate * (1 + quickly)), self._beyond_use(now, rate, step))
         before = rate
         rate -= rate * ((self._signal - target) * step / SMOOTHING + 2 * more)
-        if excess:
+        if excess and self.received:
             passed = self.received / (1 - min(MOST_LOSS, self._arrivals.floor))
             rate = min(rate, max(0.5 * rate, DRAINED_SHARE * passed))
         return max(rate, min(before, self._trial.least))
