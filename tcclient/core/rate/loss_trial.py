@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcclient.core.rate.arrivals import LOSS_SPAN
+from tcclient.core.rate.arrivals import LOSS_SPAN, RATE_SPAN
 
 LESS = 0.5
 """Share of what came that is sent in a trial. So much comes through where a queue or a policer drops the rest."""
@@ -22,8 +22,9 @@ NEVER = float("-inf")
 class LossTrial:
     """Finds out where a loss comes from that is new, while nothing waits.
 
-    The rate falls because of that loss, but not below ``least``. If the loss lasts, the rate falls to that in any case.
-    What is lost there for ``LOSS_SPAN`` is lost by chance. ``bound``: bits per second, below which ``least`` is never.
+    The rate falls because of that loss. For ``RATE_SPAN`` it does not fall below what comes, which is measured then, and
+    afterwards not below ``LESS`` of it. If the loss lasts, the rate falls to that in any case. What is lost there for
+    ``LOSS_SPAN`` is lost by chance. ``bound``: bits per second, below which ``least`` is never.
     """
 
     def __init__(self, bound: float) -> None:
@@ -33,7 +34,7 @@ class LossTrial:
         self.most = float("inf")
         """Bits per second that may be sent at most."""
         self.came = 0.0
-        """Bits per second that came at the beginning of the last one."""
+        """Bits per second that came when it began, as measured in the last one."""
         self._before = 0.0
         """Share that was lost then."""
         self._begun = self._seen = self._refuted = NEVER
@@ -53,13 +54,17 @@ class LossTrial:
             self._stop()
         elif not self.least:
             if excess and now >= self._refuted + REFUTED_FOR:
-                self._begun = now
-                self.came, self.least, self._before = came, max(self._bound, LESS * came), loss
+                self._begun, self.came = now, 0.0
+                self.least = max(self._bound, came)
+        elif not self.came:
+            if now >= self._begun + RATE_SPAN:
+                self.came, self._before = came, loss
+                self.least = max(self._bound, LESS * came)
         elif came > NEAR * self.least:
             self._since = None
             if now >= self._seen + LOSS_SPAN:
                 self._stop()
-            elif now >= self._begun + LOSS_SPAN:
+            elif excess and now >= self._begun + LOSS_SPAN:
                 self.most = self.least
         elif self._since is None:
             self._since = now
