@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.commands.speech import NOTHING, add_sound_options, doubt, sounds
-from benchmarks.harness.report import Bar, Cell, Report, Table
+from benchmarks.harness.report import Bar, BenchmarkError, Cell, Report, Table
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.virtual_publisher import Meeting, Phase, hold
 from benchmarks.quality.speech import required_pesq, score
@@ -79,6 +79,8 @@ def run(options: argparse.Namespace) -> Report:
     seconds, seeds = (2 * QUICK_FALL_AT, 1) if options.quick else (options.seconds, options.seeds)
     said = sounds(options.audio, seconds)[: 1 if options.quick else None]
     fall_at = QUICK_FALL_AT if options.quick else FALL_AT
+    if FALL in options.rows and seconds < fall_at + BEGIN:
+        raise BenchmarkError(f"--seconds: {FALL} needs {fall_at + BEGIN:g} s at least")
     results: dict[str, list[Result]] = {}
     for name in options.rows:
         results[name] = []

@@ -22,8 +22,8 @@ NEVER = float("-inf")
 class LossTrial:
     """Finds out where a loss comes from that is new, while nothing waits.
 
-    The rate falls because of that loss. For ``RATE_SPAN`` it does not fall below what comes, which is measured then, and
-    afterwards not below ``LESS`` of it. If the loss lasts, the rate falls to that in any case. What is lost there for
+    The rate falls because of that loss. For ``RATE_SPAN`` it does not fall below what comes, and afterwards not below
+    ``LESS`` of what came by then. If the loss lasts, the rate falls to that in any case. What is lost there for
     ``LOSS_SPAN`` is lost by chance. ``bound``: bits per second, below which ``least`` is never.
     """
 
@@ -62,17 +62,25 @@ class LossTrial:
                 self.least = max(self._bound, LESS * came)
         elif came > NEAR * self.least:
             self._since = None
-            if now >= self._seen + LOSS_SPAN:
-                self._stop()
-            elif excess and now >= self._begun + LOSS_SPAN:
-                self.most = self.least
+            self._go_on(now, excess)
         elif self._since is None:
             self._since = now
         elif now >= self._since + LOSS_SPAN and packets >= LEAST_PACKETS:
+            return self._end(now, loss)
+        return False
+
+    def _go_on(self, now: float, excess: float) -> None:
+        """Decide what becomes of a trial in which more comes than it should."""
+        if now >= self._seen + LOSS_SPAN:
             self._stop()
-            if loss >= AS_MUCH * self._before:
-                return True
-            self._refuted = now
+        elif excess and now >= self._begun + LOSS_SPAN:
+            self.most = self.least
+
+    def _end(self, now: float, loss: float) -> bool:
+        self._stop()
+        if loss >= AS_MUCH * self._before:
+            return True
+        self._refuted = now
         return False
 
     def _stop(self) -> None:
