@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
+import { CONTROL_PING, MAX_ANSWERED } from "../../../tcclient/web/src/core/control.js";
 import { Lives } from "../../../tcclient/web/src/core/membership/lives.js";
 import { accountChangeText, accountLoginText, deviceLoginText } from "../../../tcclient/web/src/protocol/account.js";
 import { concat, equal, utf8 } from "../../../tcclient/web/src/protocol/bytes.js";
@@ -134,6 +135,17 @@ describe("what breaks the protocol ends the connection", () => {
 });
 
 describe("the control connection", () => {
+  test("a server is answered no more often than one that waits for answers", () => {
+    const pair = new Pair();
+    pair.login();
+    const pongs = () => pair.server.requests.filter(({ message }) => message.t === "pong").length;
+    for (let id = 1; id <= 200; id++) pair.say(messages.Ping.make({ time: 0n }), id);
+    assert.equal(pongs(), MAX_ANSWERED);
+    pair.advance(CONTROL_PING);
+    pair.say(messages.Ping.make({ time: 0n }), 201);
+    assert.equal(pongs(), MAX_ANSWERED + 1);
+  });
+
   test("a server that says nothing is given up after 15 s", () => {
     const pair = new Pair();
     pair.login();
