@@ -40,8 +40,8 @@ READ_BYTES = 65_536
 STREAM_LOWAT = 4096
 """Unsent bytes below which the kernel asks for more (``TCP_NOTSENT_LOWAT``): what waits can be dropped."""
 MAX_UNREAD = 1 << 20
-"""Bytes that may wait for a server that does not read. Datagrams are dropped long before, so only its pings, of the
-WebSocket or of the control connection, can have been answered so often."""
+"""Bytes that may wait for a server that does not read. Datagrams are dropped long before, so only its pings can have
+been answered so often."""
 _SIOCOUTQNSD = 0x894B
 """Bytes of a TCP socket that were not sent once. Linux, since 2.6.38."""
 _QUIET = logging.getLogger("tcclient.transport.websocket")

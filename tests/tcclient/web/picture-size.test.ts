@@ -83,3 +83,17 @@ test("damaged sequence parameters claim too much, and no bytes at all raise an e
     assert(claimedPixels("vp8", data) >= 0);
   }
 });
+
+test("neither many sets of sequence parameters nor a long one are read to their end", () => {
+  const [hex] = WRITTEN[0] ?? [""];
+  const one = unit(hex);
+  const many = (count: number): Uint8Array =>
+    Uint8Array.from({ length: count * one.length }, (_, i) => one[i % one.length] ?? 0);
+  assert.equal(claimedPixels("h264", many(32)), 640 * 368);
+  assert.equal(claimedPixels("h264", many(33)), Infinity);
+  assert.equal(claimedPixels("h264", many(150_000)), Infinity);
+  assert(sequenceParameters(many(150_000)).length < 40);
+  const long = new Uint8Array(4 << 20).fill(0x55);
+  long.set(one);
+  assert.equal(claimedPixels("h264", long), 640 * 368);
+});

@@ -12,6 +12,10 @@ const SEQUENCE_PARAMETERS = 7;
 /** Profiles whose parameters say how colours are coded (H.264, section 7.3.2.1.1). */
 const PROFILES_WITH_COLOURS = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135];
 const ALL_COLOURS = 3;
+/** Sets of sequence parameters of a stream (section 7.4.2.1.1); a picture with more of them is damaged. */
+const MAX_SETS = 32;
+/** Bytes of a set in which its size stands, whatever stands in front of it. */
+const MAX_SET_BYTES = 8192;
 /** Numbers of the prefix code have at most so many leading zeros (section 9.1). */
 const MAX_ZEROS = 32;
 
@@ -22,14 +26,15 @@ const MAX_ZEROS = 32;
  */
 export function claimedPixels(codec: PictureCodec, data: Uint8Array): number {
   if (codec === "vp8") return vp8Pixels(data);
-  return Math.max(0, ...sequenceParameters(data).map(h264Pixels));
+  const sets = sequenceParameters(data);
+  return sets.length > MAX_SETS ? Infinity : Math.max(0, ...sets.map(h264Pixels));
 }
 
-/** Yield the sequence parameters in an access unit in Annex B, each without its header. */
+/** Return the sequence parameters in an access unit in Annex B, each without its header; of too many not all. */
 export function sequenceParameters(data: Uint8Array): readonly Uint8Array[] {
   const found: Uint8Array[] = [];
   let begin: number | undefined;
-  for (let i = 0; i + 2 < data.length; i++) {
+  for (let i = 0; i + 2 < data.length && found.length <= MAX_SETS; i++) {
     if (data[i] !== 0 || data[i + 1] !== 0 || data[i + 2] !== 1) continue;
     if (begin !== undefined) found.push(data.subarray(begin, i));
     begin = ((data[i + 3] ?? 0) & 31) === SEQUENCE_PARAMETERS ? i + 4 : undefined;
@@ -99,7 +104,8 @@ class Bits {
   private readonly bytes: readonly number[];
 
   constructor(unit: Uint8Array) {
-    this.bytes = [...unit].filter((byte, i) => byte !== 3 || i < 2 || unit[i - 1] !== 0 || unit[i - 2] !== 0);
+    const front = [...unit.subarray(0, MAX_SET_BYTES)];
+    this.bytes = front.filter((byte, i) => byte !== 3 || i < 2 || unit[i - 1] !== 0 || unit[i - 2] !== 0);
   }
 
   fixed(count: number): number {
