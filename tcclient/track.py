@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -173,16 +173,9 @@ class Track:
 
     async def frames(self) -> AsyncIterator[AudioPacket | VideoPacket]:
         """Iterate over encoded frames as they come; a slow reader misses the oldest."""
-        callbacks: list[Any] = self.on_audio if self.kind is Kind.AUDIO else self.on_video
-        queue: StreamQueue[Any] = StreamQueue(QUEUED_AUDIO if self.kind is Kind.AUDIO else QUEUED_VIDEO)
-        callbacks.append(queue.put)
-        self._queues.append(queue)
-        try:
+        with self._followed() as queue:
             async for frame in queue:
                 yield frame
-        finally:
-            callbacks.remove(queue.put)
-            self._queues.remove(queue)
 
     async def audio(self) -> AsyncIterator[Pcm]:
         """Iterate over the decoded sound, for audio tracks: int16 blocks of 960 samples, 48 kHz, mono.
@@ -203,21 +196,43 @@ class Track:
             self._queues.remove(queue)
 
     async def pictures(self) -> AsyncIterator[av.VideoFrame]:
-        """Iterate over decoded pictures; one that cannot be decoded is never shown. For video tracks."""
+        """Iterate over decoded pictures; one that cannot be decoded is never shown. For video tracks.
+
+        A slow reader misses pictures up to the next keyframe.
+        """
         from tcclient.video.codec import VideoDecoder, VideoError
 
         loop = asyncio.get_running_loop()
         decoder = VideoDecoder("h264" if self.codec == "h264" else "vp8")
         assert self._pictures is not None
         self._pictures.broken()  # the decoder is new: begin with a keyframe
-        async for frame in self.frames():
-            try:
-                picture = await loop.run_in_executor(self._pool, decoder.decode, frame.payload)
-            except VideoError:
-                self._pictures.broken()
-                continue
-            if picture is not None:
-                yield picture
+        missed = 0
+        with self._followed() as queue:
+            async for frame in queue:
+                if queue.dropped != missed:  # what follows refers to them
+                    missed = queue.dropped
+                    decoder.reset()
+                    self._pictures.broken()
+                try:
+                    picture = await loop.run_in_executor(self._pool, decoder.decode, frame.payload)
+                except VideoError:
+                    self._pictures.broken()
+                    continue
+                if picture is not None:
+                    yield picture
+
+    @contextmanager
+    def _followed(self) -> Iterator[StreamQueue[Any]]:
+        """Yield a queue of the encoded frames that come from now on."""
+        callbacks: list[Any] = self.on_audio if self.kind is Kind.AUDIO else self.on_video
+        queue: StreamQueue[Any] = StreamQueue(QUEUED_AUDIO if self.kind is Kind.AUDIO else QUEUED_VIDEO)
+        callbacks.append(queue.put)
+        self._queues.append(queue)
+        try:
+            yield queue
+        finally:
+            callbacks.remove(queue.put)
+            self._queues.remove(queue)
 
     # Fed by the room.
 

@@ -139,7 +139,7 @@ class RecentPackets:
                 continue
             before, packet = kept
             copy = Copy(distance, before.level, before.voice, packet[AUDIO_HEADER_SIZE:])
-            if len(copy.body) <= MAX_COPY_BODY and copy.header(header) == before:
+            if 1 <= len(copy.body) <= MAX_COPY_BODY and copy.header(header) == before:
                 short.append(copy)
             else:
                 full.append(Item(ItemType.FULL_COPY, packet))

@@ -64,6 +64,6 @@ def _seals(streams: int) -> list[Callable[[bytes], bytes]]:
         while not layer.is_ready:
             with suppress(ssl.SSLWantReadError):
                 client.do_handshake()
-            layer.receive_data(answers.read())
+            layer.receive_data(answers.read(), 0.0)
             incoming.write(layer.data_to_send())
     return [layer.seal for layer in layers]

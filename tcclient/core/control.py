@@ -15,6 +15,9 @@ CONTROL_PING = 5.0
 """Seconds between pings on the control connection. Two may be late before the connection counts as lost."""
 PROBE_PATIENCE = 2.0
 """Seconds for a sign of the server after the network has changed: a slow round trip with one retransmission."""
+MAX_ANSWERED = 20
+"""Pings of the server that are answered in ``CONTROL_PING`` seconds, in which it sends one. A server that reads no
+answers must not make a client keep any number of them."""
 SOFTWARE = "tcclient"
 """Name of this software in the handshake."""
 
@@ -80,6 +83,8 @@ class Liveness:
         self._lost = lost
         self._pings = False
         self._heard_at = 0.0
+        self._pinged_since = float("-inf")
+        self._pinged = 0
 
     def watch(self, now: float, *, pings: bool) -> None:
         """Watch from now on. Pings are sent after the handshake only, the first at once: it measures the round trip."""
@@ -106,6 +111,13 @@ class Liveness:
     def heard(self, now: float) -> None:
         """Note that something came."""
         self._heard_at = now
+
+    def may_answer(self, now: float) -> bool:
+        """Count a ping of the server, and tell whether to answer it."""
+        if now >= self._pinged_since + CONTROL_PING:
+            self._pinged_since, self._pinged = now, 0
+        self._pinged += 1
+        return self._pinged <= MAX_ANSWERED
 
     def answered(self, ping: Ping, now: float) -> None:
         """Take the answer to a ping."""

@@ -307,7 +307,7 @@ class Session:
 
     def _received(self, message: Any, request_id: int, now: float) -> None:
         if isinstance(message, messages.Ping):
-            if self.phase >= Phase.TRUSTED:
+            if self.phase >= Phase.TRUSTED and self._liveness.may_answer(now):
                 self._control.reply(request_id, messages.Pong(message.time))
         elif isinstance(message, messages.Close):
             self._end(message.code, message.text, message.action, message.retry_after_ms)

@@ -39,6 +39,9 @@ READ_BYTES = 65_536
 """Bytes decrypted at once; a record has at most a quarter of it."""
 STREAM_LOWAT = 4096
 """Unsent bytes below which the kernel asks for more (``TCP_NOTSENT_LOWAT``): what waits can be dropped."""
+MAX_UNREAD = 1 << 20
+"""Bytes that may wait for a server that does not read. Datagrams are dropped long before, so only its pings can have
+been answered so often."""
 _SIOCOUTQNSD = 0x894B
 """Bytes of a TCP socket that were not sent once. Linux, since 2.6.38."""
 _QUIET = logging.getLogger("tcclient.transport.websocket")
@@ -96,7 +99,7 @@ class WebSocket(asyncio.Protocol):
             self._protocol.receive_data(plain)
             self._take(self._protocol.events_received())
         self._flush()
-        if ended:
+        if ended or self.get_write_buffer_size() > MAX_UNREAD:
             self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -124,6 +127,10 @@ class WebSocket(asyncio.Protocol):
     def send_datagrams(self, datagrams: Iterable[bytes]) -> None:
         """Send datagrams."""
         self._send(map(pack_datagram, datagrams))
+
+    def get_write_buffer_size(self) -> int:
+        """Return the bytes that wait in the TCP transport."""
+        return self._transport.get_write_buffer_size()
 
     def unsent(self) -> int:
         """Return the bytes that wait in the transport, and in the kernel without being sent once."""

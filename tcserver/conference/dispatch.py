@@ -34,6 +34,8 @@ class RoomCommand(NamedTuple):
     """None: limited only by the connection's total. A participant whose key were dropped could not be heard."""
     needs: Callable[[Any], Permission] = lambda _: NO_PERMISSION
     """The permission that a message needs."""
+    tokens: Callable[[Any], int] = lambda _: 1
+    """As how many messages of its class it counts."""
 
 
 def _need(permission: Permission) -> Callable[[Any], Permission]:
@@ -105,6 +107,7 @@ COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
             chat.pass_text,
             MessageClass.CHAT,
             lambda message: SCOPE_PERMISSION.get(message.scope, NO_PERMISSION),
+            chat.pages,
         ),
         m.SetRole: RoomCommand(moderation.set_role, MessageClass.OTHER, _need(Permission.SET_ROLE)),
         m.Kick: RoomCommand(moderation.kick, MessageClass.OTHER, _need(Permission.KICK)),
@@ -153,7 +156,7 @@ class Dispatcher:
         self._check_state(connection, message)
         command = COMMANDS[type(message)]
         if command.rate is not None:
-            self._limit(request, command.rate)
+            self._limit(request, command.rate, command.tokens(message) if isinstance(command, RoomCommand) else 1)
         if not isinstance(command, RoomCommand):
             command.run(services, request)
             return
@@ -181,13 +184,13 @@ class Dispatcher:
         seat = self._context.seat_on(connection)
         return State.LOBBY if seat is None or not seat.is_open else State.ROOM
 
-    def _limit(self, request: Request[object], message_class: MessageClass) -> None:
+    def _limit(self, request: Request[object], message_class: MessageClass, tokens: int = 1) -> None:
         connection = request.connection
         if connection.is_overdrawn and connection.budget is not None:
             self._context.limited["account"] += 1
             wait = connection.budget.wait(request.now)
             raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
-        wait = connection.buckets.wait(message_class, request.now)
+        wait = connection.buckets.wait(message_class, request.now, tokens)
         if wait:
             self._context.limited[message_class] += 1
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)

@@ -151,7 +151,10 @@ class LimitsSection:
     ] = 1000.0
     """A large agency needs a second when all of its participants come or go."""
     chat_per_s: Annotated[
-        float, Declaration(Number(0.01, 100), "chat messages per second, in the long run", live=True)
+        float,
+        Declaration(
+            Number(0.01, 100), "chat messages per second, in the long run; a long one counts as several", live=True
+        ),
     ] = 2.0
     chat_burst: Annotated[
         int, Declaration(Whole(1, 1000), "chat messages at once before chat_per_s holds", live=True)

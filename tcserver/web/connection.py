@@ -227,7 +227,7 @@ class WebConnection(asyncio.BufferedProtocol):
             return data
         was_ready = tls.is_ready
         try:
-            plain = tls.receive_data(data)
+            plain = tls.receive_data(data, asyncio.get_running_loop().time())
         except TlsError as error:
             self._handshake_failed(error.reason)
             self._flush_tls()
@@ -391,9 +391,6 @@ class WebConnection(asyncio.BufferedProtocol):
 
     def _hand_on(self, data: bytes) -> None:
         plain = self._opened(data)
-        if self._tls is not None and self._tls.is_flooded(asyncio.get_running_loop().time()):
-            self.abort()
-            return
         if plain and self._user is not None and not self._is_over:
             self._user.received(plain)
         if self._eof:

@@ -39,9 +39,10 @@ from tcproto import (
 from tcproto.document import DOCUMENT, replaced
 from tcproto.messages import row_of, types
 from tcserver.conference.dispatch import COMMANDS
-from tcserver.conference.limits import admission
+from tcserver.conference.limits import admission, passing
 from tcserver.conference.login import authenticator, half_open
-from tcserver.conference.room import change_log, kicks, qualities, sealer, stream_ids
+from tcserver.conference.requests import chat
+from tcserver.conference.room import change_log, kicks, qualities, sealer, seat, stream_ids
 from tcserver.conference.settings import Settings
 from tcserver.daemon.control_peer import MAX_BYTES_BEFORE_LOGIN
 from tcserver.media.forwarding import arrivals, repeats
@@ -310,6 +311,11 @@ def _server() -> list[_Row]:
             "urgent messages of a seat, and as many that it is sent; at once",
             f"{_caps(urgently.bitrate, urgently.packets_per_second)}; those of a second",
         ),
+        (
+            "key boxes and receipts of a member that are passed on to another one; by datagrams",
+            f"{seat.MAX_KEYS_PASSED}, {seat.MAX_URGENT_PASSED} in {_seconds(passing.WINDOW)}",
+        ),
+        ("bytes of a text that count as one message", _number(chat.PAGE_BYTES)),
         ("talkers that are forwarded in a room of more than eight", _number(default.rooms.loudest)),
     ]
 

@@ -3,16 +3,22 @@
 import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
+from tcclient.capture.picture import TestPicture, read_counter
+from tcclient.core.media.packet import MediaPacket, VideoPacket
 from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.errors import WrongValue
 from tcclient.participant import Participant
-from tcclient.track import QUEUED_AUDIO, QUEUED_BLOCKS, Track, TrackStatistics
+from tcclient.track import QUEUED_AUDIO, QUEUED_BLOCKS, QUEUED_VIDEO, Track, TrackStatistics
+from tcclient.video.codec import EncodedFrame, VideoEncoder
 from tcproto.messages import Kind, Member, PublicationInfo, Role, Source
+from tcproto.packet import VideoHeader
 
 ENTRY = RosterEntry(Member(7, "dinkes", "Dinas", "Sri", Role.SPEAKER, b"", b"", 0, b"", 0), True)
 
@@ -46,11 +52,10 @@ class Decoder:
             self.put = None
 
 
-def made(kind: Kind = Kind.AUDIO, decode: Any = None, **more: Any) -> Track:
+def made(kind: Kind = Kind.AUDIO, decode: Any = None, pool: Any = None, **more: Any) -> Track:
     codec = "opus" if kind is Kind.AUDIO else "vp8"
     source = Source.MICROPHONE if kind is Kind.AUDIO else Source.CAMERA
     info = PublicationInfo(7, 1, 99, kind, source, codec, **more)
-    pool: Any = None
     return Track(info, Participant(ENTRY, unasked), pool, lambda stream, layer: True, decode or Decoder(), Anything())
 
 
@@ -104,6 +109,38 @@ def test_sound_is_what_the_play_out_gives_and_is_bounded() -> None:
         assert decoder.put is None, "the play-out has ended"
 
     asyncio.run(test())
+
+
+def test_a_slow_reader_of_pictures_sees_none_that_refers_to_one_it_has_missed() -> None:
+    source = TestPicture(320, 180, Fraction(25))
+    encoder = VideoEncoder("vp8", 320, 180, 25, 200_000)
+    numbers = 2 * QUEUED_VIDEO
+    coded = [
+        encoder.encode(source.frame(number), timestamp=3600 * number, keyframe=number in (0, numbers - 3))
+        for number in range(numbers)
+    ]
+
+    async def test() -> list[int]:
+        with ThreadPoolExecutor(1) as pool:
+            track = made(Kind.VIDEO, pool=pool)
+            async with aclosing(track.pictures()) as pictures:
+                first = asyncio.ensure_future(anext(pictures))
+                await asyncio.sleep(0)
+                (put,) = track.on_video
+                put(packet(coded[0]))
+                seen = [read_counter(await first)]
+                for picture in coded[1:]:
+                    put(packet(picture))
+                track.end()
+                seen += [read_counter(picture) async for picture in pictures]
+        return seen
+
+    assert asyncio.run(test()) == [0, numbers - 3, numbers - 2, numbers - 1]
+
+
+def packet(coded: EncodedFrame) -> VideoPacket:
+    header = VideoHeader(99, 0, 0, 0, coded.timestamp, 0, 0, 1, keyframe=coded.keyframe)
+    return MediaPacket(7, 1, header, coded.data, 0.0, 0, 0, 0, False)
 
 
 def test_pictures_have_no_sound() -> None:

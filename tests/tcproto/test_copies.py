@@ -132,7 +132,8 @@ def test_what_the_short_form_cannot_tell_is_copied_whole_and_silence_is_not() ->
     assert [item.type for item in items] == [ItemType.COPIES, ItemType.FULL_COPY]
     assert items[1].value == end.pack() + b"body"
     assert copied_distances(items) == [2], "those in short form"
-    for size, kind in ((MAX_COPY_BODY, ItemType.COPIES), (MAX_COPY_BODY + 1, ItemType.FULL_COPY)):
+    sizes = {0: ItemType.FULL_COPY, 1: ItemType.COPIES, MAX_COPY_BODY: ItemType.COPIES}
+    for size, kind in (*sizes.items(), (MAX_COPY_BODY + 1, ItemType.FULL_COPY)):
         assert [item.type for item in recent(header(8), body=bytes(size)).behind(header(11), 1)] == [kind]
     assert [item.type for item in recent(header(8)._replace(key_number=9)).behind(header(11), 1)] == [
         ItemType.FULL_COPY

@@ -20,7 +20,8 @@ HOLD = 0.2
 MAX_HELD = 32
 """Packets of one sender that wait for a key. The oldest are dropped first."""
 MAX_WINDOWS = 64
-"""Layers of streams that are tracked for one sender. Further layers are refused."""
+"""Layers of streams that are tracked for one sender without keys. The oldest is forgotten first: who turns a camera on
+and off begins three each time. With keys a new one comes before there are so many."""
 
 
 class BareRing:
@@ -35,7 +36,7 @@ class BareRing:
         window = self._windows.get(slot)
         if window is None:
             if len(self._windows) >= MAX_WINDOWS:
-                raise CryptoFailure("too many publications")
+                del self._windows[next(iter(self._windows))]
             window = self._windows[slot] = CompactWindow(SEQUENCE_WINDOW)
         if window.check(header.sequence) is not Verdict.NEW:
             raise CryptoFailure("the sequence number is not new")

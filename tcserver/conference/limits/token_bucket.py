@@ -36,12 +36,13 @@ class TokenBucket:
         """Return the seconds from the last ``fill`` until there are so many tokens; 0: there are."""
         return max(0.0, (tokens - self._tokens) / self.rate.per_second)
 
-    def take(self, now: float) -> float:
-        """Take a token and return 0, or return the seconds until there is one."""
-        if self.fill(now) >= 1.0:
-            self.spend()
+    def take(self, now: float, tokens: float = 1.0) -> float:
+        """Take tokens, at most the burst, and return 0, or return the seconds until there are as many."""
+        tokens = min(tokens, self.rate.burst)
+        if self.fill(now) >= tokens:
+            self.spend(tokens)
             return 0.0
-        return self.wait(1.0)
+        return self.wait(tokens)
 
 
 class ConnectionBuckets:
@@ -56,9 +57,12 @@ class ConnectionBuckets:
         """Count a message of any class and return 0, or return the seconds until one is allowed."""
         return self._total.take(now)
 
-    def wait(self, message_class: MessageClass, now: float) -> float:
-        """Count a message of a class and return 0, or return the seconds until one is allowed."""
+    def wait(self, message_class: MessageClass, now: float, tokens: int = 1) -> float:
+        """Count a message of a class and return 0, or return the seconds until one is allowed.
+
+        It counts as so many ``tokens``.
+        """
         bucket = self._buckets.get(message_class)
         if bucket is None:
             bucket = self._buckets[message_class] = TokenBucket(self._rates[message_class], now)
-        return bucket.take(now)
+        return bucket.take(now, tokens)

@@ -14,6 +14,15 @@ from tcserver.conference.services import Services
 MAX_TEXTS = 256
 """Texts that are remembered for a session, so that none is passed on twice. A client has fewer in flight."""
 
+PAGE_BYTES = 512
+"""Bytes of a text that count as one message of its class. A few words are one, the longest text is seventeen: else a
+page a second would fill the thin lines of those who have to read it."""
+
+
+def pages(message: Chat) -> int:
+    """Return as how many messages a text counts."""
+    return max(1, -(-max(len(message.text.encode()), len(message.sealed)) // PAGE_BYTES))
+
 
 def pass_text(services: Services, request: RoomRequest[Chat]) -> None:
     """Pass a text on, unless it was passed on before."""

@@ -31,7 +31,7 @@ def take(context: Context, room: Room, seat: Seat, value: bytes, now: float) -> 
         return
     if isinstance(message, KeyBoxes | KeyReceipts):
         send = partial(_send, context)
-        budget.spend(key_exchange.pass_on(context, room, seat, message, send, now))
+        budget.spend(key_exchange.pass_on(context, room, seat, message, seat.passed_urgent, send, now))
     elif isinstance(message, Subscribe) and Permission.SUBSCRIBE & seat.permissions:
         budget.spend(publishing.follow_wish(room, seat, message, now))
     else:

@@ -13,6 +13,9 @@ from tcserver.conference.timers import Action, Timers
 BATCH_INTERVAL = 0.1
 """Seconds between two batches. In a storm of joins each participant gets ten messages a second, not one a join."""
 
+Subject = tuple[ChangeKind, int, int]
+"""What an update is about: its kind, participant, and publication or 0."""
+
 
 class ChangeLog:
     """Numbers the changes of a room from 1 on, and sends each participant those that its snapshot did not have."""
@@ -22,6 +25,8 @@ class ChangeLog:
         self._key = ("changes", key)
         self._seats = seats
         self._unsent: list[Change] = []
+        self._places: dict[Subject, int] = {}
+        """Where in it the newest state of a participant or a publication stands, if it was updated."""
         self._behind: list[Action] = []
         self._sent_at = float("-inf")
         self.number = 0
@@ -30,7 +35,18 @@ class ChangeLog:
         """Participants who are in the room by what the changes say."""
 
     def add(self, change: Change, now: float) -> None:
-        """Number a change, and send it with this batch or the next."""
+        """Number a change, and send it with this batch or the next.
+
+        A further update takes the place of one that nobody was sent yet: who mutes and unmutes all the time must not
+        take more of the lines of others than a batch bears.
+        """
+        subject = _subject(change)
+        place = self._places.get(subject) if subject is not None else None
+        if place is not None and self._is_untold(place):
+            self._unsent[place] = change
+            return
+        if subject is not None:
+            self._places[subject] = len(self._unsent)
         self.number += 1
         if change.what is ChangeKind.MEMBER_JOINED and change.member is not None:
             self.told.add(change.member.participant)
@@ -42,6 +58,11 @@ class ChangeLog:
             self._send(now)
         elif len(self._unsent) == 1:
             self._timers.set(self._key, due, self._send)
+
+    def _is_untold(self, place: int) -> bool:
+        """Tell whether a change that waits is in no snapshot either."""
+        number = self.number - len(self._unsent) + place + 1
+        return all(seat.seen < number for seat in self._seats)
 
     def after(self, number: int, action: Action, now: float) -> None:
         """Do something when everybody was sent change ``number``: now, or right behind the batch that has it."""
@@ -57,6 +78,7 @@ class ChangeLog:
 
     def _send(self, now: float) -> None:
         changes, self._unsent = self._unsent, []
+        self._places.clear()
         before = self.number - len(changes)
         parts: dict[int, RoomChanges] = {}  # one object for all, which is encoded once
         for seat in self._seats:
@@ -71,6 +93,15 @@ class ChangeLog:
         behind, self._behind = self._behind, []
         for action in behind:
             action(now)
+
+
+def _subject(change: Change) -> Subject | None:
+    """Return what is updated; None where something begins or ends."""
+    if change.what is ChangeKind.MEMBER_UPDATED and change.member is not None:
+        return change.what, change.member.participant, 0
+    if change.what is ChangeKind.PUBLICATION_UPDATED and change.publication is not None:
+        return change.what, change.publication.participant, change.publication.number
+    return None
 
 
 def snapshot(number: int, room: RoomInfo, seats: Collection[Seat]) -> list[Snapshot]:

@@ -23,6 +23,7 @@ from tcproto.messages import (
 from tcproto.packet import MAX_SPATIAL
 from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
+from tcserver.conference.limits.passing import Passing
 from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
@@ -33,6 +34,11 @@ from tcserver.media.interface import WORKER_MASK, OpenStream, Receiver, SealerSt
 
 MAX_WISHES = 8
 """Ways in which a seat wants streams that are remembered. When there are more, all are forgotten."""
+MAX_KEYS_PASSED = 32
+"""Key boxes and receipts for one other participant in ``WINDOW`` seconds. A client makes at most a key a second, and
+one that comes again may send some twice. All of them could be 20 kbit/s, which even a thin line bears."""
+MAX_URGENT_PASSED = 48
+"""The same by datagrams, which repeat a box five times a second until it is confirmed."""
 
 
 @dataclass(slots=True, eq=False)
@@ -146,6 +152,10 @@ class Seat:
     subscription: Subscription = field(default_factory=Subscription)
     wishes: dict[Receiver, Receiver] = field(default_factory=dict)
     """The ways in which it wants streams: one object for each, since it may want hundreds in the same way."""
+    passed_keys: Passing = field(default_factory=lambda: Passing(MAX_KEYS_PASSED))
+    """Key boxes and receipts that its client has sent to others on the channel."""
+    passed_urgent: Passing = field(default_factory=lambda: Passing(MAX_URGENT_PASSED))
+    """The same by datagrams."""
     seen: int = 0
     """Number of the newest change that was sent."""
     entry: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 import h11
@@ -10,7 +11,11 @@ from tcserver.web.http.message import Request, Response
 
 MAX_HEAD = 16_384
 """Bytes of the line and the headers of a request. Browsers send less than 2,000 without cookies."""
+MAX_LINES = 100
+"""Lines of them. Browsers send 20, and a proxy adds some. Each takes 2 µs to read, so that ``MAX_HEAD`` bytes of the
+shortest would take 8 ms."""
 METHODS = ("GET", "HEAD")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 class BadRequest(Exception):
@@ -46,6 +51,8 @@ class Conversation:
 
     def next_request(self) -> Request | None:
         """Return the next request, None while it is not complete. Raises ``BadRequest``; then comes no other."""
+        if self._h11.our_state is h11.IDLE and self._has_many_lines():
+            raise BadRequest(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         try:
             event = self._h11.next_event()
             if not isinstance(event, h11.Request):  # more is needed, or the client has ended
@@ -59,6 +66,12 @@ class Conversation:
         except h11.RemoteProtocolError as error:
             raise BadRequest(HTTPStatus(error.error_status_hint)) from None
         return Request(method, event.target.decode("ascii"), list(event.headers))
+
+    def _has_many_lines(self) -> bool:
+        """Tell whether the head that has come, whole or in part, has more lines than anybody sends."""
+        head = self._h11.trailing_data[0][:MAX_HEAD]
+        end = _BLANK_LINE.search(head)
+        return head.count(b"\n", 0, len(head) if end is None else end.end()) > MAX_LINES
 
     def respond(self, response: Response, *, last: bool = False) -> tuple[bytes, bytes]:
         """Return the head and the body of the response to the request that came last, and await the next request.

@@ -11,6 +11,9 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 LOCAL_NAMES = ("localhost",)
+MAX_HOST = 260
+"""Characters of a host with its port: a name in DNS has 253 (RFC 1035, section 2.3.4). Browsers send it in ASCII. To
+bring as many others as a request may have into ASCII would take 60 ms."""
 
 
 class HostNames:
@@ -40,6 +43,8 @@ class HostNames:
 
 def host_of(field: str) -> str | None:
     """Return the host of a ``HOST[:PORT]``, in lower case and without brackets; None if it is none."""
+    if len(field) > MAX_HOST:
+        return None
     try:
         parts = urlsplit(f"//{field}")
         _ = parts.port  # raises for a port that is no number

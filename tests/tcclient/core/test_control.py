@@ -1,4 +1,4 @@
-from tcclient.core.control import CONTROL_PING, Liveness
+from tcclient.core.control import CONTROL_PING, MAX_ANSWERED, Liveness
 from tcclient.core.timers import NEVER, Timers
 from tcproto.messages import Ping
 from tcproto.path import CONTROL_TIMEOUT
@@ -57,3 +57,11 @@ def test_a_round_trip_is_measured():
     assert watched.liveness.rtt is None
     watched.liveness.answered(Ping(2_000_000), 2.25)
     assert watched.liveness.rtt == 0.25
+
+
+def test_a_server_is_answered_no_more_often_than_one_that_waits_for_answers():
+    watched = Watched()
+    for began in (0.0, 3 * CONTROL_PING):
+        answers = [watched.liveness.may_answer(began + 0.001 * number) for number in range(1000)]
+        assert answers == [True] * MAX_ANSWERED + [False] * (1000 - MAX_ANSWERED)
+    assert all(watched.liveness.may_answer(100.0 + CONTROL_PING * number) for number in range(100))

@@ -14,7 +14,7 @@ from websockets.protocol import Protocol
 from websockets.server import ServerProtocol
 
 from tcclient.transport import websocket
-from tcclient.transport.websocket import WebSocket, open_websocket
+from tcclient.transport.websocket import MAX_UNREAD, WebSocket, open_websocket
 from tcproto.datagram import MAX_DATAGRAM
 from tcproto.stream_path import MAX_CONTROL_BYTES, SUBPROTOCOL, frame, pack_control, pack_datagram
 from tcserver.web.certificates.keeper import SelfSigned
@@ -128,6 +128,34 @@ def test_control_bytes_and_datagrams_both_ways(loop: Any, tmp_path: Path) -> Non
     assert sent == [b"\0" + bytes(MAX_CONTROL_BYTES), b"\0\0", b"\1two", b"\1three"]
     assert [bytes(event.data) for event in got if event.opcode is Opcode.PONG] == [b"hi"]
     assert got[-1].opcode is Opcode.CLOSE
+    assert control.lost == 1
+
+
+@LOOPS
+def test_a_server_that_pings_and_does_not_read_holds_little(loop: Any, tmp_path: Path) -> None:
+    control, stopped, most = Control(), asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await accepted(reader, writer)
+        try:
+            while True:
+                writer.write((b"\x89\x7d" + bytes(125)) * 400)
+                await writer.drain()
+        finally:
+            stopped.set()
+
+    async def main() -> None:
+        nonlocal most
+        async with serving(tmp_path, serve) as port:
+            stream = await opened(port, control)
+            assert stream is not None
+            while not control.lost:
+                most = max(most, stream.get_write_buffer_size())
+                await asyncio.sleep(0)
+            await stopped.wait()
+
+    run(loop, main)
+    assert most <= MAX_UNREAD
     assert control.lost == 1
 
 

@@ -264,6 +264,11 @@ test("a lost connection is tried again for ten minutes, a refusal is not", () =>
   assert.equal(nextWait(lost, 3, GIVE_UP + 1, 0), undefined);
   assert.equal(nextWait({ ...lost, code: "room_full" }, 3, 0, 0), 1);
   assert.equal(nextWait({ ...lost, code: "shutdown", retryAfter: 5 }, 1, 0, 1), 6.5);
+  assert.equal(nextWait({ ...lost, code: "shutdown", retryAfter: GIVE_UP }, 1, 0, 0), GIVE_UP);
+  // No timer of a browser is as long, and it would end at once.
+  for (const retryAfter of [GIVE_UP + 1, (2 ** 32 - 1) / 1000]) {
+    assert.equal(nextWait({ ...lost, code: "shutdown", retryAfter }, 1, 0, 0), undefined);
+  }
   for (const code of ["kicked", "room_closed", "bad_credentials", "wrong_server", "replaced"] as const) {
     assert.equal(nextWait({ ...lost, code }, 1, 0, 0), undefined);
   }

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { hex, utf8 } from "../../../tcclient/web/src/protocol/bytes.js";
+import { BareRing, MAX_WINDOWS } from "../../../tcclient/web/src/core/keys/member-keys.js";
+import { CryptoFailure } from "../../../tcclient/web/src/protocol/errors.js";
 import { ItemType } from "../../../tcclient/web/src/protocol/datagram.js";
 import { KeyRing } from "../../../tcclient/web/src/protocol/keyring.js";
 import * as messages from "../../../tcclient/web/src/protocol/messages.js";
@@ -168,4 +170,17 @@ describe("a room without end-to-end encryption", () => {
     );
     assert.equal(pair.session.drops.get("text"), 1);
   });
+});
+
+test("without keys a camera may be turned on and off as often as somebody likes", () => {
+  const ring = new BareRing();
+  for (let number = 1; number < 3 * MAX_WINDOWS; number++) {
+    for (const sequence of [900, 5]) {
+      const header = parseHeader(sound(new SenderKey(0, 0, filled(1)), sequence, "x"));
+      const packet = sealPacket(header, utf8("x"), undefined, 16);
+      const id = { number, kind: 1, source: 1 };
+      assert.equal(hex(ring.open(header, packet, id)), hex(utf8("x")));
+      assert.throws(() => ring.open(header, packet, id), CryptoFailure);
+    }
+  }
 });

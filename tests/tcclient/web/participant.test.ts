@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
+  describe,
   keep,
   keepAll,
   RECENT_SPEAKERS,
@@ -17,6 +18,8 @@ import {
   mayPublish,
   mayWrite,
 } from "../../../tcclient/web/src/page/participant.js";
+import type { Member } from "../../../tcclient/web/src/protocol/messages.js";
+import { visibleName } from "../../../tcclient/web/src/protocol/names.js";
 import { participant } from "./meeting-state.js";
 
 test("initials are the first letters of the first and the last word", () => {
@@ -97,4 +100,48 @@ test("as many volumes are remembered as the limit says, the latest", () => {
     [0, 1, REMEMBERED_VOLUMES].map((id) => volumes.of(participant(id))),
     [1, 2, 2],
   );
+});
+
+test("names that others may have are shown as they are", () => {
+  const names = [
+    "",
+    "Siti Rahmawati",
+    "Ahmad, M.Kes",
+    "شیدا می\u200cرود",
+    "ಶ್ರೀ",
+    "👩\u200d🔬 Ayu",
+    "e\u0301\u0302",
+    "שלום",
+    "a  b",
+  ];
+  for (const name of names) assert.equal(visibleName(name), name);
+});
+
+test("what no clean name has cannot reorder, hide or cover the words around it", () => {
+  assert.equal(visibleName("Ketua\u202e"), "Ketua\ufffd");
+  assert.equal(visibleName("\u2066\u2069\u200f\u061c"), "\ufffd".repeat(4));
+  assert.equal(visibleName("Ketua\u200b\u00ad (Bappeda)\u2028"), "Ketua\ufffd\ufffd (Bappeda)\ufffd");
+  assert.equal(visibleName(`a${"\u0301".repeat(40)}b`), `a${"\u0301".repeat(4)}b`);
+});
+
+test("a member is described by names that are safe to show", () => {
+  const findings = {
+    newDevices: new Set(),
+    silent: new Set(),
+    speaking: new Set(),
+    qualities: new Map(),
+  };
+  const member = {
+    participant: 7,
+    account: "x",
+    agency: "\u202eDinas",
+    name: "Ketua\u2067",
+    role: "speaker",
+    hand: 0n,
+  };
+  const shown = describe({ member: member as Member, verified: false }, [], {
+    ...(findings as Omit<Parameters<typeof describe>[2], "volumes">),
+    volumes: new Volumes(),
+  });
+  assert.deepEqual([shown.agency, shown.name], ["\ufffdDinas", "Ketua\ufffd"]);
 });

@@ -2,15 +2,18 @@
 
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
+import { CONTROL_PING, MAX_ANSWERED } from "../../../tcclient/web/src/core/control.js";
 import { Lives } from "../../../tcclient/web/src/core/membership/lives.js";
 import { accountChangeText, accountLoginText, deviceLoginText } from "../../../tcclient/web/src/protocol/account.js";
 import { concat, equal, utf8 } from "../../../tcclient/web/src/protocol/bytes.js";
+import { ItemType } from "../../../tcclient/web/src/protocol/datagram.js";
 import { SigningKey } from "../../../tcclient/web/src/protocol/identity.js";
 import * as messages from "../../../tcclient/web/src/protocol/messages.js";
+import { SenderKey } from "../../../tcclient/web/src/protocol/sender-key.js";
 import { publicOf, ready, verifyDetached } from "../../../tcclient/web/src/protocol/sodium.js";
 import { OtherMember, Pair } from "./scripted-server.js";
 import { filled, serverFingerprint, STATIC } from "./server-end.js";
-import { DISHONEST, ending, heard, track } from "./scripted-room.js";
+import { DISHONEST, ending, heard, publish, sound, track } from "./scripted-room.js";
 
 before(() => ready);
 
@@ -134,6 +137,17 @@ describe("what breaks the protocol ends the connection", () => {
 });
 
 describe("the control connection", () => {
+  test("a server is answered no more often than one that waits for answers", () => {
+    const pair = new Pair();
+    pair.login();
+    const pongs = () => pair.server.requests.filter(({ message }) => message.t === "pong").length;
+    for (let id = 1; id <= 200; id++) pair.say(messages.Ping.make({ time: 0n }), id);
+    assert.equal(pongs(), MAX_ANSWERED);
+    pair.advance(CONTROL_PING);
+    pair.say(messages.Ping.make({ time: 0n }), 201);
+    assert.equal(pongs(), MAX_ANSWERED + 1);
+  });
+
   test("a server that says nothing is given up after 15 s", () => {
     const pair = new Pair();
     pair.login();
@@ -265,6 +279,79 @@ describe("bytes of nobody's making", () => {
     }
     assert.deepEqual(heard(pair), []);
     assert.equal(pair.session.phase, "room");
+  });
+
+  test("in items that the server has sealed for us are ignored", () => {
+    const next = random(4);
+    const types = Object.values(ItemType);
+    for (let run = 0; run < 20; run++) {
+      const pair = new Pair().seated(new OtherMember(2));
+      publish(pair);
+      for (let i = 0; i < 200; i++) {
+        const items = Array.from({ length: 1 + next(3) }, () => ({
+          type: types[next(types.length)] ?? 1,
+          value: Uint8Array.from({ length: next(40) }, () => (next(3) === 0 ? 255 * next(2) : next(256))),
+        }));
+        pair.down(...items);
+        if (next(10) === 0) pair.advance(next(20) / 100);
+      }
+      assert.equal(pair.session.phase, "room");
+    }
+  });
+
+  test("in packets that a member has sealed do no harm", () => {
+    const next = random(5);
+    const other = new OtherMember(2);
+    const pair = new Pair().seated(other);
+    pair.snapshot([pair.ownMember(), other.member], [track(other)], 1n);
+    const key = new SenderKey(0, 0, filled(1));
+    for (let i = 0; i < 2000; i++) {
+      const packet = sound(key, i, "halo");
+      for (let bits = next(3); bits > 0; bits--) {
+        const at = next(packet.length);
+        packet[at] = (packet[at] ?? 0) ^ (1 << next(8));
+      }
+      pair.forward(packet.subarray(0, next(4) === 0 ? next(packet.length) : packet.length), next(65_536));
+      if (next(50) === 0) pair.advance(next(20) / 100);
+    }
+    assert.equal(pair.session.phase, "room");
+  });
+
+  test("in messages of the server are ignored, or end the connection with one reason", () => {
+    const next = random(6);
+    const other = new OtherMember(2);
+    for (let run = 0; run < 150; run++) {
+      const pair = new Pair().seated(other);
+      publish(pair);
+      const said: readonly messages.Message[] = [
+        messages.Speakers.make({ started: [2], stopped: [3], dominant: 2 }),
+        messages.KeyframeRequest.make({ stream: 40 }),
+        messages.MuteAsked.make({ participant: 2, source: "microphone", muted: true }),
+        messages.KeyReceipts.make({ receipts: [{ participant: 2, key: 1 }] }),
+        messages.KeyBoxes.make({ boxes: [{ participant: 2, box: filled(9, 200) }] }),
+        messages.SealerClosed.make({ sealer: 5 }),
+        messages.RoomChanges.make({
+          first: 1n,
+          changes: [
+            messages.Change.make({ what: "member_updated", member: other.member }),
+            messages.Change.make({ what: "published", publication: track(other) }),
+          ],
+        }),
+      ];
+      for (let i = 0; i < 30 && pair.session.phase === "room"; i++) {
+        const message = said[next(said.length)];
+        assert(message !== undefined);
+        const body = messages.encode(message);
+        for (let bits = next(4); bits > 0; bits--) {
+          const at = next(body.length);
+          body[at] = next(2) === 0 ? next(256) : (body[at] ?? 0) ^ (1 << next(8));
+        }
+        pair.server.sendBody(concat(Uint8Array.of(0), body));
+        pair.pump();
+        if (next(5) === 0 && pair.session.phase === "room") pair.advance(next(30) / 100);
+      }
+      assert.equal(pair.of("closed").length, pair.session.phase === "closed" ? 1 : 0);
+    }
   });
 
   test("in a frame of the server end the connection", () => {

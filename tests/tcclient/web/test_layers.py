@@ -21,7 +21,7 @@ PURE = ("protocol", "core")
 PURE_FILES = (
     *(f"engine/{name}.ts" for name in ("adaptation", "facts", "participant", "rejoin", "subscription", "uplink")),
     *(f"media/{name}.ts" for name in ("assembly", "conceal", "delay", "jitter", "lipsync", "mixer", "references")),
-    *(f"media/{name}.ts" for name in ("speaker", "speech", "stretch")),
+    *(f"media/{name}.ts" for name in ("picture-size", "speaker", "speech", "stretch")),
 )
 """Pure files of folders that also hold a shell."""
 IMPURE = re.compile(

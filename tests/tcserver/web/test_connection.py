@@ -11,6 +11,8 @@ import pytest
 
 from tcserver.web import connection
 from tcserver.web.http.message import Arrival, Request, Response
+from tcserver.web.tls import EMPTY_COST, RECORDS_AT_ONCE, SLICE
+from tests.support.key_updates import key_updates
 from tests.support.web_world import SCRIPT, WebWorld, client_context, ended, get, response, until
 from tests.tcserver.web.conftest import Run
 
@@ -186,6 +188,34 @@ def test_who_reads_nothing_holds_little_and_not_for_long(
                 assert member._transport.get_write_buffer_size() <= 2 * connection.PIECE_BYTES
                 assert len(member._held) <= connection.MAX_HELD + 65_536
                 await until(lambda: not world.service.connections)
+
+    run(main)
+
+
+def test_who_changes_its_key_all_the_time_instead_of_asking_is_cut_off(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        context = client_context()
+        context.keylog_filename = str(tmp_path / "keys")
+        async with WebWorld(tmp_path).serving() as world:
+            reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+            while True:
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    client.do_handshake()
+                    break
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(65_536))
+            writer.write(outgoing.read() + key_updates(client, tmp_path / "keys", 4000, asks=True))
+            answered = b""
+            with contextlib.suppress(ConnectionError):  # it is cut off in the middle of what it sends
+                while data := await reader.read(65_536):
+                    answered += data
+            assert len(answered) // 27 < RECORDS_AT_ONCE // EMPTY_COST + 2 * SLICE // 27, (
+                "most of them are not answered"
+            )
+            await until(lambda: not world.service.connections)
+            writer.close()
 
     run(main)
 

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from tcserver.web.certificates.keeper import SelfSigned
-from tcserver.web.tls import RECORDS_AT_ONCE, RECORDS_PER_S, TlsError, TlsLayer
+from tcserver.web.tls import EMPTY_COST, RECORDS_AT_ONCE, RECORDS_PER_S, SLICE, TlsError, TlsLayer
+from tests.support.key_updates import key_updates
 from tests.support.web_world import client_context
+
+CUT = EMPTY_COST - 1
+"""Records that one is counted as too many while its end has not come."""
 
 
 class Client:
@@ -40,7 +44,7 @@ def shaken(
     while not server.is_ready:
         data = client.step(server.data_to_send())
         for at in range(0, len(data), size):
-            assert server.receive_data(data[at : at + size]) == b""
+            assert server.receive_data(data[at : at + size], 0.0) == b""
     client.step(server.data_to_send())
     return server
 
@@ -51,7 +55,7 @@ def test_bytes_in_both_directions(context: ssl.SSLContext, size: int) -> None:
     server = shaken(context, client, size)
     client.tls.write(b"question")
     data = client.outgoing.read()
-    assert b"".join(server.receive_data(data[at : at + size]) for at in range(0, len(data), size)) == b"question"
+    assert b"".join(server.receive_data(data[at : at + size], 0.0) for at in range(0, len(data), size)) == b"question"
     client.incoming.write(server.seal(b"answer" * 10_000))
     found = b""
     while len(found) < 60_000:
@@ -63,18 +67,18 @@ def test_layers_that_share_what_goes_out_send_only_their_own(context: ssl.SSLCon
     outgoing = ssl.MemoryBIO()
     broken, strange = TlsLayer(context, outgoing), TlsLayer(context, outgoing)
     unfinished = Client(client_context())
-    broken.receive_data(unfinished.step(b""))
+    broken.receive_data(unfinished.step(b""), 0.0)
     with pytest.raises(ssl.SSLError):
         broken.seal(b"too early")
     with pytest.raises(TlsError):
-        strange.receive_data(b"\x16\x03\x01\x00\x05hello")
+        strange.receive_data(b"\x16\x03\x01\x00\x05hello", 0.0)
     broken.close()
     clients = [Client(client_context()) for _ in range(2)]
     servers = [shaken(context, client, outgoing=outgoing) for client in clients]
     assert outgoing.pending == 0, "each has taken out what it put in"
     for client, server in zip(clients, servers, strict=True):
         client.tls.write(b"question")
-        assert server.receive_data(client.outgoing.read()) == b"question"
+        assert server.receive_data(client.outgoing.read(), 0.0) == b"question"
         sealed = server.seal(b"answer")
         server.close()
         client.incoming.write(sealed + server.data_to_send())
@@ -93,34 +97,68 @@ def test_all_records_that_came_are_read_and_the_end_behind_them(context: ssl.SSL
         client.tls.write(bytes([number]) * 16_384)
     with contextlib.suppress(ssl.SSLWantReadError):
         client.tls.unwrap()
-    assert server.receive_data(client.outgoing.read()) == b"".join(bytes([n]) * 16_384 for n in range(count))
+    assert server.receive_data(client.outgoing.read(), 0.0) == b"".join(bytes([n]) * 16_384 for n in range(count))
     assert server.is_ended
 
 
 def test_a_client_of_many_small_records_floods_and_one_of_large_ones_does_not(context: ssl.SSLContext) -> None:
     client = Client(client_context())
     server = shaken(context, client)
-    assert not server.is_flooded(100.0)
 
-    def send(count: int, size: int) -> None:
+    def send(count: int, size: int, now: float) -> None:
         for _ in range(count):
             client.tls.write(bytes(size))
-        assert len(server.receive_data(client.outgoing.read())) == count * size
+        assert len(server.receive_data(client.outgoing.read(), now)) == count * size
 
-    send(400, 16_000)
-    assert not server.is_flooded(100.0)
-    send(RECORDS_AT_ONCE - 400, 1)
-    assert not server.is_flooded(100.0)
-    send(2, 1)
-    assert server.is_flooded(100.0)
-    assert not server.is_flooded(100.0 + 3 / RECORDS_PER_S)
-    send(RECORDS_AT_ONCE - 10, 1)
-    assert not server.is_flooded(200.0), "a second later it may send as many again"
-    client.tls.write(bytes(16_000))
+    send(400, 16_000, 100.0)
+    send(RECORDS_AT_ONCE - 400 - CUT, 1, 100.0)
+    send(10, 1, 100.0 + 10 / RECORDS_PER_S)
+    with pytest.raises(TlsError, match="flood"):
+        send(2 + CUT, 1, 100.0 + 11 / RECORDS_PER_S)
+    server = shaken(context, client := Client(client_context()))
+    for second in range(3):
+        send(RECORDS_AT_ONCE - CUT, 1, 200.0 + second)  # a second later it may send as many again
+
+
+@pytest.mark.parametrize("size", [1, 3, 700, 1 << 20])
+def test_records_are_counted_however_their_bytes_come(context: ssl.SSLContext, size: int) -> None:
+    client = Client(client_context())
+    server = shaken(context, client)
+    for _ in range(20):
+        for length in (1, 15_000):
+            client.tls.write(bytes(length))
+    data = client.outgoing.read()
+    found = b"".join(server.receive_data(data[at : at + size], 50.0) for at in range(0, len(data), size))
+    assert len(found) == 20 * 15_001
+    client.tls.write(bytes(15_000))
     half, rest = (data := client.outgoing.read())[:8000], data[8000:]
-    assert server.receive_data(half) == b""
-    assert not server.is_flooded(300.0)
-    assert server.receive_data(rest) == bytes(16_000)
+    assert server.receive_data(half, 50.0) == b""
+    assert server.receive_data(rest, 50.0) == bytes(15_000)
+    for _ in range(RECORDS_AT_ONCE - 41 - CUT):
+        client.tls.write(b"x")
+    assert len(server.receive_data(client.outgoing.read(), 50.0)) == RECORDS_AT_ONCE - 41 - CUT
+    for _ in range(CUT + 1):
+        client.tls.write(b"x")
+    with pytest.raises(TlsError, match="flood"):
+        server.receive_data(client.outgoing.read(), 50.0)
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_client_that_changes_its_key_all_the_time_floods_soon(
+    context: ssl.SSLContext, tmp_path: Path, asks: bool
+) -> None:
+    own = client_context()
+    own.keylog_filename = str(tmp_path / "keys")
+    client = Client(own)
+    server = shaken(context, client)
+    few = key_updates(client.tls, tmp_path / "keys", 3, asks=asks)
+    assert server.receive_data(few, 100.0) == b""
+    (tmp_path / "keys").unlink()
+    own.keylog_filename = str(tmp_path / "keys")
+    server = shaken(context, client := Client(own))
+    many = key_updates(client.tls, tmp_path / "keys", RECORDS_AT_ONCE // EMPTY_COST + SLICE // 27, asks=asks)
+    with pytest.raises(TlsError, match="flood"):
+        server.receive_data(many, 100.0)
 
 
 def test_nothing_is_sent_before_the_client_speaks(context: ssl.SSLContext) -> None:
@@ -137,7 +175,7 @@ def test_the_end_is_told_in_both_directions(context: ssl.SSLContext) -> None:
     client.incoming.write(server.data_to_send())
     assert client.tls.read(1) == b""
     client.tls.unwrap()
-    assert server.receive_data(client.outgoing.read()) == b""
+    assert server.receive_data(client.outgoing.read(), 0.0) == b""
     assert server.is_ended
 
 
@@ -145,11 +183,11 @@ def test_a_client_that_refuses_the_certificate(context: ssl.SSLContext) -> None:
     strict = client_context()
     strict.verify_mode = ssl.CERT_REQUIRED
     client, server = Client(strict), TlsLayer(context)
-    server.receive_data(client.step(b""))
+    server.receive_data(client.step(b""), 0.0)
     with pytest.raises(ssl.SSLCertVerificationError):
         client.step(server.data_to_send())
     with pytest.raises(TlsError) as caught:
-        server.receive_data(client.outgoing.read())
+        server.receive_data(client.outgoing.read(), 0.0)
     assert caught.value.reason == "alert"
 
 
@@ -157,7 +195,7 @@ def test_a_client_that_refuses_the_certificate(context: ssl.SSLContext) -> None:
 def test_what_is_no_handshake(context: ssl.SSLContext, data: bytes) -> None:
     server = TlsLayer(context)
     with pytest.raises(TlsError) as caught:
-        server.receive_data(data)
+        server.receive_data(data, 0.0)
     assert caught.value.reason == "protocol"
 
 
@@ -168,7 +206,7 @@ def test_a_record_that_was_changed(context: ssl.SSLContext) -> None:
     data = bytearray(client.outgoing.read())
     data[-1] ^= 1
     with pytest.raises(TlsError) as caught:
-        server.receive_data(bytes(data))
+        server.receive_data(bytes(data), 0.0)
     assert caught.value.reason == "protocol"
     assert server.data_to_send()[0] in (0x15, 0x17), "an alert"
 
@@ -179,4 +217,4 @@ def test_old_versions_are_refused(context: ssl.SSLContext, tmp_path: Path) -> No
         old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
     old.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises(TlsError):
-        TlsLayer(context).receive_data(Client(old).step(b""))
+        TlsLayer(context).receive_data(Client(old).step(b""), 0.0)

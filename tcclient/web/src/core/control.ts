@@ -10,6 +10,11 @@ import type { Timers } from "./timers.js";
 export const CONTROL_PING = 5.0;
 /** Seconds for a sign of the server after the network has changed: a slow round trip with one retransmission. */
 export const PROBE_PATIENCE = 2.0;
+/**
+ * Pings of the server that are answered in `CONTROL_PING` seconds, in which it sends one. A server that reads no answers
+ * must not make a client keep any number of them.
+ */
+export const MAX_ANSWERED = 20;
 /** Name of this software in the handshake. */
 const SOFTWARE = "tcclient/web";
 
@@ -78,6 +83,8 @@ export class Liveness {
   readonly #lost: () => void;
   #pings = false;
   #heardAt = 0;
+  #pingedSince = -Infinity;
+  #pinged = 0;
 
   constructor(control: ControlConnection, timers: Timers, lost: () => void) {
     this.#control = control;
@@ -110,6 +117,13 @@ export class Liveness {
   /** Something came. */
   heard(now: number): void {
     this.#heardAt = now;
+  }
+
+  /** Count a ping of the server, and tell whether to answer it. */
+  mayAnswer(now: number): boolean {
+    if (now >= this.#pingedSince + CONTROL_PING) [this.#pingedSince, this.#pinged] = [now, 0];
+    this.#pinged += 1;
+    return this.#pinged <= MAX_ANSWERED;
   }
 
   /** A ping was answered. */

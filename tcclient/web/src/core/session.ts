@@ -269,7 +269,7 @@ export class Session {
   #received(message: Message | messages.Unknown, requestId: number, now: number): void {
     if (message.t === undefined) return;
     if (message.t === "ping") {
-      if (isWithin(this.#phase, "trusted", "closed"))
+      if (isWithin(this.#phase, "trusted", "closed") && this.#liveness.mayAnswer(now))
         this.#control.reply(requestId, messages.Pong.make({ time: message.time }));
     } else if (message.t === "close") {
       this.#end(message);

@@ -14,6 +14,8 @@ import { Uplink } from "./uplink.js";
 const UPLINK_POLL = 4;
 /** Milliseconds of a timer at least, so that a deadline that has just passed does not spin. */
 const LEAST_TIMER = 1;
+/** Milliseconds of a timer at most: a longer one would end at once (HTML, section 8.6). */
+const MOST_TIMER = 2 ** 31 - 1;
 /** Milliseconds until a connection that is not there is given up. */
 const CONNECT_TIMEOUT = 10_000;
 /** Codes with which a WebSocket is closed: by one who leaves, and by one who comes back (PROTOCOL.md, "Stream path"). */
@@ -171,7 +173,7 @@ export class Connection {
         this.session.handleTimeout(monotonic());
         this.pump();
       },
-      Math.max(LEAST_TIMER, (due - monotonic()) * 1000),
+      Math.min(Math.max(LEAST_TIMER, (due - monotonic()) * 1000), MOST_TIMER),
     );
   }
 

@@ -2,6 +2,7 @@
 
 import type { Participant as Member } from "../core/events.js";
 import type { PublicationInfo, Quality } from "../protocol/messages.js";
+import { visibleName } from "../protocol/names.js";
 import type { Participant, ParticipantId, Trust } from "./facts.js";
 import { isShown, stopOf } from "./subscription.js";
 
@@ -22,7 +23,8 @@ export interface Findings {
 
 /** Return a member as the page shows it; `publications` are those of the member. */
 export function describe(member: Member, publications: readonly PublicationInfo[], findings: Findings): Participant {
-  const { participant: id, account, agency, name, role, hand } = member.member;
+  const { participant: id, account, role, hand } = member.member;
+  const [agency, name] = [visibleName(member.member.agency), visibleName(member.member.name)];
   const [microphone, camera] = (["microphone", "camera"] as const).map((source) =>
     publications.find((info) => info.source === source),
   );

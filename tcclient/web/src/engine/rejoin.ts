@@ -32,7 +32,7 @@ const PASSING: ReadonlySet<string> = new Set<Problem["code"]>([
 
 /** Return the seconds to wait before attempt `attempt` (from 1) or undefined to give up; `random` is from 0 to 1. */
 export function nextWait(problem: Problem, attempt: number, lostFor: number, random: number): number | undefined {
-  if (!PASSING.has(problem.code) || lostFor > GIVE_UP) return undefined;
+  if (!PASSING.has(problem.code) || lostFor > GIVE_UP || problem.retryAfter > GIVE_UP) return undefined;
   const usual = FIRST_WAITS[attempt - 1] ?? (lostFor < SEAT_KEPT ? SEAT_WAIT : LATER_WAIT);
   return Math.max(usual, problem.retryAfter) * (1 + SPREAD * random);
 }

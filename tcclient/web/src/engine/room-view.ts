@@ -5,12 +5,16 @@ import { type Acquaintance, DevicePins } from "../core/membership/pins.js";
 import type { RoomState } from "../core/membership/roster.js";
 import { hex } from "../protocol/bytes.js";
 import type { PublicationInfo, Quality } from "../protocol/messages.js";
+import { visibleName } from "../protocol/names.js";
 import type { Report } from "./commands.js";
 import type { ChatLine, Participant, ParticipantId } from "./facts.js";
 import { describe, type Findings, RecentSpeakers, type Volumes } from "./participant.js";
 
 /** Texts of ours whose fate is still open: far more than anybody writes at once. */
 const MAX_OPEN_TEXTS = 64;
+
+/** What stands between agency and name. */
+const BETWEEN = " / ";
 
 /** Follows one seat in the room. */
 export class RoomView {
@@ -162,7 +166,7 @@ export class RoomView {
     const line: ChatLine = {
       id: `${event.participant} ${hex(event.messageId)}`,
       from: notice ? undefined : event.participant,
-      label: event.name,
+      label: event.name.split(BETWEEN).map(visibleName).join(BETWEEN),
       to: event.scope === "participant" ? this.room.own : undefined,
       own: false,
       text: event.text,
@@ -195,5 +199,5 @@ const ROSTER_EVENTS: ReadonlySet<Event["type"]> = new Set<Event["type"]>([
 ]);
 
 function labelOf({ member }: Member): string {
-  return `${member.agency} / ${member.name}`;
+  return `${member.agency}${BETWEEN}${member.name}`;
 }

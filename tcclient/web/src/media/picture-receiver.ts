@@ -2,6 +2,7 @@
 
 import { FrameAssembler, type Picture, type PictureHeader } from "./assembly.js";
 import type { PictureCodec } from "./layer-encoder.js";
+import { claimedPixels, MAX_PIXELS, sequenceParameters } from "./picture-size.js";
 import { References } from "./references.js";
 
 /** Pictures that may wait in the codec. More means that the machine does not keep up. */
@@ -85,6 +86,10 @@ export class PictureReceiver {
     // A codec that failed is closed before it says so.
     if (this.decoder?.state === "closed") this.fail();
     if (!references.admit(header)) return;
+    if (claimedPixels(this.codec, data) > MAX_PIXELS) {
+      this.fail();
+      return;
+    }
     const decoder = header.keyframe ? this.prepared(spatial, data) : this.decoder;
     if (decoder === undefined || this.current !== spatial) {
       references.broken();
@@ -127,6 +132,12 @@ export class PictureReceiver {
           frame.close();
           return;
         }
+        // The pixels of H.264 may be shown wider than they are.
+        if (frame.displayWidth * frame.displayHeight > MAX_PIXELS) {
+          frame.close();
+          this.fail();
+          return;
+        }
         this.owner.output(frame, timestamp);
       },
       error: () => {
@@ -139,15 +150,10 @@ export class PictureReceiver {
 
 /** Baseline, level 3.1: for a keyframe without parameter sets, which its decoder will refuse. */
 const UNKNOWN_H264 = "avc1.42e01f";
-const SEQUENCE_PARAMETERS = 7;
 
 /** Return the name of the profile and level that a keyframe in Annex B says in its sequence parameters (RFC 6381). */
 export function h264Codec(keyframe: Uint8Array): string {
-  for (let i = 0; i + 6 < keyframe.length; i++) {
-    const startCode = keyframe[i] === 0 && keyframe[i + 1] === 0 && keyframe[i + 2] === 1;
-    if (startCode && ((keyframe[i + 3] ?? 0) & 31) === SEQUENCE_PARAMETERS) {
-      return `avc1.${[...keyframe.subarray(i + 4, i + 7)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
-    }
-  }
-  return UNKNOWN_H264;
+  const level = sequenceParameters(keyframe)[0]?.subarray(0, 3);
+  if (level?.length !== 3) return UNKNOWN_H264;
+  return `avc1.${[...level].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 }

@@ -6,11 +6,22 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { ChatLine } from "../engine/meeting.js";
 import { whenNew } from "./directives.js";
 import { icon } from "./icons.js";
+import type { Language } from "./language.js";
 import { fullName, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
 
 /** The most characters of a text (PROTOCOL.md, `chat`). The field counts UTF-16, which is never less. */
 const MAX_TYPED = 2000;
+
+/** Unix ms of the last moment that a `Date` can hold (ECMA-262, section 21.4.1.1). What others say may be later. */
+const LAST_MOMENT = 8.64e15;
+
+/** Return when a text was written, Unix ms by the clock of whoever wrote it: for machines, and as people read it. */
+export function moment(at: number, language: Language): { readonly iso: string; readonly shown: string } {
+  const date = new Date(Math.min(at, LAST_MOMENT));
+  const shown = date.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  return { iso: date.toISOString(), shown };
+}
 
 /** Count the texts of others after the one that was seen last. */
 export function countUnread(chat: readonly ChatLine[], lastSeen: string): number {
@@ -50,13 +61,13 @@ function line({ t, language, state }: View, one: ChatLine): TemplateResult {
   const to = state.participants.find(({ id }) => id === one.to);
   const secret = one.to !== undefined;
   const about = secret && one.own ? t("chat.private_to", { name: to?.name ?? "?" }) : secret ? t("chat.private") : "";
-  const time = new Date(one.at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  const { iso, shown } = moment(one.at, language);
   return html`
     <article class="line ${one.own ? "own" : ""} ${secret ? "private" : ""} ${one.from === undefined ? "notice" : ""}">
       <header>
         <strong>${one.own ? t("chat.you") : one.from === undefined ? t("chat.notice") : one.label}</strong>
         ${about === "" ? nothing : html`<em>${about}</em>`}
-        <time datetime=${new Date(one.at).toISOString()}>${time}</time>
+        <time datetime=${iso}>${shown}</time>
       </header>
       <p>${one.text}</p>
       ${one.state === "failed" ? html`<p class="failed">${icon("warning")}${t("chat.failed")}</p>` : nothing}

@@ -26,6 +26,8 @@ const UNSHOWABLE = /^[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]$/u;
 const SPACE = /^[\t-\r\u001c-\u0020\u0085\p{Zs}\p{Zl}\p{Zp}]$/u;
 const SPACES = /[\t-\r\u001c-\u0020\u0085\p{Zs}\p{Zl}\p{Zp}]+/u;
 const MARK = /^\p{M}$/u;
+const SURPLUS_MARKS = new RegExp(`(\\p{M}{${MAX_MARKS}})\\p{M}+`, "gu");
+const PLAIN = /^[ -~]*$/;
 const LETTER = /^[\p{L}\p{M}\p{Nd}]$/u;
 /** Signs that bind consonants: those of the canonical combining class 9. */
 const VIRAMA =
@@ -133,6 +135,24 @@ export function foldRoom(name: string): string {
 /** Tell whether a text has only characters that show something. */
 export function shows(text: string): boolean {
   return [...text].every((character) => !HIDDEN.test(character) && !UNSHOWABLE.test(character));
+}
+
+/**
+ * Return a name of somebody else so that it can stand in a sentence. A clean one is shown as it is.
+ *
+ * An honest server tells of no others. Of those each character that hides, or changes how the rest reads, becomes U+FFFD.
+ */
+export function visibleName(name: string): string {
+  if (PLAIN.test(name)) return name;
+  try {
+    if (cleanDisplay(name) === name) return name;
+  } catch {
+    // It is not clean.
+  }
+  const characters = [...name].map((character) =>
+    HIDDEN.test(character) || UNSHOWABLE.test(character) ? "\ufffd" : character,
+  );
+  return characters.join("").replace(SURPLUS_MARKS, "$1");
 }
 
 function bounded(text: string, what: string): string {

@@ -1,7 +1,9 @@
 import pytest
 
-from tcclient.core.keys.member_keys import BareRing, MemberKeyTable
-from tcproto.keyring import KeyRing
+from tcclient.core.keys.member_keys import MAX_WINDOWS, BareRing, MemberKeyTable
+from tcproto.errors import CryptoFailure
+from tcproto.keyring import KeyRing, PublicationId
+from tcproto.packet import AUDIO_PADDING_STEP, AudioHeader, seal_packet
 from tcproto.sender_key import Party
 
 OWN, ADA, BEN, CLEO = (Party(bytes([n]) * 32, bytes([n + 10]) * 32) for n in range(4))
@@ -34,3 +36,17 @@ def test_a_room_without_end_to_end_encryption_has_no_keys(e2ee, ring):
     table = MemberKeyTable(b"l" * 16, "room", OWN, b"p" * 32, e2ee=e2ee)
     table.follow({1: ADA})
     assert isinstance(table[1].ring, ring)
+
+
+def test_without_keys_a_camera_may_be_turned_on_and_off_as_often_as_somebody_likes():
+    ring = BareRing()
+    for number in range(1, 3 * MAX_WINDOWS):
+        for sequence in (900, 5):
+            header = AudioHeader(number, 0, 0, sequence, 0)
+            packet = seal_packet(header, b"x", None, AUDIO_PADDING_STEP)
+            publication = PublicationId(number, 1, 1)
+            assert ring.is_new(header, publication)
+            assert ring.open(header, packet, publication, 0.0) == b"x"
+            assert not ring.is_new(header, publication)
+            with pytest.raises(CryptoFailure):
+                ring.open(header, packet, publication, 0.0)

@@ -5,6 +5,7 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcserver.conference import MessageClass, Rate
+from tcserver.conference.room.change_log import BATCH_INTERVAL
 from tests.support.conference.driver import Driver, error_code
 
 ROOM = m.ChatScope.ROOM
@@ -50,11 +51,14 @@ def test_notifications_beyond_the_rate_are_dropped_and_counted():
 def test_keys_are_never_dropped():
     """No client sends a box again: a hundred that join at once make hundreds of boxes, and as many receipts."""
     driver = Driver()
-    sender, other = driver.participant(), driver.participant()
-    for number in range(400):
-        sender.tell(m.KeyBoxes((m.AddressedBox(other.participant, b""),)))
-        other.tell(m.KeyReceipts((m.KeyReceipt(sender.participant, number),)))
-    assert len(other.got(m.KeyBoxes)) == len(sender.got(m.KeyReceipts)) == 400
+    sender, *others = (driver.participant() for _ in range(101))
+    for number in range(1, 5):
+        for other in others:
+            sender.tell(m.KeyBoxes((m.AddressedBox(other.participant, b""),)))
+            other.tell(m.KeyReceipts((m.KeyReceipt(sender.participant, number),)))
+    driver.advance(BATCH_INTERVAL)
+    assert [len(other.got(m.KeyBoxes)) for other in others] == [4] * 100
+    assert len(sender.got(m.KeyReceipts)) == 400
 
 
 def test_mute_leave_and_the_like_are_never_limited():

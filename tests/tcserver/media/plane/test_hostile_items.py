@@ -30,7 +30,14 @@ VALUES = {
     ),
     ItemType.ARRIVAL_REQUEST: st.sampled_from((0.0, 0.05, 65.0)).map(pack_arrival_request),
     ItemType.PACKET: st.one_of(
-        st.builds(audio, st.just(SOUND), U16, level=st.integers(0, 127), voice=st.booleans()),
+        st.builds(
+            audio,
+            st.just(SOUND),
+            st.integers(0, 9) | U16,
+            st.sampled_from((b"body", b"")),
+            level=st.integers(0, 127),
+            voice=st.booleans(),
+        ),
         st.builds(video, st.just(PICTURES), U16, spatial=st.integers(0, 3), temporal=st.integers(0, 7)),
         st.builds(keyframe, st.just(PICTURES), U16, spatial=st.integers(0, 3)),
     ),
@@ -49,6 +56,7 @@ PROBE = [Item(ItemType.BANDWIDTH_PROBE, ProbeRequest(1, 16, 1200).pack())]
     st.sampled_from((0, 1)),
 )
 @example([(PROBE, ELSEWHERE)] * 4, 0)
+@example([([Item(ItemType.PACKET, audio(SOUND, number, b"")) for number in range(4)], PROVED)], 0)
 def test_nothing_fails_and_nothing_is_amplified(datagrams, who):
     world = World(2)
     a, b = world.clients

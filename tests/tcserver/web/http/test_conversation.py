@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcserver.web.http.conversation import MAX_HEAD, BadRequest, Conversation
+from tcserver.web.http.conversation import MAX_HEAD, MAX_LINES, BadRequest, Conversation
 from tcserver.web.http.message import Request, Response
 
 PAGE = Response(HTTPStatus.OK, (("Content-Type", "text/x-page"),), b"content")
@@ -44,6 +44,9 @@ def test_a_request_has_its_path_and_its_headers() -> None:
         (b"\x16\x03\x01\x00\x00\r\n\r\n", 400),
         (b"GET /" + b"a" * MAX_HEAD, 431),
         (b"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + b"a" * MAX_HEAD, 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * (MAX_LINES - 2) + b"\r\n", 431),
+        (b"GET / HTTP/1.1\nHost: x\n" + b"a:\n" * (MAX_LINES - 2) + b"\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: x\r\na: b\r\n" + b" c\r\n" * MAX_LINES, 431),
     ],
 )
 def test_what_is_wrong_ends_the_connection(data: bytes, status: int) -> None:
@@ -76,6 +79,17 @@ def test_requests_follow_each_other() -> None:
         ("/2", b"HTTP/1.1 200 OK", True, b""),
         ("/3", b"HTTP/1.1 200 OK", True, b"content"),
     ]
+
+
+def test_each_of_many_requests_may_have_all_lines_that_one_may_have() -> None:
+    conversation = Conversation()
+    full = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * (MAX_LINES - 3) + b"\r\n"
+    conversation.receive_data(full * 20 + full.replace(b"a:\r\n", b"a:\r\na:\r\n"))
+    for _ in range(20):
+        assert conversation.next_request() is not None
+        conversation.respond(PAGE)
+    with pytest.raises(BadRequest):
+        conversation.next_request()
 
 
 def test_what_follows_an_upgrade_is_kept() -> None:

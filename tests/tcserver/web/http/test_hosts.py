@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcserver.web.http.hosts import HostNames, host_of
+from tcserver.web.http.hosts import MAX_HOST, HostNames, host_of
 
 NAMES = HostNames(["conference.example", "*.wild.example", "Rapat.Example.", "b체cher.example", ""])
 
@@ -27,6 +27,11 @@ NAMES = HostNames(["conference.example", "*.wild.example", "Rapat.Example.", "b�
         ("a#b", None),
         ("user@a", None),
         ("[a", None),
+        ("체.example", "xn--tda.example"),
+        (f"{'a.' * 126}b:65535", f"{'a.' * 126}b"),
+        ("체" * (MAX_HOST + 1), None),
+        ("체." * 8000, None),
+        (f"a{'.' * MAX_HOST}", None),
     ],
 )
 def test_host_of_a_field(field: str, host: str | None) -> None:
@@ -71,6 +76,7 @@ def test_names_of_others(host: str) -> None:
         ("", "conference.example", False),
         ("https://", "conference.example", False),
         ("https://[", "conference.example", False),
+        (f"https://{'체.' * 8000}conference.example", "conference.example", False),
     ],
 )
 def test_origins(origin: str, host: str, may: bool) -> None:

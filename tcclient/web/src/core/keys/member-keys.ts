@@ -15,7 +15,10 @@ import { Claims } from "../membership/claims.js";
 export const HOLD = 0.2;
 /** Packets of one sender that wait for a key; the oldest go first. */
 export const MAX_HELD = 32;
-/** Layers of streams tracked for one sender; more are refused. */
+/**
+ * Layers of streams tracked for one sender without keys; the oldest is forgotten first: who turns a camera on and off
+ * begins three each time. With keys a new one comes before there are so many.
+ */
 export const MAX_WINDOWS = 64;
 
 /** Stands for a `KeyRing` in a room without end-to-end encryption: only replays are refused. */
@@ -26,11 +29,14 @@ export class BareRing {
   open(header: Header, packet: Uint8Array, publication: PublicationId): Uint8Array {
     const slot = `${publication.number} ${spatialOf(header)}`;
     const window = this.#windows.get(slot) ?? new ReplayWindow(SEQUENCE_WINDOW);
-    if (!this.#windows.has(slot) && this.#windows.size >= MAX_WINDOWS) throw new CryptoFailure("too many publications");
     if (window.check(header.sequence) !== "new") throw new CryptoFailure("the sequence number is not new");
     const payload = openPacket(packet, undefined);
-    this.#windows.set(slot, window);
     window.commit(header.sequence);
+    this.#windows.set(slot, window);
+    for (const oldest of this.#windows.keys()) {
+      if (this.#windows.size <= MAX_WINDOWS) break;
+      this.#windows.delete(oldest);
+    }
     return payload;
   }
 }
