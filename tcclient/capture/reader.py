@@ -224,7 +224,12 @@ class _AudioReading(_Reading):
         self._form: tuple[str, str, int] | None = None
 
     def look(self) -> None:
-        self._peek(1)
+        _, frame = self._peek(1)[0]
+        try:
+            _resampler().resample(frame)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            form = f"{frame.layout.nb_channels} channels at {frame.sample_rate} Hz"
+            raise MediaFileError(one_line(self.file.path, f"sound of {form} cannot be converted")) from error
 
     def round(self, *, fill: bool) -> Iterator[Samples]:
         """Read the file once, from the beginning. With ``fill``, add silence until all of the file has ended."""
@@ -260,7 +265,7 @@ class _AudioReading(_Reading):
         if self._resampler is None or form != self._form:
             yield from self._drained()
             self._form = form
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_CLOCK)
+            self._resampler = _resampler()
         for piece in self._resampler.resample(frame):
             yield self._kept(piece)
 
@@ -274,6 +279,10 @@ class _AudioReading(_Reading):
         omitted = min(self._omit, len(samples))
         self._omit -= omitted
         return samples[omitted:]
+
+
+def _resampler() -> av.AudioResampler:
+    return av.AudioResampler(format="s16", layout="mono", rate=AUDIO_CLOCK)
 
 
 class _VideoReading(_Reading):

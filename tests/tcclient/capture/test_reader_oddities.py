@@ -361,3 +361,53 @@ def test_pictures_of_any_sort_are_read(tmp_path: Path, codec: str, form: str, si
 def test_pictures_that_are_larger_than_any_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaFileError, match="pictures of 8208x16: more than 8192"):
         open_video(write_fast(tmp_path / "x.webm", 1, 40, (8208, 16)))
+
+
+def write_two_sounds(path: Path) -> Path:
+    """Write two tracks of one sound with different codecs, as phones do."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(codec, rate=48_000, layout="mono") for codec in ("pcm_s16le", "libopus")]
+        for stream, level in zip(streams, (2_000, 10_000), strict=True):
+            tone = (level * np.sin(2 * np.pi * 440 / 48_000 * np.arange(48_000))).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(tone[None, :], format="s16", layout="mono")
+            frame.sample_rate = 48_000
+            for piece in av.AudioResampler(format=stream.format, layout="mono", rate=48_000).resample(frame):
+                container.mux(stream.encode(piece))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("codec", "level"), [(b"", 2_000), (b"A_PCM", 10_000), (b"A_OPUS", 2_000)])
+def test_the_first_track_that_can_be_decoded_is_played(tmp_path: Path, codec: bytes, level: int) -> None:
+    path = write_two_sounds(tmp_path / "x.mkv")
+    path.write_bytes(path.read_bytes().replace(codec, codec[:-1] + b"?" * bool(codec)))
+    assert np.abs(np.concatenate(list(open_audio(path)))[9_600:38_400]).max() == pytest.approx(level, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "known"),
+    [
+        ("x.wav", "pcm_s16le", b"fmt \x10\0\0\0\x01\0"),
+        ("x.mkv", "libopus", b"A_OPUS"),
+        ("x.mkv", "libx264", b"V_MPEG4/ISO/AVC"),
+        ("x.webm", "libvpx", b"V_VP8"),
+        ("x.mp4", "libx264", b"avc1"),
+    ],
+)
+def test_a_codec_that_is_not_known_is_named_as_the_reason(tmp_path: Path, name: str, codec: str, known: bytes) -> None:
+    path, sound = tmp_path / name, codec in ("pcm_s16le", "libopus")
+    data = (write_tone(path, codec) if sound else write_shown(path, codec, 0)).read_bytes()
+    opener: Callable[[Path], object] = open_audio if sound else open_video
+    path.write_bytes(data.replace(known, known[:-2] + b"zz"))
+    with pytest.raises(MediaFileError, match=f"{name}: the (audio|video) in it is of a codec that is not known here"):
+        opener(path)
+
+
+def test_sound_that_cannot_be_mixed_to_one_channel_is_refused_at_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((200, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(200 * 2 * 800))
+    with pytest.raises(MediaFileError, match=r"x.wav: sound of 200 channels at 8000 Hz cannot be converted"):
+        open_audio(path)
