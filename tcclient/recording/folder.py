@@ -32,6 +32,8 @@ def prepare_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+    except FileExistsError as error:
+        raise RecordingError(one_line(folder, "is not a folder")) from error
     except (OSError, ValueError) as error:
         raise RecordingError(one_line(folder, error)) from error
 
