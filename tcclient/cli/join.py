@@ -325,10 +325,13 @@ def _password(arguments: argparse.Namespace) -> str:
 def _first_line() -> str:
     """Read one line of standard input and not a byte more: the rest is typed in the room."""
     line = bytearray()
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-        if len(line) > MAX_PASSWORD_LINE:
-            raise ValueError(f"the password has more than {MAX_PASSWORD_BYTES} bytes")
+    try:
+        while (byte := os.read(0, 1)) not in (b"", b"\n"):
+            line += byte
+            if len(line) > MAX_PASSWORD_LINE:
+                raise ValueError(f"the password has more than {MAX_PASSWORD_BYTES} bytes")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard input") from error
     return read_password(bytes(line))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from tcclient.demo.plan import Part, Plan
 from tcclient.demo.processes import DemoError, Participant, make_accounts, run_server
 from tcclient.demo.report import Report, report_on
+from tcclient.recording.folder import prepare_folder
 
 ROOM = "demo"
 AT_ONCE = 8
@@ -26,8 +27,8 @@ PROGRESS_INTERVAL = 1.0
 
 
 async def conduct(plan: Plan, *, progress: bool = True) -> Report:
-    """Run the plan. Raises ``DemoError`` if it cannot be carried out."""
-    plan.out.mkdir(parents=True, exist_ok=True)
+    """Run the plan. Raises ``DemoError`` if it cannot be carried out, ``RecordingError`` if nothing can be recorded."""
+    prepare_folder(plan.out)
     say = Progress(progress)
     async with AsyncExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tcdemo-")))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
 from tcserver.cli.parser import Commands, add_command, counted, data_directory, named
-from tcserver.cli.standard_files import print_data
+from tcserver.cli.standard_files import print_data, read_data
 from tcserver.config.configuration import Sources
 from tcserver.records import StoreError
 from tcserver.storage.archive import back_up, restore
@@ -90,7 +89,7 @@ def _export(arguments: argparse.Namespace, sources: Sources) -> int:
 def _import(arguments: argparse.Namespace, sources: Sources) -> int:
     directory = data_directory(sources)
     if arguments.file == "-":
-        content = sys.stdin.buffer.read(MAX_DOCUMENT_BYTES + 1)
+        content = read_data(MAX_DOCUMENT_BYTES + 1)
     else:
         with Path(arguments.file).open("rb") as file:
             content = file.read(MAX_DOCUMENT_BYTES + 1)
