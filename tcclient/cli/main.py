@@ -73,7 +73,6 @@ def _run(argv: list[str] | None) -> int:
         status = status_of(error)
         if not status:
             raise
-        _give_up_output()
         return _complain(_words(error), status)
     return status
 
@@ -92,12 +91,13 @@ def _give_up_output() -> None:
 
     The interpreter would try it again, complain in words of its own, and end with a status of its own.
     """
-    try:
-        sys.stdout.flush()
-    except OSError:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def _words(error: Exception) -> str:
@@ -110,6 +110,7 @@ def _words(error: Exception) -> str:
 def _complain(text: str, status: int) -> int:
     with contextlib.suppress(OSError):  # the terminal was closed: nobody can read a message
         print(f"tcclient: {visible(text)}", file=sys.stderr)
+    _give_up_output()
     return status
 
 

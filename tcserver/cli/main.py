@@ -6,6 +6,7 @@ Exit status: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import io
 import os
@@ -63,7 +64,6 @@ def main(argv: list[str] | None = None) -> int:
         standard_files.give_up_output()
         return FAILED
     except OSError as error:
-        standard_files.give_up_output()
         place = error.filename or ("standard output" if error.errno in _FULL else None)
         return _complain(f"{place}: {error.strerror}" if place else error.strerror or str(error), FAILED)
     except sqlite3.Error as error:
@@ -81,7 +81,9 @@ def _status(argv: list[str] | None) -> int:
 
 
 def _complain(text: str, status: int) -> int:
-    print(f"tcserver: {text}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody can read it
+        print(f"tcserver: {text}", file=sys.stderr)
+    standard_files.give_up_output()
     return status
 
 

@@ -52,12 +52,13 @@ def give_up_output() -> None:
 
     The interpreter would try it again, complain in words of its own, and end with a status of its own.
     """
-    try:
-        sys.stdout.flush()
-    except OSError:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def read_data(size: int, *, line: bool = False) -> bytes:

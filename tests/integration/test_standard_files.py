@@ -103,6 +103,23 @@ def test_a_probe_whose_output_cannot_be_written(shared_server: Server, environme
     assert (done.returncode, done.stderr) == (1, "tcclient: standard output: No space left on device\n")
 
 
+@BUFFERS
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ([*COMMAND, "join", "nothing", "--user", "a", "--password-stdin"], 2),
+        ([*COMMAND, "probe", "127.0.0.1:1"], 1),
+        ([*SERVER, "account", "list", "--data", "/none"], 2),
+        ([*SERVER, "import", "/none", "--data", "/none"], 1),
+    ],
+)
+def test_the_status_of_a_mistake_that_cannot_be_told(
+    command: list[str], status: int, environment: dict[str, str]
+) -> None:
+    done = closed(command, "2>/dev/full", stdin=PASSWORD + "\n", env=environment)
+    assert (done.returncode, done.stdout) == (status, "")
+
+
 @pytest.mark.parametrize("command", [COMMAND, SERVER])
 def test_help_that_cannot_be_written(command: list[str]) -> None:
     done = closed([*command, "--help"], ">/dev/full", env=BUFFERED)
