@@ -15,6 +15,7 @@ import pytest
 
 from tcclient.capture.picture import TestPicture, read_counter
 from tcclient.capture.reader import MAX_RATE, open_audio, open_video
+from tcclient.capture.splice import LEAST_ROUND
 from tcclient.errors import MediaFileError
 from tests.support.films import CLAP, beeps, flashes, write_film
 from tests.tcclient.capture.test_reader import write_tone
@@ -411,3 +412,30 @@ def test_sound_that_cannot_be_mixed_to_one_channel_is_refused_at_the_beginning(t
         file.writeframes(bytes(200 * 2 * 800))
     with pytest.raises(MediaFileError, match=r"x.wav: sound of 200 channels at 8000 Hz cannot be converted"):
         open_audio(path)
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 11])
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_film_of_a_few_pictures_is_as_its_header_says(tmp_path: Path, count: int, loop: bool) -> None:
+    """Its end is reached while it is looked at. What the closed file said would be read from memory that is gone."""
+    path = tmp_path / "x.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, width=176, height=144, pix_fmt="yuv420p")
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        for picture in islice(TestPicture(176, 144, 30), count):
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    for _ in range(20):
+        video = open_video(path, loop=loop)
+        assert (video.width, video.height, video.frame_rate) == (256, 144, 30)
+        shown = list(islice(video, count))
+        assert [(picture.width, picture.height) for picture in shown] == [(256, 144)] * count
+
+
+def test_a_click_that_is_repeated_is_not_opened_a_thousand_times(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(struct.pack("<h", 20_000))
+    sound = np.concatenate(list(islice(open_audio(path, loop=True), 50)))
+    assert np.count_nonzero(sound) == pytest.approx(1 / LEAST_ROUND, abs=3)
