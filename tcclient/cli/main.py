@@ -58,6 +58,8 @@ def main(argv: list[str] | None = None) -> int:
         return _run(argv)
     except ModuleNotFoundError as error:
         return _complain(f"{error.name} is missing; the client is installed with: pip install '.[client]'", FAILED)
+    finally:
+        _give_up_output()
 
 
 def _run(argv: list[str] | None) -> int:
@@ -67,7 +69,6 @@ def _run(argv: list[str] | None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        _give_up_output()
         return FAILED
     except Exception as error:
         status = status_of(error)
@@ -110,7 +111,6 @@ def _words(error: Exception) -> str:
 def _complain(text: str, status: int) -> int:
     with contextlib.suppress(OSError):  # the terminal was closed: nobody can read a message
         print(f"tcclient: {visible(text)}", file=sys.stderr)
-    _give_up_output()
     return status
 
 

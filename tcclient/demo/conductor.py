@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -98,21 +99,24 @@ class Progress:
         """Print a line."""
         self.end()
         if self._wanted:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            self._write(text + "\n")
 
     def update(self, text: str) -> None:
         """Print the line that changes."""
         if self._wanted:
-            sys.stderr.write(f"\r{text}\x1b[K" if self._terminal else text + "\n")
-            sys.stderr.flush()
+            self._write(f"\r{text}\x1b[K" if self._terminal else text + "\n")
             self._open = self._terminal
 
     def end(self) -> None:
         """End the line that changes."""
         if self._open:
-            sys.stderr.write("\n")
+            self._write("\n")
             self._open = False
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not end what it reports about
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
     async def watch(self, participants: Sequence[Participant], seconds: float) -> None:
         """Report what participants receive, until cancelled."""

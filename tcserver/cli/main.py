@@ -61,13 +61,14 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        standard_files.give_up_output()
         return FAILED
     except OSError as error:
         place = error.filename or ("standard output" if error.errno in _FULL else None)
         return _complain(f"{place}: {error.strerror}" if place else error.strerror or str(error), FAILED)
     except sqlite3.Error as error:
         return _complain(f"the database failed: {error}; nothing was changed", FAILED)
+    finally:
+        standard_files.give_up_output()
     return status
 
 
@@ -83,7 +84,6 @@ def _status(argv: list[str] | None) -> int:
 def _complain(text: str, status: int) -> int:
     with contextlib.suppress(OSError):  # nobody can read it
         print(f"tcserver: {text}", file=sys.stderr)
-    standard_files.give_up_output()
     return status
 
 

@@ -120,6 +120,14 @@ def test_the_status_of_a_mistake_that_cannot_be_told(
     assert (done.returncode, done.stdout) == (status, "")
 
 
+@BUFFERS
+def test_a_demonstration_goes_on_where_nobody_can_see_its_progress(tmp_path: Path, environment: dict[str, str]) -> None:
+    options = ["--participants", "2", "--talkers", "1", "--cameras", "0", "--seconds", "1", "--out", str(tmp_path)]
+    done = closed([*COMMAND, "demo", *options], "2>/dev/full", env=environment)
+    assert done.returncode == 0
+    assert "Everybody received everything." in done.stdout
+
+
 @pytest.mark.parametrize("command", [COMMAND, SERVER])
 def test_help_that_cannot_be_written(command: list[str]) -> None:
     done = closed([*command, "--help"], ">/dev/full", env=BUFFERED)
