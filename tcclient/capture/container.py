@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 import av
 import av.logging
@@ -29,6 +29,7 @@ MAX_DAMAGED = 1000
 av.logging.set_level(None)  # libraries print about each broken packet; here every failure is an exception
 
 MediaStream = AudioStream | VideoStream
+AnyStream = TypeVar("AnyStream", AudioStream, VideoStream)
 
 
 class Placed(NamedTuple):
@@ -115,6 +116,8 @@ class MediaFile:
             wanted = next((stream for stream in streams if stream.type == self.want), None)
             if wanted is None:
                 raise MediaFileError(one_line(self.path, f"no {self.want} in it"))
+            if not is_known(wanted):
+                raise MediaFileError(one_line(self.path, f"the {self.want} in it is of a codec that is not known here"))
             wanted.codec_context.thread_count = (
                 1  # threads of a decoder would delay the first picture, and starve the encoder
             )
@@ -143,9 +146,22 @@ class MediaFile:
 
 
 def chosen(container: InputContainer) -> list[MediaStream]:
-    """Return the first sound and the first pictures. The picture of a cover does not count."""
+    """Return the first sound and the first pictures that can be decoded. The picture of a cover does not count.
+
+    Phones write several tracks of one sound, some of them with a codec of their own. If none can be decoded, the first
+    one is returned.
+    """
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    return [*container.streams.audio[:1], *films[:1]]
+    return [*_best(container.streams.audio), *_best(films)]
+
+
+def _best(streams: Sequence[AnyStream]) -> list[AnyStream]:
+    return sorted(streams, key=lambda stream: not is_known(stream))[:1]
+
+
+def is_known(stream: MediaStream) -> bool:
+    """Tell whether there is a decoder for a stream: without one PyAV gives no context."""
+    return stream.codec_context is not None
 
 
 def _start(stream: MediaStream) -> float:

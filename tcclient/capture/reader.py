@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 import av
 import numpy as np
@@ -153,6 +153,21 @@ def open_video(path: str | Path, *, max_width: int = 1280, max_height: int = 720
     return VideoFile(Path(path), max_width, max_height, loop)
 
 
+class _Told(NamedTuple):
+    """What a stream says of its pictures. It is read before the file is closed: then its memory is gone."""
+
+    pixel: Fraction | None
+    """The aspect of a pixel."""
+    rate: Fraction | None
+    """Pictures per second."""
+
+    @classmethod
+    def by(cls, stream: MediaStream) -> Self:
+        if not isinstance(stream, VideoStream):
+            return cls(None, None)
+        return cls(stream.sample_aspect_ratio, stream.average_rate or stream.guessed_rate)
+
+
 class _Reading(ABC):
     """One reading of the sound or of the pictures of a file, in as many rounds as wanted."""
 
@@ -165,7 +180,7 @@ class _Reading(ABC):
         self.fresh = True
         """Whether nothing has been taken from it yet."""
         self._begun: Iterator[Any] | None = None
-        self._decoder: Generator[tuple[MediaStream, Any], None, None] | None = None
+        self._decoder: Generator[tuple[_Told, Any], None, None] | None = None
 
     @abstractmethod
     def look(self) -> None:
@@ -178,7 +193,7 @@ class _Reading(ABC):
             self._decoder.close()
         self.file.close()
 
-    def _peek(self, count: int) -> list[tuple[MediaStream, Any]]:
+    def _peek(self, count: int) -> list[tuple[_Told, Any]]:
         """Decode the first frames, and keep them for the round."""
         self._decoder = self._decode()
         first = list(islice(self._decoder, count))
@@ -186,13 +201,13 @@ class _Reading(ABC):
         self.duration = self.file.duration
         return first
 
-    def _frames(self) -> Iterator[tuple[MediaStream, Any]]:
-        """Iterate over the frames of a round, with their stream."""
+    def _frames(self) -> Iterator[tuple[_Told, Any]]:
+        """Iterate over the frames of a round, with what their stream says."""
         self.fresh = False
         frames, self._begun = self._begun or self._decode(), None
         return frames
 
-    def _decode(self) -> Generator[tuple[MediaStream, Any], None, None]:
+    def _decode(self) -> Generator[tuple[_Told, Any], None, None]:
         seen = False
         for stream, packet, shift in self.file.packets(self.splice):
             base = packet.time_base or stream.time_base
@@ -205,9 +220,10 @@ class _Reading(ABC):
             except (av.FFmpegError, OSError, ValueError):  # each codec raises errors of its own
                 self.file.damaged += 1
                 continue
+            told = _Told.by(stream)
             for frame in frames:
                 seen = True
-                yield stream, frame
+                yield told, frame
         if not seen:
             raise MediaFileError(one_line(self.file.path, f"no {self.want} in it that can be decoded"))
 
@@ -224,7 +240,12 @@ class _AudioReading(_Reading):
         self._form: tuple[str, str, int] | None = None
 
     def look(self) -> None:
-        self._peek(1)
+        _, frame = self._peek(1)[0]
+        try:
+            _resampler().resample(frame)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            form = f"{frame.layout.nb_channels} channels at {frame.sample_rate} Hz"
+            raise MediaFileError(one_line(self.file.path, f"sound of {form} cannot be converted")) from error
 
     def round(self, *, fill: bool) -> Iterator[Samples]:
         """Read the file once, from the beginning. With ``fill``, add silence until all of the file has ended."""
@@ -260,7 +281,7 @@ class _AudioReading(_Reading):
         if self._resampler is None or form != self._form:
             yield from self._drained()
             self._form = form
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_CLOCK)
+            self._resampler = _resampler()
         for piece in self._resampler.resample(frame):
             yield self._kept(piece)
 
@@ -276,6 +297,10 @@ class _AudioReading(_Reading):
         return samples[omitted:]
 
 
+def _resampler() -> av.AudioResampler:
+    return av.AudioResampler(format="s16", layout="mono", rate=AUDIO_CLOCK)
+
+
 class _VideoReading(_Reading):
     want = "video"
 
@@ -287,25 +312,25 @@ class _VideoReading(_Reading):
 
     def look(self) -> None:
         first = self._peek(LOOKED_AT)
-        stream, picture = first[0]
+        told, picture = first[0]
         _check_size(self.file.path, picture)
-        self.shown = shown_size(picture, _pixel(stream))
+        self.shown = shown_size(picture, told.pixel)
         times = [
             picture.pts * picture.time_base for _, picture in first if picture.pts is not None and picture.time_base
         ]
-        self.frame_rate = _rate(stream, times)
+        self.frame_rate = _rate(told.rate, times)
 
     def round(self) -> Iterator[tuple[int, av.VideoFrame, Fraction | None]]:
         """Read the file once. Yield the time of each picture in 90 kHz, the picture, and the aspect of its pixels."""
         period = round(VIDEO_CLOCK / self.frame_rate)
-        for stream, picture in self._frames():
+        for told, picture in self._frames():
             _check_size(self.file.path, picture)
             ticks = -1
             if picture.pts is not None and picture.time_base is not None:
                 ticks = round(picture.pts * picture.time_base * VIDEO_CLOCK)
             ticks = ticks if ticks > self._next - period else self._next
             self._next = ticks + period
-            yield ticks, picture, _pixel(stream)
+            yield ticks, picture, told.pixel
 
 
 def _opened(reading: _Reading, loop: bool) -> None:
@@ -326,13 +351,8 @@ def _check_size(path: Path, picture: av.VideoFrame) -> None:
         raise MediaFileError(one_line(path, f"pictures of {picture.width}x{picture.height}: more than {MAX_SIDE}"))
 
 
-def _pixel(stream: MediaStream) -> Fraction | None:
-    return stream.sample_aspect_ratio if isinstance(stream, VideoStream) else None
-
-
-def _rate(stream: MediaStream, times: list[Fraction]) -> Fraction:
+def _rate(told: Fraction | None, times: list[Fraction]) -> Fraction:
     """Return the pictures per second: as the file says, if that is possible."""
-    told = stream.average_rate or stream.guessed_rate
     if told is not None and 1 <= told <= MAX_RATE:
         return told
     span = times[-1] - times[0] if times else Fraction(0)

@@ -16,6 +16,10 @@ MAX_REORDERED = 2.0
 """The same for a packet without a decoding time, whose presentation time is used: pictures are stored in another order
 than they are shown."""
 
+LEAST_ROUND = 0.02
+"""Seconds between two beginnings of a file at least. A click that is repeated would be opened a thousand times
+a second."""
+
 
 @dataclass(slots=True)
 class _Stream:
@@ -53,12 +57,17 @@ class Splice:
     def __init__(self) -> None:
         self.end = 0.0
         """Where the furthest stream ends: the length so far."""
+        self._begun = 0.0
+        """Where the newest file began."""
         self._shift = 0.0
         self._section = 0
         self._streams: dict[int, _Stream] = {}
 
     def begin(self, start: float) -> None:
         """Begin a file, whose first packet is at ``start``, where the file before ended."""
+        if self._section:
+            self.end = max(self.end, self._begun + LEAST_ROUND)
+        self._begun = self.end
         self._shift = self.end - start
         self._section += 1
         self._streams.clear()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tcclient.cli.arguments import named
 from tcclient.cli.exits import FAILED
 
 MAX_PARTICIPANTS = 100
@@ -47,15 +48,22 @@ def add_command(commands: Any) -> None:
     )
     number("--talkers", metavar="K", type=int, help="how many speak (default: all, at most 3)")
     number("--cameras", metavar="C", type=int, help="how many show video (default: all, at most 2)")
-    parser.add_argument("--audio", metavar="FILE", help="what the talkers say (default: the speech that comes with it)")
     parser.add_argument(
-        "--video", metavar="FILE",
+        "--audio",
+        metavar="FILE",
+        type=named,
+        help="what the talkers say (default: the speech that comes with it)",
+    )
+    parser.add_argument(
+        "--video", metavar="FILE", type=named,
         help="what the cameras show (default: the clip that comes with it; with --web, drawn faces)",
     )  # fmt: skip
     parser.add_argument(
         "--seconds", metavar="S", type=float, help="length of the media; files are repeated (default: the files, once)"
     )
-    parser.add_argument("--out", metavar="DIR", help=f"where to write the recordings (default: {DEFAULT_OUT})")
+    parser.add_argument(
+        "--out", metavar="DIR", type=named, help=f"where to write the recordings (default: {DEFAULT_OUT})"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.add_argument(
         "--web", action="store_true",

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from tcclient.cli.arguments import named
+
 
 def add_command(commands: Any) -> None:
     """Add the command."""
@@ -23,7 +25,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--devices", action="store_true", help="also the devices that its accounts were seen with under that key"
     )
-    parser.add_argument("--data", metavar="DIR", help="where known servers are kept (default: your data folder)")
+    parser.add_argument(
+        "--data", metavar="DIR", type=named, help="where known servers are kept (default: your data folder)"
+    )
     parser.set_defaults(command=_forget)
 
 

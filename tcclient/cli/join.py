@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tcclient.cli.arguments import named
 from tcclient.cli.commands import help_lines
 from tcproto.account import MAX_PASSWORD_BYTES, read_password
 
@@ -73,15 +74,19 @@ def add_command(commands: Any) -> None:
     who.add_argument(
         "--data",
         metavar="DIR",
+        type=named,
         help="where the key of this device and known servers are kept (default: your data folder)",
     )
     send = parser.add_argument_group("what to send")
-    send.add_argument("--audio", metavar="WHAT", help="a file, 'tone', or 'mic[:DEVICE]'")
-    send.add_argument("--video", metavar="WHAT", help="a file, 'test', or 'camera[:DEVICE]'")
-    send.add_argument("--screen", metavar="WHAT", help="a file or 'test', shown as a screen beside the camera")
+    send.add_argument("--audio", metavar="WHAT", type=named, help="a file, 'tone', or 'mic[:DEVICE]'")
+    send.add_argument("--video", metavar="WHAT", type=named, help="a file, 'test', or 'camera[:DEVICE]'")
+    send.add_argument(
+        "--screen", metavar="WHAT", type=named, help="a file or 'test', shown as a screen beside the camera"
+    )
     send.add_argument(
         "--screen-audio",
         metavar="WHAT",
+        type=named,
         help="what a screen plays, beside the microphone: as --audio; the gate leaves it alone",
     )
     send.add_argument("--loop", action="store_true", help="repeat files, until you leave")
@@ -99,7 +104,9 @@ def add_command(commands: Any) -> None:
     get.add_argument(
         "--listen", action="store_true", help="send nothing; without a terminal, print lines that say who speaks"
     )
-    get.add_argument("--record", metavar="DIR", help="write an Ogg file for each speaker, and MKV if there is video")
+    get.add_argument(
+        "--record", metavar="DIR", type=named, help="write an Ogg file for each speaker, and MKV if there is video"
+    )
     get.add_argument(
         "--no-video", action="store_true", help="record sound alone (without --record no pictures are received anyway)"
     )
@@ -182,7 +189,7 @@ def _attend(arguments: argparse.Namespace) -> int:
         raise ValueError("--max-height is at least 0, for any")
     if arguments.leave_at_end and not sends:
         raise ValueError("--leave-at-end needs something to send")
-    if arguments.seconds is not None and arguments.seconds <= 0:
+    if arguments.seconds is not None and not arguments.seconds > 0:  # nan is no time, either
         raise ValueError("--seconds is more than 0")
     link = parse_link(arguments.link)
     if not link.room:
@@ -318,10 +325,13 @@ def _password(arguments: argparse.Namespace) -> str:
 def _first_line() -> str:
     """Read one line of standard input and not a byte more: the rest is typed in the room."""
     line = bytearray()
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-        if len(line) > MAX_PASSWORD_LINE:
-            raise ValueError(f"the password has more than {MAX_PASSWORD_BYTES} bytes")
+    try:
+        while (byte := os.read(0, 1)) not in (b"", b"\n"):
+            line += byte
+            if len(line) > MAX_PASSWORD_LINE:
+                raise ValueError(f"the password has more than {MAX_PASSWORD_BYTES} bytes")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard input") from error
     return read_password(bytes(line))
 
 

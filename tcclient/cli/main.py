@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import io
 import os
 import sys
@@ -32,6 +33,9 @@ A join link comes from the operator: tc://HOST[:PORT]/ROOM?fp=FINGERPRINT[&e2ee=
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 """Standard input, output and error by descriptor; cron jobs and supervisors may have closed them."""
 
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+"""Errors of a full disk. Those that name no file are of standard output."""
+
 
 class Parser(argparse.ArgumentParser):
     """Reports what is wrong in one line."""
@@ -54,19 +58,17 @@ def main(argv: list[str] | None = None) -> int:
         return _run(argv)
     except ModuleNotFoundError as error:
         return _complain(f"{error.name} is missing; the client is installed with: pip install '.[client]'", FAILED)
+    finally:
+        _give_up_output()
 
 
 def _run(argv: list[str] | None) -> int:
     try:
-        arguments = command_parser().parse_args(argv)
-        status: int = arguments.command(arguments)
+        status = _status(argv)
         sys.stdout.flush()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        sys.stderr.close()
         return FAILED
     except Exception as error:
         status = status_of(error)
@@ -76,9 +78,33 @@ def _run(argv: list[str] | None) -> int:
     return status
 
 
+def _status(argv: list[str] | None) -> int:
+    try:
+        arguments = command_parser().parse_args(argv)
+        status: int = arguments.command(arguments)
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    return status
+
+
+def _give_up_output() -> None:
+    """Drop what was printed and cannot be written.
+
+    The interpreter would try it again, complain in words of its own, and end with a status of its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+
+
 def _words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        place = error.filename or ("standard output" if error.errno in _FULL else None)
+        return f"{place}: {error.strerror}" if place else error.strerror
     return str(error)
 
 

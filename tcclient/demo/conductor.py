@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from tcclient.demo.plan import Part, Plan
 from tcclient.demo.processes import DemoError, Participant, make_accounts, run_server
 from tcclient.demo.report import Report, report_on
+from tcclient.recording.folder import prepare_folder
 
 ROOM = "demo"
 AT_ONCE = 8
@@ -26,8 +28,8 @@ PROGRESS_INTERVAL = 1.0
 
 
 async def conduct(plan: Plan, *, progress: bool = True) -> Report:
-    """Run the plan. Raises ``DemoError`` if it cannot be carried out."""
-    plan.out.mkdir(parents=True, exist_ok=True)
+    """Run the plan. Raises ``DemoError`` if it cannot be carried out, ``RecordingError`` if nothing can be recorded."""
+    prepare_folder(plan.out)
     say = Progress(progress)
     async with AsyncExitStack() as stack:
         data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tcdemo-")))
@@ -97,21 +99,24 @@ class Progress:
         """Print a line."""
         self.end()
         if self._wanted:
-            sys.stderr.write(text + "\n")
-            sys.stderr.flush()
+            self._write(text + "\n")
 
     def update(self, text: str) -> None:
         """Print the line that changes."""
         if self._wanted:
-            sys.stderr.write(f"\r{text}\x1b[K" if self._terminal else text + "\n")
-            sys.stderr.flush()
+            self._write(f"\r{text}\x1b[K" if self._terminal else text + "\n")
             self._open = self._terminal
 
     def end(self) -> None:
         """End the line that changes."""
         if self._open:
-            sys.stderr.write("\n")
+            self._write("\n")
             self._open = False
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk must not end what it reports about
+            sys.stderr.write(text)
+            sys.stderr.flush()
 
     async def watch(self, participants: Sequence[Participant], seconds: float) -> None:
         """Report what participants receive, until cancelled."""

@@ -32,6 +32,8 @@ def prepare_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+    except FileExistsError as error:
+        raise RecordingError(one_line(folder, "is not a folder")) from error
     except (OSError, ValueError) as error:
         raise RecordingError(one_line(folder, error)) from error
 
@@ -50,10 +52,15 @@ def safe_name(account: str) -> str:
     return f"{name}_" if name in RESERVED else name
 
 
+def file_in(folder: Path, name: str) -> Path:
+    """Return the path of a file whose name is in UTF-8 on the disk, also where the locale lacks some of its letters."""
+    return folder / os.fsdecode(name.encode())
+
+
 def free_names(folder: Path, stem: str, endings: tuple[str, ...]) -> Iterator[str]:
     """Iterate over ``stem``, ``stem-2`` and so on, without the names that have a file with one of the endings."""
     for name in chain([stem], (f"{stem}-{number}" for number in count(2))):
-        if not any(os.path.lexists(folder / (name + ending)) for ending in endings):
+        if not any(os.path.lexists(file_in(folder, name + ending)) for ending in endings):
             yield name
 
 

@@ -14,7 +14,7 @@ from tcclient.core.media.packet import AudioPacket, VideoPacket
 from tcclient.core.media.repair import RECORDING_PATIENCE
 from tcclient.errors import RecordingError
 from tcclient.recording.clock import ClockMapping, MediaClock, Unwrapper
-from tcclient.recording.folder import Index, free_names
+from tcclient.recording.folder import Index, file_in, free_names
 from tcclient.recording.writers import MatroskaWriter, OggOpusWriter, recorded_sound
 from tcclient.video.bitstream import Codec
 from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
@@ -293,7 +293,7 @@ class Take:
         names = free_names(self._directory, self._stem, ENDINGS)
         name = self._name or next(names)
         while True:
-            path = self._directory / (name + ending)
+            path = file_in(self._directory, name + ending)
             try:
                 writer = make(path)
             except RecordingError as error:
@@ -304,7 +304,7 @@ class Take:
             self._name = name
             self.paths.append(path)
             entry = self._index.add(
-                file=path.name,
+                file=name + ending,
                 account=self.account,
                 name=self.label,
                 participant=f"{self.participant:08x}",

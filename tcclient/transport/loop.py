@@ -34,7 +34,9 @@ async def _interruptible(main: Coroutine[Any, Any, Result]) -> Result:
     assert task is not None
     for name in INTERRUPTING:
         with contextlib.suppress(AttributeError, NotImplementedError):  # Windows lacks some signals, and handlers
-            asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)
+            number = getattr(signal, name)
+            if name != "SIGHUP" or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
+                asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await main
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 import time
@@ -82,7 +83,9 @@ def read_private(path: Path) -> bytes:
     Raises ``FileNotFoundError``, and ``TrustFileError`` for every other fault.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise TrustFileError(f"{path} is not a file")
             if sys.platform != "win32" and os.fstat(file.fileno()).st_mode & _OTHERS:
                 raise TrustFileError(
                     f"{path} can be read or written by others, so it is not used; if nobody has, make it private with: "
@@ -96,6 +99,11 @@ def read_private(path: Path) -> bytes:
     if len(content) > MAX_FILE_BYTES:
         raise TrustFileError(f"{path}: more than {MAX_FILE_BYTES} bytes")
     return content
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file. A named pipe in its place would keep the client waiting for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def publish(path: Path, data: bytes, *, replace: bool) -> None:

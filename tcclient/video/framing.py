@@ -8,7 +8,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.sidedata.sidedata import SideData
-from av.video.reformatter import ColorRange, Interpolation
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
 MAX_STRETCH = 10
 """How many times a pixel may be wider than high, or higher than wide. A picture that claims more is taken as damaged.
@@ -19,6 +19,10 @@ MAX_BAR = 2
 sizes."""
 
 SQUARE = Fraction(1)
+
+_OTHER_MATRICES = (1, 7, 9, 10)
+"""Matrices of films in high definition (BT.709, SMPTE 240M) and in HDR (BT.2020, of two kinds), as numbered in ITU-T
+H.273, table 4. What names none of them is taken as BT.601."""
 
 
 def shown_size(picture: av.VideoFrame, pixel: Fraction | None = None) -> tuple[int, int]:
@@ -44,7 +48,8 @@ def fit(width: int, height: int, max_width: int, max_height: int) -> tuple[int, 
 def frame_picture(picture: av.VideoFrame, width: int, height: int, pixel: Fraction | None = None) -> av.VideoFrame:
     """Return a picture as yuv420p of the wanted size, which is even: upright, with bars if its aspect is different.
 
-    The values are in limited range (luma 16 to 235), which VP8 assumes and H.264 names. ``pixel`` is the aspect of the
+    The values are in limited range (luma 16 to 235), which VP8 assumes and H.264 names, with the matrix of BT.601,
+    which VP8 assumes (RFC 6386, section 9.2). ``pixel`` is the aspect of the
     pixels that the picture has, square by default. The picture itself is not changed, and may be returned as it is.
     Raises ``av.FFmpegError`` and ``ValueError`` for a picture that cannot be converted.
     """
@@ -59,6 +64,7 @@ def frame_picture(picture: av.VideoFrame, width: int, height: int, pixel: Fracti
         "yuv420p",
         interpolation=Interpolation.AREA,
         dst_color_range=ColorRange.MPEG,
+        dst_colorspace=Colorspace.ITU601 if picture.colorspace in _OTHER_MATRICES else None,
         threads=1,
     )
     if quarter or mirrored:

@@ -17,7 +17,7 @@ from tcproto.identity import format_fingerprint
 from tcproto.link import Link
 from tcproto.messages import Role
 from tcproto.names import fold_account
-from tcserver.cli.parser import Commands, Parser, add_command, add_group, counted, data_directory, print_table
+from tcserver.cli.parser import Commands, Parser, add_command, add_group, counted, data_directory, named, print_table
 from tcserver.cli.password import add_password_options, handed_out, made_up_password, new_password
 from tcserver.cli.record_options import add_options, cells, given, headings, reader
 from tcserver.config.configuration import Sources
@@ -29,6 +29,7 @@ from tcserver.storage.agency_list import MAX_LIST_BYTES, check_account, read_age
 from tcserver.storage.credentials import derive_credentials
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.database import Database
+from tcserver.storage.private_files import check_new
 
 _COLUMNS = ("name", "display name", "user name", "password", "link", "web link")
 _EXAMPLE_KEY = "6162636465666768696a6b6c6d6e6f707172737475767778797a303132333435"
@@ -61,9 +62,9 @@ def add_commands(commands: Commands) -> None:
         "Without --output the command prints a table of name and password. With --output it writes a new file that",
         "only its owner can read, with name, display name, user name, password, join link and web link.",
     )
-    importing.add_argument("file", metavar="FILE.csv", help="the table of agencies")
+    importing.add_argument("file", metavar="FILE.csv", type=named, help="the table of agencies")
     importing.add_argument(
-        "--output", metavar="FILE", help="a new file for passwords and links; links need server.public_host"
+        "--output", metavar="FILE", type=named, help="a new file for passwords and links; links need server.public_host"
     )
     importing.add_argument(
         "--room", metavar="NAME", default="", help="with --output: the room in the links (default: none)"
@@ -201,8 +202,10 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
 
 def _check_output(output: Path, configuration: Configuration) -> None:
     """Refuse what cannot be written later, before the keys are derived."""
-    if output.exists():
-        raise StoreError(f"{output} exists")
+    try:
+        check_new(output)
+    except FileExistsError:
+        raise StoreError(f"{output} exists") from None
     if not configuration.server.public_host or not configuration.server.port:
         raise StoreError(
             "the links need the name or address and the port at which people reach the server: set server.public_host "

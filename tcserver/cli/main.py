@@ -6,6 +6,8 @@ Exit status: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
 import io
 import os
 import sqlite3
@@ -22,6 +24,8 @@ from tcserver.version import version
 
 FAILED = 1
 INTERRUPTED = 130
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+"""Errors of a full disk. Those that name no file are of standard output."""
 
 _EXAMPLES = """\
 examples:
@@ -50,29 +54,36 @@ def main(argv: list[str] | None = None) -> int:
         # If a terminal cannot show a name, the password beside it has to be printed all the same.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        arguments = command_parser().parse_args(argv)
-        command: Command = arguments.command
-        status = command(arguments, _sources(arguments))
+        status = _status(argv)
         sys.stdout.flush()
-    except SystemExit as leaving:
-        return int(leaving.code or 0)
     except (StoreError, ConfigurationError) as error:
         return _complain(str(error), WRONG_INPUT)
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader of the output has gone; the interpreter must not flush it again.
-        sys.stdout = io.StringIO()
         return FAILED
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
+        place = error.filename or ("standard output" if error.errno in _FULL else None)
+        return _complain(f"{place}: {error.strerror}" if place else error.strerror or str(error), FAILED)
     except sqlite3.Error as error:
         return _complain(f"the database failed: {error}; nothing was changed", FAILED)
+    finally:
+        standard_files.give_up_output()
     return status
 
 
+def _status(argv: list[str] | None) -> int:
+    try:
+        arguments = command_parser().parse_args(argv)
+        command: Command = arguments.command
+        return command(arguments, _sources(arguments))
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+
+
 def _complain(text: str, status: int) -> int:
-    print(f"tcserver: {text}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody can read it
+        print(f"tcserver: {text}", file=sys.stderr)
     return status
 
 

@@ -50,9 +50,12 @@ def add_command(
     )
     parser.set_defaults(command=command)
     common = parser.add_argument_group("where and how")
-    common.add_argument("--data", metavar="DIR", help="data directory (default: $XDG_DATA_HOME/tcserver)")
+    common.add_argument("--data", metavar="DIR", type=named, help="data directory (default: $XDG_DATA_HOME/tcserver)")
     common.add_argument(
-        "--config", metavar="FILE", help="configuration (default: tcserver.toml in --data or $XDG_CONFIG_HOME/tcserver)"
+        "--config",
+        metavar="FILE",
+        type=named,
+        help="configuration (default: tcserver.toml in --data or $XDG_CONFIG_HOME/tcserver)",
     )
     common.add_argument(
         "--set",
@@ -63,6 +66,16 @@ def add_command(
         help="a setting; may be repeated",
     )
     return parser
+
+
+def named(text: str) -> str:
+    """Return the name of a file or a folder. Raises ``ArgumentTypeError`` for an empty one.
+
+    A script whose variable is not set gives an empty name. It must not stand for another file or folder.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty")
+    return text
 
 
 def data_directory(sources: Sources) -> DataDirectory:

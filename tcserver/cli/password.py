@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tcproto.account import MAX_PASSWORD_BYTES, PASSWORD_ENTROPY_SIZE, generate_password, read_password
-from tcserver.cli.standard_files import print_data
+from tcserver.cli.standard_files import print_data, read_data
 from tcserver.records import StoreError
 from tcserver.storage import private_files
 from tcserver.storage.credentials import check_password
@@ -40,7 +40,7 @@ def new_password(arguments: argparse.Namespace) -> str:
         return made_up_password()
     try:
         if arguments.password_stdin:
-            password = read_password(sys.stdin.buffer.readline(MAX_LINE_BYTES))
+            password = read_password(read_data(MAX_LINE_BYTES, line=True))
         elif sys.stdin.isatty():
             typed = getpass.getpass("Password: ")
             if getpass.getpass("Once more: ") != typed:

@@ -45,3 +45,25 @@ def print_data(text: str) -> None:
     except OSError as error:
         if error.errno not in _NO_DISK:
             raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+def give_up_output() -> None:
+    """Drop what was printed and cannot be written.
+
+    The interpreter would try it again, complain in words of its own, and end with a status of its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
+
+
+def read_data(size: int, *, line: bool = False) -> bytes:
+    """Return at most ``size`` bytes of standard input, or of its first line. Raises ``OSError``, which names it."""
+    try:
+        return sys.stdin.buffer.readline(size) if line else sys.stdin.buffer.read(size)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), "standard input") from error

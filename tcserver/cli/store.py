@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
-from tcserver.cli.parser import Commands, add_command, counted, data_directory
-from tcserver.cli.standard_files import print_data
+from tcserver.cli.parser import Commands, add_command, counted, data_directory, named
+from tcserver.cli.standard_files import print_data, read_data
 from tcserver.config.configuration import Sources
 from tcserver.records import StoreError
 from tcserver.storage.archive import back_up, restore
@@ -29,7 +28,7 @@ def add_commands(commands: Commands) -> None:
         "The file has the key of the server, and only its owner can read it: keep it as safe as a key. It has the",
         "settings of a configuration file, but not those of the environment and of flags.",
     )
-    backup.add_argument("file", metavar="FILE", help="a new file; an existing one is never overwritten")
+    backup.add_argument("file", metavar="FILE", type=named, help="a new file; an existing one is never overwritten")
     restoring = add_command(
         commands,
         "restore",
@@ -40,9 +39,9 @@ def add_commands(commands: Commands) -> None:
         "Nothing is overwritten: move an old data directory away first. The settings go to tcserver.toml in --data;",
         "without --data they go to the configuration file of the user.",
     )
-    restoring.add_argument("file", metavar="FILE", help="a file of `tcserver backup`")
+    restoring.add_argument("file", metavar="FILE", type=named, help="a file of `tcserver backup`")
     export = add_command(commands, "export", _export, "write accounts and rooms as JSON", "tcserver export rooms.json")
-    export.add_argument("file", metavar="FILE", help="a new file, or - for standard output")
+    export.add_argument("file", metavar="FILE", type=named, help="a new file, or - for standard output")
     importing = add_command(
         commands,
         "import",
@@ -52,7 +51,7 @@ def add_commands(commands: Commands) -> None:
         "",
         "Passwords work only with the identity.key of the server that made the export.",
     )
-    importing.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    importing.add_argument("file", metavar="FILE", type=named, help="a file, or - for standard input")
     importing.add_argument(
         "--other-server",
         action="store_true",
@@ -90,7 +89,7 @@ def _export(arguments: argparse.Namespace, sources: Sources) -> int:
 def _import(arguments: argparse.Namespace, sources: Sources) -> int:
     directory = data_directory(sources)
     if arguments.file == "-":
-        content = sys.stdin.buffer.read(MAX_DOCUMENT_BYTES + 1)
+        content = read_data(MAX_DOCUMENT_BYTES + 1)
     else:
         with Path(arguments.file).open("rb") as file:
             content = file.read(MAX_DOCUMENT_BYTES + 1)

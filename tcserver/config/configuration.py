@@ -141,7 +141,7 @@ def _file_values(file: Path, *, required: bool) -> Iterator[tuple[str, object]]:
         if len(content) > MAX_FILE_BYTES:
             raise ConfigurationError(f"{file}: more than {MAX_FILE_BYTES} bytes")
         document = tomllib.loads(content.decode("utf-8-sig"))  # editors of Windows put a byte order mark before it
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # some users have /dev/null as home
         if required:
             raise ConfigurationError(f"{file}: there is no such file") from None
         return

@@ -60,10 +60,13 @@ def read_agencies(content: bytes, existing: Iterable[Account]) -> list[Agency]:
     if len(content) > MAX_LIST_BYTES:
         raise StoreError(f"the file has more than {MAX_LIST_BYTES} bytes")
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise StoreError(f"line {line}: not UTF-8; save the file as CSV UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise StoreError(f"line {line}: not UTF-8 but, as it seems, UTF-16; save the file as CSV UTF-8")
     taken = {skeleton(account.name): account.name for account in existing}
     agencies = []
     for line, row in _rows(text):
@@ -93,7 +96,7 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
         first += 1
         first += next((number for number, line in enumerate(lines[first:]) if line.strip(_BLANK + delimiter)), 0)
     rest = "".join(lines[first:])
-    delimiter = delimiter or _delimiter(rest.partition("\n")[0])
+    delimiter = delimiter or _delimiter("".join(lines[first : first + 1]))
     reader = csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [column.strip().casefold() for column in next(reader, [])]

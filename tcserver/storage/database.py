@@ -49,7 +49,10 @@ class Database:
 
     def __init__(self, path: Path, busy_ms: int = BUSY_TIMEOUT_MS) -> None:
         private_files.create_private(path)
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=busy_ms / 1000)
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, timeout=busy_ms / 1000)
+        except sqlite3.DatabaseError as error:
+            raise StoreError(f"{path} cannot be used as a database: {error}") from None
         try:
             self._write_ahead(time.monotonic() + busy_ms / 1000)
             self._connection.execute("PRAGMA synchronous = FULL")

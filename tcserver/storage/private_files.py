@@ -7,10 +7,13 @@ certificate that the server has signed itself, with its key).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -59,15 +62,22 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path |
     if base.is_absolute():
         return base
     try:
-        return Path(environment.get("HOME") or Path.home()) / fallback
+        home = Path(environment.get("HOME") or Path.home())
     except RuntimeError:
         return None
+    return home / fallback if home.is_absolute() else None
 
 
 def make_private_directory(path: Path) -> None:
-    """Make the directory ``path`` with its parents. Only its owner can read it. An existing one stays as it is."""
+    """Make the directory ``path`` with its parents. Only its owner can read it. An existing one stays as it is.
+
+    Raises ``StoreError`` if there is a file of that name.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+    try:
+        path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
+    except FileExistsError:
+        raise StoreError(f"{path} is not a folder") from None
 
 
 def create_private(path: Path) -> bool:
@@ -85,8 +95,14 @@ def create_private(path: Path) -> bool:
 
 
 def check_private(path: Path) -> None:
-    """Raise ``StoreError`` if others than the owner can read or write ``path`` (CVE-2012-0863 was such a file)."""
-    if path.stat().st_mode & _OTHERS:
+    """Raise ``StoreError`` if others than the owner can read or write ``path`` (CVE-2012-0863 was such a file).
+
+    Raise it also for what is no file.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise StoreError(f"{path} is not a file")
+    if mode & _OTHERS:
         raise StoreError(f"{path} can be read by others; make it private with: chmod 600 {path}")
 
 
@@ -98,23 +114,42 @@ def write_private(path: Path, content: bytes) -> None:
     _write(path, content, name_new)
 
 
+def check_new(path: Path) -> None:
+    """Raise ``OSError`` if no file can be made at ``path`` now: ``FileExistsError`` if there is one."""
+    with _named(path):
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
 def replace_private(path: Path, content: bytes) -> None:
     """Write a file of mode 0600 to disk, in place of the one that has the name. It is the old or the new one, whole."""
     _write(path, content, os.replace)
 
 
 def _write(path: Path, content: bytes, give_name: Callable[[Path, Path], None]) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".partial")
-    partial = Path(name)
+    with _named(path):
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".partial")
+        partial = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            give_name(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync_directory(path.parent)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let errors of the system name ``path``, which a user knows, and not a temporary file."""
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        give_name(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-    _sync_directory(path.parent)
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def name_new(made: Path, path: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_demonstration_that_cannot_be(capfd: pytest.CaptureFixture[str], optio
 def test_a_place_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "file"
     file.touch()
-    assert complaint(capfd, "demo", "--seconds", "1", "--out", str(file)) == (1, f"{file}: File exists")
+    assert complaint(capfd, "demo", "--seconds", "1", "--out", str(file)) == (1, f"{file}: is not a folder")
 
 
 _WITHOUT_OPUS = """

@@ -203,7 +203,7 @@ def test_a_device_that_is_not_there_is_told_and_the_participant_stays(shared_ser
 def test_the_folder_of_a_recording_is_checked_before_the_seat_is_taken(shared_server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     status, out, err = attend(shared_server, tmp_path, "--record", str(tmp_path / "file"))
-    assert (status, out, err) == (1, "", f"tcclient: {tmp_path / 'file'}: File exists\n")
+    assert (status, out, err) == (1, "", f"tcclient: {tmp_path / 'file'}: is not a folder\n")
 
 
 @pytest.mark.parametrize(

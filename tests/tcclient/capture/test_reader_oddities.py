@@ -15,6 +15,7 @@ import pytest
 
 from tcclient.capture.picture import TestPicture, read_counter
 from tcclient.capture.reader import MAX_RATE, open_audio, open_video
+from tcclient.capture.splice import LEAST_ROUND
 from tcclient.errors import MediaFileError
 from tests.support.films import CLAP, beeps, flashes, write_film
 from tests.tcclient.capture.test_reader import write_tone
@@ -361,3 +362,80 @@ def test_pictures_of_any_sort_are_read(tmp_path: Path, codec: str, form: str, si
 def test_pictures_that_are_larger_than_any_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MediaFileError, match="pictures of 8208x16: more than 8192"):
         open_video(write_fast(tmp_path / "x.webm", 1, 40, (8208, 16)))
+
+
+def write_two_sounds(path: Path) -> Path:
+    """Write two tracks of one sound with different codecs, as phones do."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream(codec, rate=48_000, layout="mono") for codec in ("pcm_s16le", "libopus")]
+        for stream, level in zip(streams, (2_000, 10_000), strict=True):
+            tone = (level * np.sin(2 * np.pi * 440 / 48_000 * np.arange(48_000))).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(tone[None, :], format="s16", layout="mono")
+            frame.sample_rate = 48_000
+            for piece in av.AudioResampler(format=stream.format, layout="mono", rate=48_000).resample(frame):
+                container.mux(stream.encode(piece))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("codec", "level"), [(b"", 2_000), (b"A_PCM", 10_000), (b"A_OPUS", 2_000)])
+def test_the_first_track_that_can_be_decoded_is_played(tmp_path: Path, codec: bytes, level: int) -> None:
+    path = write_two_sounds(tmp_path / "x.mkv")
+    path.write_bytes(path.read_bytes().replace(codec, codec[:-1] + b"?" * bool(codec)))
+    assert np.abs(np.concatenate(list(open_audio(path)))[9_600:38_400]).max() == pytest.approx(level, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "known"),
+    [
+        ("x.wav", "pcm_s16le", b"fmt \x10\0\0\0\x01\0"),
+        ("x.mkv", "libopus", b"A_OPUS"),
+        ("x.mkv", "libx264", b"V_MPEG4/ISO/AVC"),
+        ("x.webm", "libvpx", b"V_VP8"),
+        ("x.mp4", "libx264", b"avc1"),
+    ],
+)
+def test_a_codec_that_is_not_known_is_named_as_the_reason(tmp_path: Path, name: str, codec: str, known: bytes) -> None:
+    path, sound = tmp_path / name, codec in ("pcm_s16le", "libopus")
+    data = (write_tone(path, codec) if sound else write_shown(path, codec, 0)).read_bytes()
+    opener: Callable[[Path], object] = open_audio if sound else open_video
+    path.write_bytes(data.replace(known, known[:-2] + b"zz"))
+    with pytest.raises(MediaFileError, match=f"{name}: the (audio|video) in it is of a codec that is not known here"):
+        opener(path)
+
+
+def test_sound_that_cannot_be_mixed_to_one_channel_is_refused_at_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((200, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(200 * 2 * 800))
+    with pytest.raises(MediaFileError, match=r"x.wav: sound of 200 channels at 8000 Hz cannot be converted"):
+        open_audio(path)
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 10, 11])
+@pytest.mark.parametrize("loop", [False, True])
+def test_a_film_of_a_few_pictures_is_as_its_header_says(tmp_path: Path, count: int, loop: bool) -> None:
+    """Its end is reached while it is looked at. What the closed file said would be read from memory that is gone."""
+    path = tmp_path / "x.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30, width=176, height=144, pix_fmt="yuv420p")
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        for picture in islice(TestPicture(176, 144, 30), count):
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    for _ in range(20):
+        video = open_video(path, loop=loop)
+        assert (video.width, video.height, video.frame_rate) == (256, 144, 30)
+        shown = list(islice(video, count))
+        assert [(picture.width, picture.height) for picture in shown] == [(256, 144)] * count
+
+
+def test_a_click_that_is_repeated_is_not_opened_a_thousand_times(tmp_path: Path) -> None:
+    path = tmp_path / "x.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 48_000, 0, "NONE", ""))
+        file.writeframes(struct.pack("<h", 20_000))
+    sound = np.concatenate(list(islice(open_audio(path, loop=True), 50)))
+    assert np.count_nonzero(sound) == pytest.approx(1 / LEAST_ROUND, abs=3)

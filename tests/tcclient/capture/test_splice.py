@@ -1,6 +1,6 @@
 import pytest
 
-from tcclient.capture.splice import MAX_BACK, MAX_HOLE, MAX_REORDERED, Splice
+from tcclient.capture.splice import LEAST_ROUND, MAX_BACK, MAX_HOLE, MAX_REORDERED, Splice
 
 
 def lay(splice: Splice, packets: list[tuple[int, float]], duration: float = 0.5) -> list[float]:
@@ -71,3 +71,10 @@ def test_a_first_packet_far_from_the_beginning_is_no_wait() -> None:
     splice = Splice()
     splice.begin(0.0)
     assert lay(splice, [(0, 5000.0), (1, 5000.25)]) == [0.0, 0.25]
+
+
+def test_a_round_has_a_least_length() -> None:
+    splice = Splice()
+    for number in range(3):
+        splice.begin(5.0)
+        assert lay(splice, [(0, 5.0)], duration=0.001) == [pytest.approx(number * LEAST_ROUND)]

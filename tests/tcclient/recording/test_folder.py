@@ -48,7 +48,7 @@ def test_a_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_used_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     cases = [
-        (tmp_path / "file", "File exists"),
+        (tmp_path / "file", "is not a folder"),
         (tmp_path / "file" / "x", "Not a directory"),
         (Path("a\0b"), "null byte"),
     ]

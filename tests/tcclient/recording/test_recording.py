@@ -1,6 +1,9 @@
 import json
+import os
 import shutil
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -30,7 +33,7 @@ def stored(path: Path) -> list[bytes]:
 
 
 def listed(folder: Path, name: str = "index.json") -> dict[str, dict[str, object]]:
-    return {entry["file"]: entry for entry in json.loads((folder / name).read_text())["files"]}
+    return {entry["file"]: entry for entry in json.loads((folder / name).read_text(encoding="utf-8"))["files"]}
 
 
 def test_a_name_is_given_once(tmp_path: Path, opus: list[bytes]) -> None:
@@ -45,6 +48,47 @@ def test_a_name_is_given_once(tmp_path: Path, opus: list[bytes]) -> None:
     assert sorted(file.name for file in tmp_path.glob("*.ogg")) == ["a_b-2.ogg", "a_b-3.ogg", "a_b.ogg"]
     assert [take.paths for take in takes] == [[tmp_path / f"a_b{end}.ogg"] for end in ("", "-2", "-3")]
     assert [entry["account"] for entry in listed(tmp_path).values()] == ["a.b", "a b", "a.b"]
+
+
+IN_ANOTHER_LOCALE = """
+import sys
+from pathlib import Path
+from tcclient.audio.opus import OpusEncoder
+from tcclient.audio.tone import sine
+from tcclient.recording.recording import RoomRecording
+from tests.support.packets import sound_packet, whole_picture
+
+assert sys.getfilesystemencoding() == "ascii"
+encoder = OpusEncoder()
+for _ in range(2):
+    recording = RoomRecording(Path(sys.argv[1]))
+    take = recording.take(1, sys.stdin.buffer.readline().decode().strip(), video=False)
+    recording.take(1, take.account, video=True)
+    take.expect_video("vp8", 16, 16)
+    for number in range(10):
+        take.add_audio(sound_packet(number, 960 * number, encoder.encode(sine(440, 960)), 1.0))
+    assert not recording.flush(2.0)
+    take.add_video(whole_picture(90_000), 2.0)
+    recording.close()
+"""
+
+
+@pytest.mark.parametrize("account", ["кабинет", "العدل", "ꦏꦤ꧀ꦠꦺꦴꦂ", "办公室", "désa"])
+def test_a_locale_without_the_letters_of_a_name_loses_no_recording(tmp_path: Path, account: str) -> None:
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(Path.cwd())}
+    subprocess.run(
+        [sys.executable, "-c", IN_ANOTHER_LOCALE, str(tmp_path)],
+        input=f"{account}\n{account}\n".encode(),
+        env=os.environ | environment,
+        check=True,
+        timeout=60,
+    )
+    for number, index in (("", "index.json"), ("-2", "index-2.json")):
+        names = [f"{account}{number}.ogg", f"{account}{number}.mkv"]
+        assert list(listed(tmp_path, index)) == names
+        assert len(stored(tmp_path / names[0])) == 10
+        with av.open(tmp_path / names[1]) as film:
+            assert len([packet for packet in film.demux(audio=0) if packet.size]) == 10
 
 
 def test_recordings_of_earlier_sessions_are_left_alone(tmp_path: Path, opus: list[bytes]) -> None:
@@ -203,5 +247,5 @@ def test_files_are_bounded(
 
 def test_a_folder_that_cannot_be_used_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RecordingError, match="File exists"):
+    with pytest.raises(RecordingError, match="is not a folder"):
         RoomRecording(str(tmp_path / "file"))

@@ -75,3 +75,9 @@ def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Path, "hardlink_to", refuse)
     publish(tmp_path / "key", b"x", replace=False)
     assert (tmp_path / "key").read_bytes() == b"x"
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lines", 0o600)
+    with pytest.raises(TrustFileError, match="lines is not a file"):
+        TrustFile(tmp_path / "lines").lines()

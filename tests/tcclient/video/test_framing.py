@@ -3,7 +3,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from av.video.reformatter import ColorRange
+from av.video.reformatter import ColorRange, Colorspace
 
 from tcclient.video.framing import MAX_STRETCH, fit, frame_picture, shown_size
 
@@ -97,6 +97,23 @@ def test_full_range_may_also_be_said_of_the_picture(form: str) -> None:
     picture = plain(64, 48, 255).reformat(format=form, src_color_range=ColorRange.MPEG)
     picture.color_range = ColorRange.JPEG
     assert abs(int(luma(frame_picture(picture, 64, 48))[20, 20]) - 235) <= 1
+
+
+@pytest.mark.parametrize("size", [(64, 48), (32, 24), (48, 64)])
+@pytest.mark.parametrize("form", ["yuv420p", "yuv444p", "yuv420p10le", "yuvj420p"])
+@pytest.mark.parametrize("matrix", [Colorspace.ITU709, Colorspace.ITU601, Colorspace.SMPTE240M, Colorspace.BT2020])
+def test_colours_are_those_of_the_picture_whatever_its_matrix(
+    matrix: Colorspace, form: str, size: tuple[int, int]
+) -> None:
+    red = av.VideoFrame.from_ndarray(np.full((48, 64, 3), (220, 30, 60), np.uint8), format="rgb24")
+    span = ColorRange.JPEG if form == "yuvj420p" else ColorRange.MPEG
+    framed = frame_picture(red.reformat(format=form, dst_colorspace=matrix, dst_color_range=span), *size)
+    width, height = size
+    values = framed.to_ndarray().reshape(-1)
+    luma_at, chroma = width * height // 2 + width // 2, width * height
+    found = [int(values[place]) for place in (luma_at, chroma + chroma // 8 + width // 4)]
+    other = int(values[chroma + chroma // 4 + chroma // 8 + width // 4])
+    assert np.abs(np.subtract([*found, other], (93, 113, 209))).max() <= 2  # by ITU-R BT.601, in limited range
 
 
 def test_a_picture_without_a_size_is_refused() -> None:

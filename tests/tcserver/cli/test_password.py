@@ -211,5 +211,5 @@ def test_what_cannot_be_written_is_said_before_anything_is_made(
 def test_a_folder_that_cannot_be_written_makes_no_account(run: Run, data: Path, table: Path, tmp_path: Path) -> None:
     add(run)
     result = run("account", "import", str(table), "--output", str(tmp_path / "none" / "p.csv"), *HOST)
-    assert result.status == 1
+    assert (result.status, result.err) == (1, f"tcserver: {tmp_path}/none/p.csv: No such file or directory\n")
     assert names(data) == ["kantor-1"]

@@ -29,6 +29,7 @@ SEPARATORS = [
     "\ufeffSEP=,\nname,display,role\nkantor-1,Kantor Satu,\nkantor-2,Kantor Dua,chair\n",
     '"sep=|"\nname|display|role\nkantor-1|Kantor Satu|\nkantor-2|Kantor Dua|chair\n',
     "sep=\t\n\nname\tdisplay\trole\nkantor-1\tKantor Satu\t\nkantor-2\tKantor Dua\tchair\n",
+    "\ufeff\ufeffname,display,role\nkantor-1,Kantor Satu,\nkantor-2,Kantor Dua,chair\n",
     "name\tdisplay\trole\nkantor-1\tKantor Satu\t\nkantor-2\tKantor Dua\tchair\n",
     "\r\n\r\nname,display,role\r\nkantor-1,Kantor Satu,\r\nkantor-2,Kantor Dua,chair\r\n",
     ";;;\n;;;\nname;display;role;\nkantor-1;Kantor Satu;;\nkantor-2;Kantor Dua;chair;\n",
@@ -36,6 +37,19 @@ SEPARATORS = [
     "name,display,role,,\nkantor-1,Kantor Satu,\nkantor-2,Kantor Dua,chair,,,,\n",
     '"","",""\n"name","display","role",""\n"kantor-1","Kantor Satu","",""\n"kantor-2","Kantor Dua","chair"\n',
 ]
+
+
+MACINTOSH = 'name;display\ra;"A, B, C, D"\rb;B\r'
+
+
+def test_lines_may_end_as_on_old_machines_and_cells_have_other_separators() -> None:
+    assert read_agencies(MACINTOSH.encode(), []) == [Agency("a", "A, B, C, D", None), Agency("b", "B", None)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_a_list_in_another_unicode_encoding_is_named_as_such(encoding: str) -> None:
+    with pytest.raises(StoreError, match=r"line 1: not UTF-8.*save the file as CSV UTF-8"):
+        read_agencies("name,display\na,A\n".encode(encoding), [])
 
 
 @pytest.mark.parametrize("content", SEPARATORS)

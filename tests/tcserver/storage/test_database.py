@@ -354,3 +354,10 @@ def test_all_files_are_private_and_synced(database: Database, tmp_path: Path) ->
         for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
     }
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    folder = tmp_path.joinpath(*["long" * 60] * 12)  # the system takes it, the library does not
+    folder.mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"tcserver.db cannot be used as a database: unable to open"):
+        Database(folder / "tcserver.db")

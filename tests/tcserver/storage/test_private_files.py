@@ -1,6 +1,7 @@
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,7 @@ def test_the_default_places_follow_the_base_directory_specification() -> None:
         "/home/op/.local/share/tcserver"
     )
     assert private_files.default_data_directory({}) == Path.home() / ".local/share/tcserver"
+    assert private_files.default_configuration_file({"HOME": "relative"}) is None
 
 
 def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +58,9 @@ def test_a_data_directory_is_for_its_owner_only(tmp_path: Path) -> None:
     private_files.make_private_directory(data)
     private_files.make_private_directory(data)
     assert mode(data) == 0o700
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="file is not a folder"):
+        private_files.make_private_directory(tmp_path / "file")
 
 
 def test_a_private_file_is_created_once(tmp_path: Path) -> None:
@@ -70,6 +75,8 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file.touch(0o640)
     with pytest.raises(StoreError, match=f"chmod 600 {file}"):
         private_files.create_private(file)
+    with pytest.raises(StoreError, match=f"{tmp_path} is not a file"):
+        private_files.check_private(tmp_path)
 
 
 def test_a_private_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -124,3 +131,28 @@ def test_one_server_holds_a_data_directory(tmp_path: Path) -> None:
         assert mode(tmp_path / private_files.LOCK_FILE) == 0o600
     with private_files.DataLock(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("write", [private_files.write_private, private_files.replace_private])
+def test_a_failure_names_the_file_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, bytes], None]
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match=r"No such file or directory: '.*/none/file'$"):
+        write(tmp_path / "none" / "file", b"")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: '.*/file'$"):
+        write(tmp_path / "file", b"")
+    assert not list(tmp_path.iterdir())
+
+
+def test_whether_a_file_can_be_made_is_known_before(tmp_path: Path) -> None:
+    private_files.check_new(tmp_path / "file")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "dangling").symlink_to(tmp_path / "none")
+    with pytest.raises(FileExistsError):
+        private_files.check_new(tmp_path / "dangling")
+    with pytest.raises(FileNotFoundError, match=r"/none/file'$"):
+        private_files.check_new(tmp_path / "none" / "file")
