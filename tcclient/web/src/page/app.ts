@@ -6,6 +6,7 @@ import type { Meeting, MeetingState, ParticipantId } from "../engine/meeting.js"
 import { countUnread } from "./chat.js";
 import { readAddress, withRoom } from "./address.js";
 import { Attention } from "./attention.js";
+import { DepartureQuestion } from "./departure.js";
 import { openDevices, playTestSound, watchDevices } from "./devices.js";
 import { FloatingPicture, ScreenLock, toggleFullScreen } from "./floating.js";
 import { pickLanguage, translator, type Language } from "./language.js";
@@ -39,6 +40,7 @@ export class App extends Requests implements Actions {
   readonly #root: HTMLElement;
   readonly #floating: FloatingPicture;
   readonly #screenLock = new ScreenLock();
+  readonly #departure = new DepartureQuestion();
   readonly #attention = new Attention(document, () => this.#draw());
   #page: PageState;
   #drawn: MeetingState;
@@ -146,6 +148,7 @@ export class App extends Requests implements Actions {
       this.#lastSeenLine = "";
       this.#page = { ...this.#page, ...OUTSIDE, screen: name === "ended" ? "ended" : "lobby" };
     }
+    this.#departure.want(inside);
   }
 
   #countUnread({ chat }: MeetingState): void {
