@@ -6,6 +6,7 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { ChatLine } from "../engine/meeting.js";
 import { whenNew } from "./directives.js";
 import { icon } from "./icons.js";
+import { textParts, type TextPart } from "./links.js";
 import { fullName, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
 
@@ -58,11 +59,15 @@ function line({ t, language, state }: View, one: ChatLine): TemplateResult {
         ${about === "" ? nothing : html`<em>${about}</em>`}
         <time datetime=${new Date(one.at).toISOString()}>${time}</time>
       </header>
-      <p>${one.text}</p>
+      <p>${textParts(one.text).map(part)}</p>
       ${one.state === "failed" ? html`<p class="failed">${icon("warning")}${t("chat.failed")}</p>` : nothing}
     </article>
   `;
 }
+
+/** The page of the meeting stays, and the other page does not learn of it. */
+const part = ({ text, href }: TextPart) =>
+  href === undefined ? text : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`;
 
 function writing({ t, state, page, act }: View): TemplateResult {
   const send = (field: HTMLTextAreaElement) => {
