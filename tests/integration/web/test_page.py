@@ -37,6 +37,23 @@ MediaDevices.prototype.getDisplayMedia = async function (...wishes) {
 };
 """
 """Gives a shared screen a sound: that of a screen without a window is silent."""
+SWITCHED_OFF = """
+const open = MediaDevices.prototype.getUserMedia;
+MediaDevices.prototype.getUserMedia = async function ({audio}) {
+  if (audio === undefined) return open.apply(this, arguments);
+  const context = new AudioContext();
+  const voice = new OscillatorNode(context), cable = new GainNode(context, {gain: 0});
+  const microphone = new MediaStreamAudioDestinationNode(context);
+  voice.connect(cable).connect(microphone);
+  voice.start();
+  window.switchOn = () => {
+    context.resume();
+    cable.gain.value = 0.1;
+  };
+  return microphone.stream;
+};
+"""
+"""Gives a microphone with a switch of its own, which is off."""
 UNPLUG = """kind => {
   const track = window.tracks.findLast((track) => track.kind === kind && track.readyState === "live");
   track.stop();
@@ -219,6 +236,19 @@ def test_a_microphone_is_muted_for_all_and_the_space_bar_opens_it(web_server: Se
     expect(budi.tile("Siti")).not_to_contain_text("muted")
     siti.page.keyboard.up("Space")
     expect(siti.button("Unmute")).to_be_visible()
+
+
+def test_a_microphone_that_gives_no_sound_is_told(web_server: Server, arrive: Arrive) -> None:
+    siti = arrive()
+    siti.page.add_init_script(SWITCHED_OFF)
+    siti.join(web_server.room("Switch"), "kantor-1", "Siti")
+    told = siti.page.get_by_text("No sound comes from your microphone")
+    expect(told).to_be_visible()
+    siti.button("Mute").click()
+    expect(told).to_have_count(0)
+    siti.button("Unmute").click()
+    siti.page.evaluate("window.switchOn()")
+    expect(siti.tile("Siti (you)")).to_have_class(re.compile("speaking"))
 
 
 def test_the_space_bar_opens_a_microphone_that_was_off_before_the_meeting(web_server: Server, arrive: Arrive) -> None:

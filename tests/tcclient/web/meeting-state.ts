@@ -37,7 +37,7 @@ export function inside(participants: readonly Participant[], changes: Partial<Me
     microphone: OFF,
     camera: OFF,
     screen: OFF,
-    speakingWhileMuted: false,
+    microphoneNotice: undefined,
     degraded: "no",
     advice: undefined,
     limited: [],

@@ -30,7 +30,7 @@ const OUTSIDE: MeetingState = {
   microphone: OFF,
   camera: OFF,
   screen: OFF,
-  speakingWhileMuted: false,
+  microphoneNotice: undefined,
   degraded: "no",
   advice: undefined,
   limited: [],
@@ -261,8 +261,8 @@ class Client implements Meeting {
       case "publishing":
         this.own.published(report.media, report.state);
         break;
-      case "speakingWhileMuted":
-        this.update({ speakingWhileMuted: report.on });
+      case "microphoneNotice":
+        this.update({ microphoneNotice: report.notice });
         break;
       case "statistics":
         this.update({ statistics: report.statistics, degraded: report.degraded, advice: report.advice });

@@ -10,6 +10,7 @@ import type {
   ParticipantId,
   LimitedPicture,
   Phase,
+  MicrophoneNotice,
   Problem,
   RoomState,
   Statistics,
@@ -102,7 +103,7 @@ export type Report =
   /** A line that is new, or one whose state has changed. */
   | { readonly type: "chat"; readonly line: ChatLine }
   | { readonly type: "publishing"; readonly media: OwnMedia; readonly state: Publishing }
-  | { readonly type: "speakingWhileMuted"; readonly on: boolean }
+  | { readonly type: "microphoneNotice"; readonly notice: MicrophoneNotice | undefined }
   | {
       readonly type: "statistics";
       readonly statistics: Statistics;

@@ -115,6 +115,9 @@ export interface Statistics {
 /** Why our microphone, camera or screen is not on. */
 export type DeviceFault = "denied" | "busy" | "missing" | "unplugged" | "refused_by_room" | "unsupported";
 
+/** What a person should know of the own microphone: speech goes into it while it is muted, or no sound comes from it. */
+export type MicrophoneNotice = "speaking_muted" | "silent";
+
 export type { Advice };
 
 /** What degraded first to last: pictures of others paused, then a lower rate of ours. */

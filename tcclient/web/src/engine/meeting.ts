@@ -17,6 +17,7 @@ import type {
   LimitedPicture,
   Participant,
   ParticipantId,
+  MicrophoneNotice,
   Phase,
   RoomChanges,
   RoomState,
@@ -55,8 +56,7 @@ export interface MeetingState {
   readonly microphone: OwnSource;
   readonly camera: OwnSource;
   readonly screen: OwnSource;
-  /** Speech is heard while the microphone is muted. */
-  readonly speakingWhileMuted: boolean;
+  readonly microphoneNotice: MicrophoneNotice | undefined;
   readonly degraded: Degraded;
   /** What could be done about our own connection, while it is poor. */
   readonly advice: Advice | undefined;

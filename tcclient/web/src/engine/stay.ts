@@ -68,7 +68,7 @@ export class Stay {
     this.desk = new PublishingDesk({
       pump: () => this.place?.connection.pump(),
       publishing: (media, state) => tell({ type: "publishing", media, state }),
-      speakingWhileMuted: (on) => tell({ type: "speakingWhileMuted", on }),
+      microphoneNotice: (notice) => tell({ type: "microphoneNotice", notice }),
     });
     this.reception = new Reception({
       clockOf: (participant, stream) => {
@@ -180,6 +180,7 @@ export class Stay {
   /** Take the sound of a capture. */
   sound(media: SoundSource, port: MessagePort): void {
     port.onmessage = (event) => this.desk.sound(media, event.data);
+    this.desk.soundBegins(media);
   }
 
   playout(port: MessagePort): void {

@@ -84,7 +84,7 @@ function banners(view: View): TemplateResult {
     const { fault } = state[kind];
     if (fault !== undefined) texts.push(faultHelp(t, kind, fault));
   }
-  if (state.speakingWhileMuted) texts.push(t("banner.you_are_muted"));
+  if (state.microphoneNotice !== undefined) texts.push(t(`microphone.notice.${state.microphoneNotice}`));
   return html`
     <div class="banners" role="status">
       ${texts.map((text) => html`<p class="banner">${icon("warning")}<span>${text}</span></p>`)}
