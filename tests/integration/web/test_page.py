@@ -330,6 +330,11 @@ def test_the_chair_asks_to_mute_mutes_gives_a_role_and_removes(web_server: Serve
     ketua.button("Mute now").click()
     expect(budi.button("Unmute")).to_be_visible()
 
+    ketua.button("Allow to unmute").click()
+    ketua.button("Ask to unmute").click()
+    budi.page.locator(".toast").filter(has_text="asks you to unmute").get_by_role("button", name="Unmute").click()
+    expect(budi.page.locator(".bar").get_by_role("button", name="Mute", exact=True)).to_be_visible()
+
     ketua.field("Role of Budi").select_option("listener")
     expect(budi.button("Unmute")).to_be_disabled()
     expect(budi.button("Share screen")).to_be_disabled()
@@ -376,6 +381,52 @@ def test_who_was_muted_by_the_chair_stays_muted_until_both_agree(
     budi.button("Unmute").click()
     expect(own.get_by_role("button", name="Mute", exact=True)).to_be_visible()
     expect(ketua.tile("Budi")).not_to_contain_text("muted")
+
+
+def test_the_chair_stops_the_camera_and_the_screen_of_one_person(web_server: Server, arrive: Arrive) -> None:
+    ketua, budi, siti = arrive(), arrive(), arrive()
+    budi.page.add_init_script(TRACKS)
+    link = web_server.room("Hold one")
+    ketua.join(link, "ketua", "Ibu Ketua")
+    budi.join(link, "kantor-2", "Budi")
+    siti.join(link, "kantor-1", "Siti")
+    expect(ketua.picture("Budi")).to_be_visible()
+    budi.button("Share screen").click()
+    large = ketua.page.get_by_role("list", name="Large picture")
+    expect(large).to_contain_text("Screen of Budi")
+    ketua.open_menu("Budi")
+    menu = ketua.page.get_by_role("group", name="Actions for Budi")
+    menu.get_by_role("button", name="Stop sharing").click()
+    expect(large).to_have_count(0)
+    expect(budi.page.get_by_text("A chair has stopped the sharing of your screen.")).to_be_visible()
+    budi.button("Share screen").click()
+    expect(large).to_contain_text("Screen of Budi")
+    budi.button("Stop sharing").click()
+    expect(large).to_have_count(0)
+
+    ketua.page.keyboard.press("Tab")
+    menu.get_by_role("button", name="Stop camera").press("Enter")
+    expect(menu.get_by_role("button", name="Allow camera")).to_be_focused()
+    expect(budi.page.get_by_text("A chair has stopped your camera.")).to_be_visible()
+    budi.page.wait_for_function(
+        "() => window.tracks.every(({kind, readyState}) => kind === 'audio' || readyState === 'ended')"
+    )
+    expect(siti.tile("Budi").locator(".limit")).to_have_text("A chair has stopped this camera")
+    expect(ketua.picture("Siti")).to_be_visible()
+    refused = budi.page.get_by_text("The room does not let you show a picture now.")
+    budi.button("Start camera").click()
+    expect(refused).to_be_visible()
+
+    # Who comes back is held as before.
+    budi.button("Leave").click()
+    budi.button("Join again").click()
+    budi.fill_in("kantor-2", "Budi")
+    budi.button("Join").click()
+    ketua.button("Actions for Budi").click()
+    menu.get_by_role("button", name="Allow camera").click()
+    expect(budi.page.get_by_text("You can start your camera again.")).to_be_visible()
+    budi.button("Start camera").click()
+    expect(siti.picture("Budi")).to_be_visible()
 
 
 def test_all_settings_of_a_permanent_room_are_saved_at_once(web_server: Server, arrive: Arrive) -> None:

@@ -4,7 +4,16 @@ import { Painter, type Screen } from "../media/painter.js";
 import { Sound } from "../media/sound.js";
 import type { Role } from "../protocol/messages.js";
 import type { Command, PictureSource, Report, Request } from "./commands.js";
-import type { ChatLine, Happening, ParticipantId, Problem, RoomChanges, WantedPicture } from "./facts.js";
+import type {
+  AskedSource,
+  ChatLine,
+  Happening,
+  HeldSource,
+  ParticipantId,
+  Problem,
+  RoomChanges,
+  WantedPicture,
+} from "./facts.js";
 import type { EngineOptions, JoinOptions, Meeting, MeetingState, OwnSource } from "./meeting.js";
 import { OwnMediaDesk } from "./own-media.js";
 import { keep, keepAll } from "./participant.js";
@@ -170,16 +179,16 @@ class Client implements Meeting {
     return this.request({ type: "lowerHand", participant });
   }
 
-  mute(participant: ParticipantId, hard: boolean): Promise<void> {
-    return this.request({ type: "mute", participant, hard });
+  ask(participant: ParticipantId, source: AskedSource, on: boolean): Promise<void> {
+    return this.request({ type: "muteOther", participant, source, muted: !on, hard: false });
   }
 
-  muteAll(hard: boolean): Promise<void> {
-    return this.request({ type: "muteAll", hard });
+  hold(source: HeldSource, participant?: ParticipantId): Promise<void> {
+    return this.request({ type: "muteOther", participant, source, muted: true, hard: true });
   }
 
-  release(participant?: ParticipantId): Promise<void> {
-    return this.request({ type: "release", participant });
+  release(source: HeldSource, participant?: ParticipantId): Promise<void> {
+    return this.request({ type: "muteOther", participant, source, muted: false, hard: true });
   }
 
   lowerAllHands(): Promise<void> {

@@ -8,16 +8,18 @@
 
 import type { Role } from "../protocol/messages.js";
 import type {
+  AskedSource,
   ChatLine,
   Advice,
   Degraded,
   DeviceFault,
   Happening,
+  HeldSource,
   JoinOptions,
   LimitedPicture,
+  MicrophoneNotice,
   Participant,
   ParticipantId,
-  MicrophoneNotice,
   Phase,
   RoomChanges,
   RoomState,
@@ -110,11 +112,12 @@ export interface Meeting {
   lowerHand(participant?: ParticipantId): Promise<void>;
 
   // For chairs. Each rejects with a `Problem`.
-  /** `hard`: the server stops the sound; else it is a request. */
-  mute(participant: ParticipantId, hard: boolean): Promise<void>;
-  muteAll(hard: boolean): Promise<void>;
-  /** Let a participant who was muted hard unmute again; without one, everybody. The sound stays off until then. */
-  release(participant?: ParticipantId): Promise<void>;
+  /** Ask a participant to switch a source on or off. */
+  ask(participant: ParticipantId, source: AskedSource, on: boolean): Promise<void>;
+  /** Have the server stop a source of a participant; without one, of everybody of a lower rank. */
+  hold(source: HeldSource, participant?: ParticipantId): Promise<void>;
+  /** End a hold. The source stays off until its owner switches it on. */
+  release(source: HeldSource, participant?: ParticipantId): Promise<void>;
   lowerAllHands(): Promise<void>;
   setRole(participant: ParticipantId, role: Role): Promise<void>;
   remove(participant: ParticipantId): Promise<void>;

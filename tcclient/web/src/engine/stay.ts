@@ -179,8 +179,8 @@ export class Stay {
 
   /** Take the sound of a capture. */
   sound(media: SoundSource, port: MessagePort): void {
-    port.onmessage = (event) => this.desk.sound(media, event.data);
     this.desk.soundBegins(media);
+    port.onmessage = (event) => this.desk.sound(media, event.data);
   }
 
   playout(port: MessagePort): void {

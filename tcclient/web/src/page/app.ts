@@ -139,6 +139,7 @@ export class App extends Requests implements Actions {
     const inside = name === "inside" || name === "returning";
     const was = this.#page.screen;
     this.#screenLock.want(inside);
+    this.#departure.want(inside);
     if (inside) {
       const invitation = { ...this.#page.invitation, room: this.#room };
       history.replaceState(null, "", withRoom(new URL(location.href), this.#room));
@@ -148,7 +149,6 @@ export class App extends Requests implements Actions {
       this.#lastSeenLine = "";
       this.#page = { ...this.#page, ...OUTSIDE, screen: name === "ended" ? "ended" : "lobby" };
     }
-    this.#departure.want(inside);
   }
 
   #countUnread({ chat }: MeetingState): void {
@@ -316,8 +316,16 @@ export class App extends Requests implements Actions {
 
   accept(toast: Toast): void {
     this.dismiss(toast);
-    if (toast.offer?.action === "mute") void this.meeting.setMicrophone(false);
-    if (toast.offer?.action === "people") this.openPanel("people");
+    switch (toast.offer?.action) {
+      case "people":
+        return this.openPanel("people");
+      case "microphone_on":
+      case "microphone_off":
+        return void this.meeting.setMicrophone(toast.offer.action === "microphone_on");
+      case "camera_on":
+      case "camera_off":
+        return void this.meeting.setCamera(toast.offer.action === "camera_on");
+    }
   }
 
   measure(stage: Size): void {
