@@ -37,6 +37,14 @@ MediaDevices.prototype.getDisplayMedia = async function (...wishes) {
 };
 """
 """Gives a shared screen a sound: that of a screen without a window is silent."""
+PAUSE = """async () => {
+  const { context } = window.meter;
+  const resume = context.resume;
+  context.resume = () => new Promise(() => undefined);
+  addEventListener("pointerdown", () => (context.resume = resume), {capture: true, once: true});
+  await context.suspend();
+}"""
+"""Stops all sound, as a telephone call does: browsers let it go on at a click."""
 SWITCHED_OFF = """
 const open = MediaDevices.prototype.getUserMedia;
 MediaDevices.prototype.getUserMedia = async function ({audio}) {
@@ -468,9 +476,10 @@ def test_the_chair_names_and_closes_the_meeting(web_server: Server, arrive: Arri
     expect(ketua.alert()).to_contain_text("The meeting was closed.")
 
 
-def test_the_data_saver_leaves_the_sound(web_server: Server, arrive: Arrive) -> None:
+def test_the_data_saver_leaves_the_sound_and_a_click_starts_it_again(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Saver")
     siti, budi = arrive(), arrive()
+    siti.tap()
     siti.join(link, "kantor-1", "Siti")
     budi.join(link, "kantor-2", "Budi")
     expect(siti.picture("Budi")).to_be_visible()
@@ -480,6 +489,12 @@ def test_the_data_saver_leaves_the_sound(web_server: Server, arrive: Arrive) -> 
     expect(siti.picture("Budi")).to_have_count(0)
     expect(siti.tile("Budi")).to_contain_text("Data saver: no picture")
     expect(siti.tile("Budi")).to_have_class(re.compile("speaking"))
+    siti.page.evaluate(PAUSE)
+    paused = siti.page.get_by_text("The browser has stopped the sound.")
+    expect(paused).to_be_visible()
+    siti.tile("Budi").click()
+    expect(paused).to_have_count(0)
+    siti.page.wait_for_function(f"() => ({LOUDEST})() > 0.02")
 
 
 def test_an_agency_changes_the_password_that_it_was_given(web_server: Server, arrive: Arrive) -> None:

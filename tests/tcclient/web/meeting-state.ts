@@ -38,6 +38,7 @@ export function inside(participants: readonly Participant[], changes: Partial<Me
     camera: OFF,
     screen: OFF,
     microphoneNotice: undefined,
+    soundPaused: false,
     degraded: "no",
     advice: undefined,
     limited: [],

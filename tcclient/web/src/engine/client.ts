@@ -40,6 +40,7 @@ const OUTSIDE: MeetingState = {
   camera: OFF,
   screen: OFF,
   microphoneNotice: undefined,
+  soundPaused: false,
   degraded: "no",
   advice: undefined,
   limited: [],
@@ -224,7 +225,7 @@ class Client implements Meeting {
   // The worker
 
   private openSound(): Sound {
-    this.sound ??= new Sound();
+    this.sound ??= new Sound((soundPaused) => this.update({ soundPaused }));
     return this.sound;
   }
 

@@ -59,6 +59,8 @@ export interface MeetingState {
   readonly camera: OwnSource;
   readonly screen: OwnSource;
   readonly microphoneNotice: MicrophoneNotice | undefined;
+  /** The browser has stopped all sound; a click or a key starts it again. */
+  readonly soundPaused: boolean;
   readonly degraded: Degraded;
   /** What could be done about our own connection, while it is poor. */
   readonly advice: Advice | undefined;

@@ -7,7 +7,7 @@ import { countUnread } from "./chat.js";
 import { readAddress, withRoom } from "./address.js";
 import { Attention } from "./attention.js";
 import { DepartureQuestion } from "./departure.js";
-import { openDevices, playTestSound, watchDevices } from "./devices.js";
+import { openDevices, playTestSound, speakerInstead, watchDevices } from "./devices.js";
 import { FloatingPicture, ScreenLock, toggleFullScreen } from "./floating.js";
 import { pickLanguage, translator, type Language } from "./language.js";
 import { floatingTile, pinnedKey, tileKey, wantedPictures, type Pin, type Size } from "./layout.js";
@@ -90,8 +90,17 @@ export class App extends Requests implements Actions {
     const { dataSaver, receivedHeight } = this.#page.preferences;
     this.meeting.setDataSaver(dataSaver);
     this.meeting.setReceivedHeight(receivedHeight);
-    this.#listDevices = watchDevices((devices) => this.#set({ devices }));
+    this.#listDevices = watchDevices((devices) => this.#takeDevices(devices));
     void openDevices(this.meeting, this.#page.preferences);
+  }
+
+  /** A speaker that is unplugged takes all sound with it. */
+  #takeDevices(devices: PageState["devices"]): void {
+    const instead = speakerInstead(this.#page.devices.speaker, devices.speaker, this.#page.preferences.speaker);
+    this.#set({ devices });
+    if (instead === undefined) return;
+    void this.request(this.meeting.chooseDevice("speaker", instead));
+    if (instead === "") this.#tell(tellHappening({ type: "device_changed", source: "speaker", label: "" }, this.#t));
   }
 
   // What is drawn.

@@ -77,6 +77,7 @@ function banners(view: View): TemplateResult {
     const { reason, attempt } = state.phase;
     texts.push(`${reasonText(t, reason)} ${t("banner.returning", { attempt })}`);
   } else if (state.me?.quality === 0) texts.push(t("banner.silent"));
+  if (state.soundPaused) texts.push(t("banner.sound_paused"));
   if (state.room?.audioOnly) texts.push(t("banner.audio_only"));
   if (state.degraded !== "no") texts.push(t(`banner.${state.degraded}`));
   if (state.advice !== undefined) texts.push(t(`advice.${state.advice}`));
