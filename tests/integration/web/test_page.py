@@ -310,11 +310,18 @@ def test_a_shared_screen_is_large_and_heard(web_server: Server, arrive: Arrive) 
     expect(large).to_have_count(0)
 
 
-def test_a_hand_goes_up_and_the_chair_lowers_it(web_server: Server, arrive: Arrive) -> None:
+def test_a_recorder_is_told_and_the_chair_lowers_a_hand(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Hands")
     ketua, budi = arrive(), arrive()
     ketua.join(link, "ketua", "Ibu Ketua")
     budi.join(link, "kantor-2", "Budi")
+    recorder = budi.page.get_by_role("banner").get_by_text("Recorder present")
+    expect(recorder).to_have_count(0)
+    arsip = arrive()
+    arsip.join(link, "perekam", "Arsip")
+    expect(recorder).to_be_visible()
+    arsip.button("Leave").click()
+    expect(recorder).to_have_count(0)
     budi.button("Raise hand").click()
     expect(budi.button("Lower hand")).to_be_visible()
     expect(ketua.tile("Budi")).to_contain_text("hand raised")

@@ -11,6 +11,7 @@ import { dialog } from "./dialogs.js";
 import { sized, whenNew } from "./directives.js";
 import { icon, type IconName } from "./icons.js";
 import { arrange, pinnedKey, tilesOf, type Arrangement } from "./layout.js";
+import { fullName } from "./participant.js";
 import { people, speakersText } from "./people.js";
 import { faultHelp, problemText, reasonText } from "./problems.js";
 import { tile } from "./tile.js";
@@ -44,11 +45,16 @@ export function meeting(view: View): TemplateResult {
 function top(view: View): TemplateResult {
   const { t, state, page, act } = view;
   const { room } = state;
+  const recorders = state.participants
+    .filter(({ role }) => role === "recorder")
+    .map(fullName)
+    .join(", ");
   const speaker = page.preferences.mode === "speaker";
   return html`
     <header class="top">
       <h1>${room?.title || room?.name || page.invitation.room}</h1>
       ${room?.e2ee === false ? html`<span class="chip">${icon("warning")}${t("top.not_encrypted")}</span>` : nothing}
+      ${recorders === "" ? nothing : html`<span class="chip" title=${recorders}>${icon("record")}${t("top.recorder")}</span>`}
       ${room?.locked ? html`<span class="chip">${icon("lock")}${t("top.locked")}</span>` : nothing}
       <span class="speakers">${speakersText(view)}</span>
       <div class="top-buttons">
