@@ -491,6 +491,7 @@ def test_the_data_saver_leaves_the_sound_and_a_click_starts_it_again(web_server:
     budi.join(link, "kantor-2", "Budi")
     expect(siti.picture("Budi")).to_be_visible()
     siti.button("Settings").click()
+    expect(siti.page.get_by_role("dialog")).to_contain_text(re.compile(r"Since the page was opened\s*[0-9.]+ MB sent"))
     siti.field("Data saver").check()
     siti.page.keyboard.press("Escape")
     expect(siti.picture("Budi")).to_have_count(0)

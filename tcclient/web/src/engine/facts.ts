@@ -110,13 +110,16 @@ export interface Statistics {
   readonly lossDown: number;
   readonly sentBitsPerSecond: number;
   readonly receivedBitsPerSecond: number;
+  /** Bytes since the page was opened. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
 }
-
-/** Why our microphone, camera or screen is not on. */
-export type DeviceFault = "denied" | "busy" | "missing" | "unplugged" | "refused_by_room" | "unsupported";
 
 /** What a person should know of the own microphone: speech goes into it while it is muted, or no sound comes from it. */
 export type MicrophoneNotice = "speaking_muted" | "silent";
+
+/** Why our microphone, camera or screen is not on. */
+export type DeviceFault = "denied" | "busy" | "missing" | "unplugged" | "refused_by_room" | "unsupported";
 
 export type { Advice };
 
