@@ -13,7 +13,7 @@ import { icon, type IconName } from "./icons.js";
 import { arrange, pinnedKey, tilesOf, type Arrangement } from "./layout.js";
 import { fullName } from "./participant.js";
 import { people, speakersText } from "./people.js";
-import { faultHelp, problemText, reasonText } from "./problems.js";
+import { faultHelp, problemText, returningText } from "./problems.js";
 import { tile } from "./tile.js";
 import type { View } from "./view.js";
 
@@ -79,10 +79,8 @@ function topButton(drawing: IconName, name: string, press: () => void): Template
 function banners(view: View): TemplateResult {
   const { t, state } = view;
   const texts: string[] = [];
-  if (state.phase.name === "returning") {
-    const { reason, attempt } = state.phase;
-    texts.push(`${reasonText(t, reason)} ${t("banner.returning", { attempt })}`);
-  } else if (state.me?.quality === 0) texts.push(t("banner.silent"));
+  if (state.phase.name === "returning") texts.push(returningText(t, state.phase));
+  else if (state.me?.quality === 0) texts.push(t("banner.silent"));
   if (state.soundPaused) texts.push(t("banner.sound_paused"));
   if (state.room?.audioOnly) texts.push(t("banner.audio_only"));
   if (state.degraded !== "no") texts.push(t(`banner.${state.degraded}`));
