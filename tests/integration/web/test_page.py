@@ -62,6 +62,12 @@ MediaDevices.prototype.getUserMedia = async function ({audio}) {
 };
 """
 """Gives a microphone with a switch of its own, which is off."""
+SPEAKERS = """ids => {
+  navigator.mediaDevices.enumerateDevices = async () =>
+    ids.map((id) => ({ deviceId: id, kind: "audiooutput", label: id }));
+  navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
+}"""
+"""Plugs speakers in and out, as far as the page can tell."""
 UNPLUG = """kind => {
   const track = window.tracks.findLast((track) => track.kind === kind && track.readyState === "live");
   track.stop();
@@ -130,6 +136,12 @@ def test_an_unplugged_device_is_replaced_with_a_word(web_server: Server, arrive:
         expect(siti.page.get_by_text(re.compile(f"A device was unplugged. Now in use: {label}"))).to_be_visible()
     expect(siti.button("Mute")).to_be_visible()
     expect(siti.button("Stop camera")).to_be_visible()
+    siti.page.evaluate(SPEAKERS, ["Loud", "Louder"])
+    siti.button("Settings").click()
+    siti.field("Speaker").select_option("Louder")
+    expect(siti.page.get_by_text("The browser did not do that.")).to_be_visible()
+    siti.page.evaluate(SPEAKERS, ["Loud"])
+    expect(siti.page.get_by_text("Now in use: Default of the browser.")).to_be_visible()
 
 
 def test_a_lost_connection_is_taken_up_again_and_nobody_else_sees_it(web_server: Server, arrive: Arrive) -> None:

@@ -33,4 +33,6 @@ test("what is no problem becomes an internal one", () => {
     retryAfter: 0,
     detail: "TypeError: bad",
   });
+  const refused = problemText(t, asProblem(new DOMException("", "NotFoundError")));
+  assert.match(refused, /^The browser did not do that/, "it is no reason to join again");
 });

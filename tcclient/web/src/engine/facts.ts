@@ -40,7 +40,14 @@ export interface Problem {
 
 /** Problems that are found here, not told by the server. */
 export type LocalProblem =
-  "unreachable" | "connection_lost" | "wrong_server" | "dishonest_server" | "left" | "no_webcodecs" | "internal";
+  | "unreachable"
+  | "connection_lost"
+  | "wrong_server"
+  | "dishonest_server"
+  | "left"
+  | "no_webcodecs"
+  | "browser_refused"
+  | "internal";
 
 /** Trust in a participant, as PROTOCOL.md section 5 has it. */
 export type Trust = "verified" | "unverified" | "new_device" | "silent";

@@ -37,5 +37,7 @@ export function asProblem(reason: unknown): Problem {
   if (typeof reason === "object" && reason !== null && "code" in reason && "retryAfter" in reason) {
     return reason as Problem;
   }
-  return { code: "internal", retryAfter: 0, detail: String(reason) };
+  // The browser refuses what a person asked of it, such as a full screen: the meeting goes on.
+  const code = reason instanceof DOMException ? "browser_refused" : "internal";
+  return { code, retryAfter: 0, detail: String(reason) };
 }
