@@ -228,6 +228,7 @@ def test_texts_come_to_everybody_or_to_one_and_are_counted(web_server: Server, a
     siti.button("Send").click()
     expect(siti.page.get_by_role("log")).to_contain_text("Selamat pagi")
     expect(budi.button("Chat")).to_have_attribute("aria-description", "1 unread")
+    expect(budi.page.get_by_text("1 unread, the last from Kantor Satu / Siti")).to_have_attribute("role", "status")
     budi.button("Chat").click()
     expect(budi.page.get_by_role("log")).to_contain_text("Selamat pagi")
     expect(budi.button("Chat")).not_to_have_attribute("aria-description", re.compile("unread"))

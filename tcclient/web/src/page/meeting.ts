@@ -28,7 +28,7 @@ export function meeting(view: View): TemplateResult {
   const { page, act } = view;
   return html`
     <div class="meeting ${page.panel === "none" ? "" : "with-panel"}">
-      ${top(view)} ${banners(view)}
+      ${top(view)} ${banners(view)} ${arrived(view)}
       <main
         class="stage"
         tabindex="-1"
@@ -95,6 +95,16 @@ function banners(view: View): TemplateResult {
       ${texts.map((text) => html`<p class="banner">${icon("warning")}<span>${text}</span></p>`)}
     </div>
   `;
+}
+
+/** Say to a screen reader whose text has come while the chat is closed: others see the number on its button. */
+function arrived({ t, state, page }: View): TemplateResult {
+  const last = state.chat.filter(({ own }) => !own).at(-1);
+  const text =
+    page.unread === 0 || last === undefined
+      ? ""
+      : t("chat.arrived", { count: page.unread, name: last.label || t("chat.notice") });
+  return html`<p class="visually-hidden" role="status">${text}</p>`;
 }
 
 function stage(view: View, { large, largeSize, small, smallSize, strip, hidden }: Arrangement): TemplateResult {
