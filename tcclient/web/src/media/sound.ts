@@ -8,6 +8,8 @@ const SAMPLE_RATE = 48_000;
 /** What a person does before browsers allow sound. */
 const GESTURES = ["pointerdown", "keydown"] as const;
 
+const noMatter = (): void => undefined;
+
 export class Sound {
   private readonly context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
   private readonly loaded = this.context.audioWorklet.addModule(workletUrl);
@@ -18,10 +20,10 @@ export class Sound {
 
   private started = false;
 
-  /** `paused` is told whether the browser has stopped what was started, as at a telephone call; a gesture goes on. */
-  constructor(paused: (isPaused: boolean) => void) {
+  /** `paused` is told whether the browser refuses or has stopped the sound, as at a telephone call; a gesture starts it. */
+  constructor(private readonly paused: (isPaused: boolean) => void) {
     this.context.onstatechange = () => {
-      paused(this.isPaused);
+      this.tell();
       this.goOn();
     };
     for (const gesture of GESTURES) addEventListener(gesture, () => this.goOn());
@@ -60,6 +62,8 @@ export class Sound {
   /** Start, as browsers allow it when a click or a key leads here. */
   async resume(): Promise<void> {
     this.started = true;
+    // Where the browser refuses, nothing changes that would tell of it.
+    this.tell();
     await this.context.resume();
   }
 
@@ -69,13 +73,13 @@ export class Sound {
     if (context.setSinkId !== undefined) await context.setSinkId(id);
   }
 
-  private get isPaused(): boolean {
-    return this.started && this.context.state !== "running";
-  }
-
   private goOn(): void {
     // It may be refused until a gesture comes.
-    if (this.isPaused) this.context.resume().catch(() => undefined);
+    if (this.started) void this.context.resume().then(() => this.tell(), noMatter);
+  }
+
+  private tell(): void {
+    this.paused(this.started && this.context.state !== "running");
   }
 }
 
