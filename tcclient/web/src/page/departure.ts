@@ -1,6 +1,6 @@
 /** The question of the browser before the page is left by its own buttons, such as Back and Reload. */
 
-/** Asks while it is wanted: who has gone has left the meeting for all. */
+/** Asks while it is wanted: who leaves the page leaves the meeting. */
 export class DepartureQuestion {
   #wanted = false;
 
@@ -15,4 +15,6 @@ export class DepartureQuestion {
 
 function ask(event: BeforeUnloadEvent): void {
   event.preventDefault();
+  // Chromium before version 119 goes by this alone.
+  event.returnValue = true;
 }
