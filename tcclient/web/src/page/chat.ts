@@ -1,6 +1,7 @@
 /** Texts to everybody and to one participant. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
+import { guard } from "lit-html/directives/guard.js";
 import { repeat } from "lit-html/directives/repeat.js";
 
 import type { ChatLine } from "../engine/meeting.js";
@@ -47,10 +48,15 @@ function toTheEnd(lines: HTMLElement): void {
   }).observe(lines, { childList: true, subtree: true });
 }
 
-function line({ t, language, state }: View, one: ChatLine): TemplateResult {
-  const to = state.participants.find(({ id }) => id === one.to);
+/** Show a text. A long chat is not made anew whenever somebody speaks. */
+function line(view: View, one: ChatLine) {
+  const to = one.to === undefined ? undefined : view.state.participants.find(({ id }) => id === one.to)?.name;
+  return guard([one, to, view.language], () => written(view, one, to ?? "?"));
+}
+
+function written({ t, language }: View, one: ChatLine, to: string): TemplateResult {
   const secret = one.to !== undefined;
-  const about = secret && one.own ? t("chat.private_to", { name: to?.name ?? "?" }) : secret ? t("chat.private") : "";
+  const about = secret && one.own ? t("chat.private_to", { name: to }) : secret ? t("chat.private") : "";
   const time = new Date(one.at).toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
   return html`
     <article class="line ${one.own ? "own" : ""} ${secret ? "private" : ""} ${one.from === undefined ? "notice" : ""}">
