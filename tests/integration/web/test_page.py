@@ -77,6 +77,10 @@ SPEAKERS = """ids => {
   navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
 }"""
 """Plugs speakers in and out, as far as the page can tell."""
+REFUSE_DEVICES = """name => {
+  navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("", name));
+}"""
+"""Opens no device from now on, and says why."""
 UNPLUG = """kind => {
   const track = window.tracks.findLast((track) => track.kind === kind && track.readyState === "live");
   track.stop();
@@ -145,6 +149,12 @@ def test_an_unplugged_device_is_replaced_with_a_word(web_server: Server, arrive:
         expect(siti.page.get_by_text(re.compile(f"A device was unplugged. Now in use: {label}"))).to_be_visible()
     expect(siti.button("Mute")).to_be_visible()
     expect(siti.button("Stop camera")).to_be_visible()
+    siti.page.evaluate(REFUSE_DEVICES, "NotFoundError")
+    siti.page.evaluate(UNPLUG, "audio")
+    expect(siti.page.get_by_text("The microphone was unplugged.")).to_be_visible()
+    siti.page.evaluate(REFUSE_DEVICES, "NotAllowedError")
+    siti.page.evaluate(UNPLUG, "video")
+    expect(siti.page.get_by_text("The browser may not use the camera.")).to_be_visible()
     siti.page.evaluate(SPEAKERS, ["Loud", "Louder"])
     siti.button("Settings").click()
     siti.field("Speaker").select_option("Louder")
