@@ -73,6 +73,12 @@ def test_all_controls_are_within_a_small_window(web_server: Server, arrive: Arri
         assert box["y"] + box["height"] <= size["height"], name
         assert min(box["width"], box["height"]) >= 40, f"{name} is a small target"
     assert siti.page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    siti.button("Chat").click()
+    lines, typed = siti.page.get_by_role("log").bounding_box(), siti.field("Message").bounding_box()
+    assert lines is not None
+    assert typed is not None
+    assert lines["height"] >= 120, "too few texts are in sight"
+    assert typed["width"] >= 250
 
 
 def test_a_meeting_by_keyboard_alone(web_server: Server, arrive: Arrive) -> None:

@@ -5,16 +5,24 @@ from dataclasses import replace
 
 from playwright.sync_api import expect
 
-from tests.support.processes.world import Server
+from tests.support.processes.world import PATIENCE, Server
 from tests.support.visitor import LOUDEST, Arrive, address
 
 
-def test_who_leaves_can_join_again(web_server: Server, arrive: Arrive) -> None:
+def test_who_leaves_by_the_button_alone_is_not_asked_and_can_join_again(web_server: Server, arrive: Arrive) -> None:
     link = web_server.room("Again")
     siti, budi = arrive(), arrive()
     budi.join(link, "kantor-2", "Budi")
     siti.join(link, "kantor-1", "Siti")
     expect(budi.tile("Siti")).to_be_visible()
+    asked: list[str] = []
+    siti.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    siti.page.evaluate("setTimeout(() => location.reload())")
+    for _ in range(int(PATIENCE * 10)):
+        if asked:
+            break
+        siti.page.wait_for_timeout(100)
+    expect(siti.tile("Budi")).to_be_visible()
     siti.button("Leave").click()
     expect(siti.page.get_by_role("heading", name="You have left the meeting")).to_be_visible()
     expect(budi.tile("Siti")).to_have_count(0)
@@ -22,9 +30,11 @@ def test_who_leaves_can_join_again(web_server: Server, arrive: Arrive) -> None:
     expect(siti.field("User name")).to_have_value("kantor-1")
     expect(siti.field("Your name")).to_have_value("Siti")
     expect(siti.field("Password")).to_have_value("")
+    siti.page.reload()
     siti.fill_in("kantor-1", "Siti")
     siti.button("Join").click()
     expect(budi.tile("Siti")).to_be_visible()
+    assert asked == ["beforeunload"]
 
 
 def test_a_wrong_password_is_told_in_one_sentence(web_server: Server, arrive: Arrive) -> None:

@@ -25,6 +25,7 @@ ACCOUNTS = {
     "kantor-2": ["--display", "Kantor Dua"],
     "ketua": ["--role", "chair", "--max-sessions", "100"],
     "off": [],
+    "perekam": ["--role", "recorder"],
     "single": ["--max-sessions", "1"],
 }
 PATIENCE = 60.0

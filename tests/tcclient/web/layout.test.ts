@@ -131,6 +131,7 @@ test("the small tiles are beside a large one on a wide stage and below it on a h
         : largeSize.height + GAP + height <= stage.height,
     );
     assert.equal(arranged.hidden, 20 - arranged.small.length);
+    assert.ok(arranged.small.length >= 3, "others are in sight besides ourselves");
   }
 });
 

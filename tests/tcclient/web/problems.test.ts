@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import type { Problem } from "../../../tcclient/web/src/engine/meeting.js";
 import { translator } from "../../../tcclient/web/src/page/language.js";
-import { asProblem, problemText, reasonText } from "../../../tcclient/web/src/page/problems.js";
+import { ALONE_ATTEMPTS, asProblem, problemText, returningText } from "../../../tcclient/web/src/page/problems.js";
 
 const t = translator("en");
 
@@ -14,11 +14,15 @@ test("a problem is one sentence, with the time to wait where it is known", () =>
   assert.match(problem(300), /Try again in 5 minutes\.$/);
 });
 
-test("the reason of a problem is its first sentence, in each language", () => {
-  const reason = (language: "en" | "id", code: Problem["code"]) => reasonText(translator(language), { code });
-  assert.equal(reason("en", "idle_timeout"), "Nothing was heard from you for too long.");
-  assert.equal(reason("en", "connection_lost"), "The connection was lost.");
-  assert.equal(reason("id", "unreachable"), "Server tidak dapat dihubungi.");
+test("while the page comes back, the reason is told in each language, and what to do when it takes long", () => {
+  const said = (language: "en" | "id", code: Problem["code"], attempt = 1) =>
+    returningText(translator(language), { reason: { code, retryAfter: 0, detail: "" }, attempt });
+  const [en, id] = ["Coming back by itself, attempt 1…", "Kembali secara otomatis, percobaan ke-1…"];
+  assert.equal(said("en", "idle_timeout"), `Nothing was heard from you for too long. ${en}`);
+  assert.equal(said("en", "connection_lost"), `The connection was lost. ${en}`);
+  assert.equal(said("id", "unreachable"), `Server tidak dapat dihubungi. ${id}`);
+  assert.match(said("en", "unreachable", ALONE_ATTEMPTS + 1), /reload this one\. Coming back by itself/);
+  assert.match(said("en", "server_full", ALONE_ATTEMPTS + 1), /^The server is full\. Coming back by itself/);
 });
 
 test("what is no problem becomes an internal one", () => {
@@ -29,4 +33,6 @@ test("what is no problem becomes an internal one", () => {
     retryAfter: 0,
     detail: "TypeError: bad",
   });
+  const refused = problemText(t, asProblem(new DOMException("", "NotFoundError")));
+  assert.match(refused, /^The browser did not do that/, "it is no reason to join again");
 });

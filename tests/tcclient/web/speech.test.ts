@@ -4,9 +4,12 @@ import { test } from "node:test";
 import { captureTime, LipSync, MAX_HOLD, MEMORY } from "../../../tcclient/web/src/media/lipsync.js";
 import {
   audioLevel,
+  HEARD_NO_MORE,
   MutedSpeech,
+  NEVER_HEARD,
   QuietDetector,
   SILENCE_LEVEL,
+  SilentMicrophone,
   VoiceDetector,
 } from "../../../tcclient/web/src/media/speech.js";
 import { seeded } from "./random.js";
@@ -52,6 +55,19 @@ test("speech into a muted microphone is noticed after a word, and one noise is n
   assert.equal(spoken.indexOf(true), 29);
   muted.reset();
   assert.equal(muted.heard(true, 0.02), false);
+});
+
+test("a microphone without any sound is noticed, one that is only quiet is not", () => {
+  const silent = new SilentMicrophone();
+  const seconds = (level: number, count: number) =>
+    Array.from({ length: count * 50 }, () => silent.heard(level, 0.02)).filter(Boolean).length > 0;
+  assert.equal(seconds(SILENCE_LEVEL - 1, 2 * HEARD_NO_MORE), false);
+  assert.equal(seconds(SILENCE_LEVEL, HEARD_NO_MORE - 1), false);
+  assert.equal(seconds(SILENCE_LEVEL, 2), true);
+  assert.equal(silent.heard(60, 0.02), false, "it is heard again");
+  silent.reset();
+  assert.equal(seconds(SILENCE_LEVEL, NEVER_HEARD - 1), false);
+  assert.equal(seconds(SILENCE_LEVEL, 2), true);
 });
 
 test("pictures wait for the sound that belongs to them", () => {

@@ -35,13 +35,20 @@ test("of many messages the latest stay, and each goes after its time", () => {
   );
 });
 
-test("a request to mute offers to mute, and a new device the list of people", () => {
+test("what a chair asks for is offered, and at a new device the list of people", () => {
   const by = participant(2, { name: "Siti", agency: "Bappeda" });
-  assert.deepEqual(tellHappening({ type: "asked_to_mute", by }, t), {
-    text: "Siti (Bappeda) asks you to mute.",
-    tone: "warning",
-    offer: { label: "bar.mute", action: "mute" },
-  });
+  const told = (["microphone", "camera"] as const).flatMap((source) =>
+    [false, true].map((on) => tellHappening({ type: "asked", by, source, on }, t)),
+  );
+  assert.deepEqual(
+    told.map(({ text, offer }) => [text, offer?.label, offer?.action]),
+    [
+      ["Siti (Bappeda) asks you to mute.", "bar.mute", "microphone_off"],
+      ["Siti (Bappeda) asks you to unmute.", "bar.unmute", "microphone_on"],
+      ["Siti (Bappeda) asks you to stop your camera.", "bar.stop_camera", "camera_off"],
+      ["Siti (Bappeda) asks you to start your camera.", "bar.start_camera", "camera_on"],
+    ],
+  );
   assert.equal(tellHappening({ type: "new_device", participant: by }, t).offer?.action, "people");
   assert.equal(
     tellHappening({ type: "device_changed", source: "camera", label: "" }, t).text,
@@ -55,11 +62,11 @@ test("what a chair holds is told by what it is", () => {
   );
   assert.deepEqual(texts, [
     "A chair has muted you. You cannot unmute until the chair lets you.",
-    "A chair has stopped your pictures. You cannot show any until the chair lets you.",
-    "A chair has stopped your pictures. You cannot show any until the chair lets you.",
+    "A chair has stopped your camera. You cannot start it until the chair lets you.",
+    "A chair has stopped the sharing of your screen.",
     "You can unmute yourself again.",
-    "You can show your pictures again.",
-    "You can show your pictures again.",
+    "You can start your camera again.",
+    "You can share your screen again.",
   ]);
 });
 

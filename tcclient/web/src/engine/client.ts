@@ -4,7 +4,16 @@ import { Painter, type Screen } from "../media/painter.js";
 import { Sound } from "../media/sound.js";
 import type { Role } from "../protocol/messages.js";
 import type { Command, PictureSource, Report, Request } from "./commands.js";
-import type { ChatLine, Happening, ParticipantId, Problem, RoomChanges, WantedPicture } from "./facts.js";
+import type {
+  AskedSource,
+  ChatLine,
+  Happening,
+  HeldSource,
+  ParticipantId,
+  Problem,
+  RoomChanges,
+  WantedPicture,
+} from "./facts.js";
 import type { EngineOptions, JoinOptions, Meeting, MeetingState, OwnSource } from "./meeting.js";
 import { OwnMediaDesk } from "./own-media.js";
 import { keep, keepAll } from "./participant.js";
@@ -30,7 +39,8 @@ const OUTSIDE: MeetingState = {
   microphone: OFF,
   camera: OFF,
   screen: OFF,
-  speakingWhileMuted: false,
+  microphoneNotice: undefined,
+  soundPaused: false,
   degraded: "no",
   advice: undefined,
   limited: [],
@@ -170,16 +180,16 @@ class Client implements Meeting {
     return this.request({ type: "lowerHand", participant });
   }
 
-  mute(participant: ParticipantId, hard: boolean): Promise<void> {
-    return this.request({ type: "mute", participant, hard });
+  ask(participant: ParticipantId, source: AskedSource, on: boolean): Promise<void> {
+    return this.request({ type: "muteOther", participant, source, muted: !on, hard: false });
   }
 
-  muteAll(hard: boolean): Promise<void> {
-    return this.request({ type: "muteAll", hard });
+  hold(source: HeldSource, participant?: ParticipantId): Promise<void> {
+    return this.request({ type: "muteOther", participant, source, muted: true, hard: true });
   }
 
-  release(participant?: ParticipantId): Promise<void> {
-    return this.request({ type: "release", participant });
+  release(source: HeldSource, participant?: ParticipantId): Promise<void> {
+    return this.request({ type: "muteOther", participant, source, muted: false, hard: true });
   }
 
   lowerAllHands(): Promise<void> {
@@ -215,7 +225,7 @@ class Client implements Meeting {
   // The worker
 
   private openSound(): Sound {
-    this.sound ??= new Sound();
+    this.sound ??= new Sound((soundPaused) => this.update({ soundPaused }));
     return this.sound;
   }
 
@@ -261,8 +271,8 @@ class Client implements Meeting {
       case "publishing":
         this.own.published(report.media, report.state);
         break;
-      case "speakingWhileMuted":
-        this.update({ speakingWhileMuted: report.on });
+      case "microphoneNotice":
+        this.update({ microphoneNotice: report.notice });
         break;
       case "statistics":
         this.update({ statistics: report.statistics, degraded: report.degraded, advice: report.advice });

@@ -6,9 +6,11 @@ import type {
   Happening,
   Advice,
   Degraded,
+  HeldSource,
   Participant,
   ParticipantId,
   LimitedPicture,
+  MicrophoneNotice,
   Phase,
   Problem,
   RoomState,
@@ -34,9 +36,15 @@ export type Request =
   | { readonly type: "raiseHand" }
   | { readonly type: "lowerHand"; readonly participant: ParticipantId | undefined }
   | { readonly type: "lowerAllHands" }
-  | { readonly type: "mute"; readonly participant: ParticipantId; readonly hard: boolean }
-  | { readonly type: "muteAll"; readonly hard: boolean }
-  | { readonly type: "release"; readonly participant: ParticipantId | undefined }
+  | {
+      readonly type: "muteOther";
+      /** Undefined: everybody of a lower rank. */
+      readonly participant: ParticipantId | undefined;
+      readonly source: HeldSource;
+      readonly muted: boolean;
+      /** The server sees to it, or lets it be again; else it is a request. */
+      readonly hard: boolean;
+    }
   | { readonly type: "setRole"; readonly participant: ParticipantId; readonly role: Role }
   | { readonly type: "remove"; readonly participant: ParticipantId }
   | { readonly type: "updateRoom"; readonly title: string | undefined; readonly limit: number | undefined }
@@ -102,7 +110,7 @@ export type Report =
   /** A line that is new, or one whose state has changed. */
   | { readonly type: "chat"; readonly line: ChatLine }
   | { readonly type: "publishing"; readonly media: OwnMedia; readonly state: Publishing }
-  | { readonly type: "speakingWhileMuted"; readonly on: boolean }
+  | { readonly type: "microphoneNotice"; readonly notice: MicrophoneNotice | undefined }
   | {
       readonly type: "statistics";
       readonly statistics: Statistics;

@@ -40,7 +40,14 @@ export interface Problem {
 
 /** Problems that are found here, not told by the server. */
 export type LocalProblem =
-  "unreachable" | "connection_lost" | "wrong_server" | "dishonest_server" | "left" | "no_webcodecs" | "internal";
+  | "unreachable"
+  | "connection_lost"
+  | "wrong_server"
+  | "dishonest_server"
+  | "left"
+  | "no_webcodecs"
+  | "browser_refused"
+  | "internal";
 
 /** Trust in a participant, as PROTOCOL.md section 5 has it. */
 export type Trust = "verified" | "unverified" | "new_device" | "silent";
@@ -110,7 +117,13 @@ export interface Statistics {
   readonly lossDown: number;
   readonly sentBitsPerSecond: number;
   readonly receivedBitsPerSecond: number;
+  /** Bytes since the page was opened. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
 }
+
+/** What a person should know of the own microphone: speech goes into it while it is muted, or no sound comes from it. */
+export type MicrophoneNotice = "speaking_muted" | "silent";
 
 /** Why our microphone, camera or screen is not on. */
 export type DeviceFault = "denied" | "busy" | "missing" | "unplugged" | "refused_by_room" | "unsupported";
@@ -120,13 +133,20 @@ export type { Advice };
 /** What degraded first to last: pictures of others paused, then a lower rate of ours. */
 export type Degraded = "no" | "pictures_reduced" | "pictures_paused";
 
+/** What a chair asks about. */
+export type AskedSource = "microphone" | "camera";
+
+/** What a chair stops of one person: the server drops it. */
+export type HeldSource = AskedSource | "screen";
+
 /** What happens once and is told once, as a message that goes away. */
 export type Happening =
   | { readonly type: "entered" | "left" | "new_device"; readonly participant: Participant }
-  | { readonly type: "asked_to_mute"; readonly by: Participant }
+  /** A chair asks us to switch a source of ours off or on; nothing happens unless we do it. */
+  | { readonly type: "asked"; readonly by: Participant; readonly source: AskedSource; readonly on: boolean }
   /** Who leads the room holds a source of ours muted, or lets us unmute it again. */
-  | { readonly type: "held_muted" | "hold_ended"; readonly source: "microphone" | "camera" | "screen" }
-  | { readonly type: "device_changed"; readonly source: Source; readonly label: string }
+  | { readonly type: "held_muted" | "hold_ended"; readonly source: HeldSource }
+  | { readonly type: "device_changed"; readonly source: Source | "speaker"; readonly label: string }
   | { readonly type: "notice"; readonly text: string };
 
 /**

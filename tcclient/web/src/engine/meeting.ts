@@ -8,13 +8,16 @@
 
 import type { Role } from "../protocol/messages.js";
 import type {
+  AskedSource,
   ChatLine,
   Advice,
   Degraded,
   DeviceFault,
   Happening,
+  HeldSource,
   JoinOptions,
   LimitedPicture,
+  MicrophoneNotice,
   Participant,
   ParticipantId,
   Phase,
@@ -55,8 +58,9 @@ export interface MeetingState {
   readonly microphone: OwnSource;
   readonly camera: OwnSource;
   readonly screen: OwnSource;
-  /** Speech is heard while the microphone is muted. */
-  readonly speakingWhileMuted: boolean;
+  readonly microphoneNotice: MicrophoneNotice | undefined;
+  /** The browser has stopped all sound; a click or a key starts it again. */
+  readonly soundPaused: boolean;
   readonly degraded: Degraded;
   /** What could be done about our own connection, while it is poor. */
   readonly advice: Advice | undefined;
@@ -110,11 +114,12 @@ export interface Meeting {
   lowerHand(participant?: ParticipantId): Promise<void>;
 
   // For chairs. Each rejects with a `Problem`.
-  /** `hard`: the server stops the sound; else it is a request. */
-  mute(participant: ParticipantId, hard: boolean): Promise<void>;
-  muteAll(hard: boolean): Promise<void>;
-  /** Let a participant who was muted hard unmute again; without one, everybody. The sound stays off until then. */
-  release(participant?: ParticipantId): Promise<void>;
+  /** Ask a participant to switch a source on or off. */
+  ask(participant: ParticipantId, source: AskedSource, on: boolean): Promise<void>;
+  /** Have the server stop a source of a participant; without one, of everybody of a lower rank. */
+  hold(source: HeldSource, participant?: ParticipantId): Promise<void>;
+  /** End a hold. The source stays off until its owner switches it on. */
+  release(source: HeldSource, participant?: ParticipantId): Promise<void>;
   lowerAllHands(): Promise<void>;
   setRole(participant: ParticipantId, role: Role): Promise<void>;
   remove(participant: ParticipantId): Promise<void>;

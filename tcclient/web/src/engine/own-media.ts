@@ -165,8 +165,9 @@ export class OwnMediaDesk {
     own.device.chosen = "";
     await this.open(media);
     const track = own.device.stream?.getTracks()[0];
-    if (track === undefined) own.fault = "unplugged";
-    else this.owner.happen({ type: "device_changed", source: media, label: track.label });
+    if (track !== undefined) this.owner.happen({ type: "device_changed", source: media, label: track.label });
+    // The person may have forbidden it to the browser rather than unplugged it.
+    else if (own.fault !== "denied") own.fault = "unplugged";
     this.publish(media);
   }
 

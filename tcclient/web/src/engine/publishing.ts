@@ -5,7 +5,7 @@ import type { NewPublication } from "../core/media/publications.js";
 import type { Seat } from "../core/seat.js";
 import { OpusSender, SampleClock, SILENT_FRAME } from "../media/audio-codec.js";
 import type { CapturedSound } from "../media/sound-messages.js";
-import { audioLevel, MutedSpeech, VoiceDetector } from "../media/speech.js";
+import { audioLevel, MutedSpeech, SilentMicrophone, VoiceDetector } from "../media/speech.js";
 import { type EncoderAbilities, encoderAbilities, fit } from "../media/layer-encoder.js";
 import { type EncodedPicture, type LayerQualities, PictureSender } from "../media/picture-sender.js";
 import {
@@ -18,6 +18,7 @@ import {
 } from "./adaptation.js";
 import type { OwnMedia, PictureSize, PictureSource, Publishing, SoundSource } from "./commands.js";
 import { monotonic } from "./connection.js";
+import type { MicrophoneNotice } from "./facts.js";
 
 /** Seconds of a captured frame. */
 const FRAME_SECONDS = 0.02;
@@ -57,7 +58,7 @@ export interface PublishingOwner {
   /** Send what the session has. */
   pump(): void;
   publishing(media: OwnMedia, state: Publishing): void;
-  speakingWhileMuted(on: boolean): void;
+  microphoneNotice(notice: MicrophoneNotice | undefined): void;
 }
 
 interface SoundNote {
@@ -74,7 +75,8 @@ export class PublishingDesk {
   private readonly adaptation = new UplinkAdaptation();
   private readonly voice = new VoiceDetector();
   private readonly mutedSpeech = new MutedSpeech();
-  private isSpeakingMuted = false;
+  private readonly silent = new SilentMicrophone();
+  private notice: MicrophoneNotice | undefined;
   private readonly clocks = { microphone: new SampleClock(), screen_audio: new SampleClock() };
   /** Bits per second for all pictures; undefined while the way up carries none. */
   private rate: number | undefined = START_BITRATE;
@@ -106,6 +108,8 @@ export class PublishingDesk {
   set(media: Media, on: boolean, size?: PictureSize): void {
     if (size !== undefined) this.sizes.set(media, size);
     this.wanted.set(media, on);
+    // Nothing may be captured any more that would end it.
+    if (media === "microphone") this.tellNotice(undefined);
     if (this.seat !== undefined) this.apply(this.seat, media);
     else this.tell(media, on ? "starting" : "off");
   }
@@ -131,6 +135,7 @@ export class PublishingDesk {
   left(): void {
     this.seat = undefined;
     this.publications.clear();
+    this.tellNotice(undefined);
     for (const sender of Object.values(this.sounds)) sender.close();
     for (const source of [...this.pictures.keys()]) this.endPictures(source);
   }
@@ -178,6 +183,11 @@ export class PublishingDesk {
     for (const { sender } of this.pictures.values()) sender.wantKeyframes();
   }
 
+  /** The sound that follows is that of another device. */
+  soundBegins(source: SoundSource): void {
+    if (source === "microphone") this.silent.reset();
+  }
+
   /** Take a frame of captured sound. */
   sound(source: SoundSource, { pcm }: CapturedSound): void {
     const now = monotonic();
@@ -187,21 +197,25 @@ export class PublishingDesk {
       timestamp: this.clocks[source].next(now, pcm.length),
       capturedAt: now - FRAME_SECONDS,
     };
-    if (source === "microphone") this.noticeMutedSpeech(note.voice);
+    if (source === "microphone") this.noticeMicrophone(note);
     if (this.isSent(source)) this.sounds[source].encode(pcm, note);
   }
 
-  private noticeMutedSpeech(voice: boolean): void {
-    const publication = this.publications.get("microphone");
-    const isLive = publication?.ready === true && this.wanted.get("microphone") === true;
+  private noticeMicrophone({ voice, level }: SoundNote): void {
+    const isLive = this.isSent("microphone");
     // Who is held muted has been told so, and can do nothing about it.
-    const isTold = !isLive && publication?.held === false;
-    const speaks = isTold && this.mutedSpeech.heard(voice, FRAME_SECONDS);
+    const isTold = !isLive && this.publications.get("microphone")?.held === false;
     if (!isTold) this.mutedSpeech.reset();
-    if (speaks !== this.isSpeakingMuted) {
-      this.isSpeakingMuted = speaks;
-      this.owner.speakingWhileMuted(speaks);
-    }
+    if (!isLive) this.silent.reset();
+    const speaks = isTold && this.mutedSpeech.heard(voice, FRAME_SECONDS);
+    const isSilent = isLive && this.silent.heard(level, FRAME_SECONDS);
+    this.tellNotice(speaks ? "speaking_muted" : isSilent ? "silent" : undefined);
+  }
+
+  private tellNotice(notice: MicrophoneNotice | undefined): void {
+    if (notice === this.notice) return;
+    this.notice = notice;
+    this.owner.microphoneNotice(notice);
   }
 
   /** Take a picture of the camera or the screen; it is closed here. `isFree` tells whether the way up takes it at once. */

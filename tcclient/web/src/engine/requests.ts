@@ -95,12 +95,8 @@ export class Requests {
         return seat.lowerHand(request.participant === undefined ? {} : { participant: request.participant });
       case "lowerAllHands":
         return seat.lowerHand({ everybody: true });
-      case "mute":
-        return seat.muteOther(request.participant, "microphone", true, request.hard);
-      case "muteAll":
-        return seat.muteOther(0, "microphone", true, request.hard);
-      case "release":
-        return seat.muteOther(request.participant ?? 0, "microphone", false, true);
+      case "muteOther":
+        return seat.muteOther(request.participant ?? 0, request.source, request.muted, request.hard);
       case "setRole":
         return seat.setRole(request.participant, request.role);
       case "remove":

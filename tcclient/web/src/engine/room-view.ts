@@ -157,8 +157,8 @@ export class RoomView {
 
   private muteAsked(event: MuteAsked): void {
     const by = this.person(event.participant);
-    if (by === undefined || event.source !== "microphone" || !event.muted) return;
-    this.report({ type: "happening", happening: { type: "asked_to_mute", by } });
+    if (by === undefined || (event.source !== "microphone" && event.source !== "camera")) return;
+    this.report({ type: "happening", happening: { type: "asked", by, source: event.source, on: !event.muted } });
   }
 
   private chatReceived(event: ChatReceived): void {

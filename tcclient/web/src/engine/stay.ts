@@ -56,6 +56,7 @@ export class Stay {
   private mostLines = 720;
   private droppedPictures = 0;
   private bytes = { sent: 0, received: 0 };
+  private readonly allBytes = { sent: 0, received: 0 };
   /** Packets of the way down until the last second. */
   private counted = NO_PACKETS;
   private meter = new QualityMeter();
@@ -68,7 +69,7 @@ export class Stay {
     this.desk = new PublishingDesk({
       pump: () => this.place?.connection.pump(),
       publishing: (media, state) => tell({ type: "publishing", media, state }),
-      speakingWhileMuted: (on) => tell({ type: "speakingWhileMuted", on }),
+      microphoneNotice: (notice) => tell({ type: "microphoneNotice", notice }),
     });
     this.reception = new Reception({
       clockOf: (participant, stream) => {
@@ -179,6 +180,7 @@ export class Stay {
 
   /** Take the sound of a capture. */
   sound(media: SoundSource, port: MessagePort): void {
+    this.desk.soundBegins(media);
     port.onmessage = (event) => this.desk.sound(media, event.data);
   }
 
@@ -292,14 +294,19 @@ export class Stay {
     const all = { packets: down.packets - this.counted.packets, lost: down.lost - this.counted.lost };
     this.counted = down;
     if (this.downlink.second(this.reception.second(), all, this.streams.length > 0, this.nextBudget)) this.subscribe();
+    const [sent, received] = [connection.sent - this.bytes.sent, connection.received - this.bytes.received];
+    this.bytes = { sent: connection.sent, received: connection.received };
+    this.allBytes.sent += sent;
+    this.allBytes.received += received;
     const statistics = {
       roundTripMs: Math.round((rtt ?? 0) * 1000),
       lossUp: up.recentLoss,
       lossDown: down.recentLoss,
-      sentBitsPerSecond: (connection.sent - this.bytes.sent) * 8,
-      receivedBitsPerSecond: (connection.received - this.bytes.received) * 8,
+      sentBitsPerSecond: sent * 8,
+      receivedBitsPerSecond: received * 8,
+      sentBytes: this.allBytes.sent,
+      receivedBytes: this.allBytes.received,
     };
-    this.bytes = { sent: connection.sent, received: connection.received };
     const use = { sendsPictures: this.desk.sendsPictures, getsPictures: this.reception.pictureCount > 0 };
     if (this.meter.look({ path, rtt, up, down }, use, monotonic())) {
       this.place?.seat.connections.tell(this.meter.quality);

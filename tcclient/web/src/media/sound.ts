@@ -5,6 +5,11 @@ import type { PortMessage } from "./sound-messages.js";
 
 const SAMPLE_RATE = 48_000;
 
+/** What a person does before browsers allow sound. */
+const GESTURES = ["pointerdown", "keydown"] as const;
+
+const noMatter = (): void => undefined;
+
 export class Sound {
   private readonly context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
   private readonly loaded = this.context.audioWorklet.addModule(workletUrl);
@@ -12,6 +17,17 @@ export class Sound {
     string,
     { readonly source: MediaStreamAudioSourceNode; readonly capture: AudioWorkletNode }
   >();
+
+  private started = false;
+
+  /** `paused` is told whether the browser refuses or has stopped the sound, as at a telephone call; a gesture starts it. */
+  constructor(private readonly paused: (isPaused: boolean) => void) {
+    this.context.onstatechange = () => {
+      this.tell();
+      this.goOn();
+    };
+    for (const gesture of GESTURES) addEventListener(gesture, () => this.goOn());
+  }
 
   /** Begin to play what the worker sends; return the port for it. */
   async playout(): Promise<MessagePort> {
@@ -45,6 +61,9 @@ export class Sound {
 
   /** Start, as browsers allow it when a click or a key leads here. */
   async resume(): Promise<void> {
+    this.started = true;
+    // Where the browser refuses, nothing changes that would tell of it.
+    this.tell();
     await this.context.resume();
   }
 
@@ -52,6 +71,15 @@ export class Sound {
   async chooseSpeaker(id: string): Promise<void> {
     const context = this.context as AudioContext & { setSinkId?: (id: string) => Promise<void> };
     if (context.setSinkId !== undefined) await context.setSinkId(id);
+  }
+
+  private goOn(): void {
+    // It may be refused until a gesture comes.
+    if (this.started) void this.context.resume().then(() => this.tell(), noMatter);
+  }
+
+  private tell(): void {
+    this.paused(this.started && this.context.state !== "running");
   }
 }
 

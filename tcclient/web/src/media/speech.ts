@@ -84,6 +84,32 @@ export class MutedSpeech {
   }
 }
 
+/** Seconds of digital silence after which a microphone that was never heard is taken to give no sound: others have noise. */
+export const NEVER_HEARD = 10;
+/** The same after it was heard: some that remove noise are silent in all pauses. */
+export const HEARD_NO_MORE = 60;
+
+/** Notices a microphone from which no sound comes, such as one that is switched off at its cable. */
+export class SilentMicrophone {
+  private silence = 0;
+  private wasHeard = false;
+
+  /** Take the level of a frame of `seconds`; return whether no sound comes. */
+  heard(level: number, seconds: number): boolean {
+    if (level < SILENCE_LEVEL) {
+      this.wasHeard = true;
+      this.silence = 0;
+    } else this.silence += seconds;
+    return this.silence >= (this.wasHeard ? HEARD_NO_MORE : NEVER_HEARD);
+  }
+
+  /** It is muted, or another one. */
+  reset(): void {
+    this.silence = 0;
+    this.wasHeard = false;
+  }
+}
+
 function dbov(pcm: Float32Array): number {
   let power = 0;
   for (const sample of pcm) power += sample * sample;

@@ -6,7 +6,8 @@ import type { Meeting, MeetingState, ParticipantId } from "../engine/meeting.js"
 import { countUnread } from "./chat.js";
 import { readAddress, withRoom } from "./address.js";
 import { Attention } from "./attention.js";
-import { openDevices, playTestSound, watchDevices } from "./devices.js";
+import { DepartureQuestion } from "./departure.js";
+import { openDevices, playTestSound, speakerInstead, watchDevices } from "./devices.js";
 import { FloatingPicture, ScreenLock, toggleFullScreen } from "./floating.js";
 import { pickLanguage, translator, type Language } from "./language.js";
 import { floatingTile, pinnedKey, tileKey, wantedPictures, type Pin, type Size } from "./layout.js";
@@ -39,6 +40,7 @@ export class App extends Requests implements Actions {
   readonly #root: HTMLElement;
   readonly #floating: FloatingPicture;
   readonly #screenLock = new ScreenLock();
+  readonly #departure = new DepartureQuestion();
   readonly #attention = new Attention(document, () => this.#draw());
   #page: PageState;
   #drawn: MeetingState;
@@ -88,8 +90,17 @@ export class App extends Requests implements Actions {
     const { dataSaver, receivedHeight } = this.#page.preferences;
     this.meeting.setDataSaver(dataSaver);
     this.meeting.setReceivedHeight(receivedHeight);
-    this.#listDevices = watchDevices((devices) => this.#set({ devices }));
+    this.#listDevices = watchDevices((devices) => this.#takeDevices(devices));
     void openDevices(this.meeting, this.#page.preferences);
+  }
+
+  /** A speaker that is unplugged takes all sound with it. */
+  #takeDevices(devices: PageState["devices"]): void {
+    const instead = speakerInstead(this.#page.devices.speaker, devices.speaker, this.#page.preferences.speaker);
+    this.#set({ devices });
+    if (instead === undefined) return;
+    void this.request(this.meeting.chooseDevice("speaker", instead));
+    if (instead === "") this.#tell(tellHappening({ type: "device_changed", source: "speaker", label: "" }, this.#t));
   }
 
   // What is drawn.
@@ -137,6 +148,7 @@ export class App extends Requests implements Actions {
     const inside = name === "inside" || name === "returning";
     const was = this.#page.screen;
     this.#screenLock.want(inside);
+    this.#departure.want(inside);
     if (inside) {
       const invitation = { ...this.#page.invitation, room: this.#room };
       history.replaceState(null, "", withRoom(new URL(location.href), this.#room));
@@ -313,8 +325,16 @@ export class App extends Requests implements Actions {
 
   accept(toast: Toast): void {
     this.dismiss(toast);
-    if (toast.offer?.action === "mute") void this.meeting.setMicrophone(false);
-    if (toast.offer?.action === "people") this.openPanel("people");
+    switch (toast.offer?.action) {
+      case "people":
+        return this.openPanel("people");
+      case "microphone_on":
+      case "microphone_off":
+        return void this.meeting.setMicrophone(toast.offer.action === "microphone_on");
+      case "camera_on":
+      case "camera_off":
+        return void this.meeting.setCamera(toast.offer.action === "camera_on");
+    }
   }
 
   measure(stage: Size): void {

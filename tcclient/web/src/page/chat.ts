@@ -1,12 +1,14 @@
 /** Texts to everybody and to one participant. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
+import { guard } from "lit-html/directives/guard.js";
 import { repeat } from "lit-html/directives/repeat.js";
 
 import type { ChatLine } from "../engine/meeting.js";
 import { whenNew } from "./directives.js";
 import { icon } from "./icons.js";
 import type { Language } from "./language.js";
+import { textParts, type TextPart } from "./links.js";
 import { fullName, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
 
@@ -57,10 +59,15 @@ function toTheEnd(lines: HTMLElement): void {
   }).observe(lines, { childList: true, subtree: true });
 }
 
-function line({ t, language, state }: View, one: ChatLine): TemplateResult {
-  const to = state.participants.find(({ id }) => id === one.to);
+/** Show a text. A long chat is not made anew whenever somebody speaks. */
+function line(view: View, one: ChatLine) {
+  const to = one.to === undefined ? undefined : view.state.participants.find(({ id }) => id === one.to)?.name;
+  return guard([one, to, view.language], () => written(view, one, to ?? "?"));
+}
+
+function written({ t, language }: View, one: ChatLine, to: string): TemplateResult {
   const secret = one.to !== undefined;
-  const about = secret && one.own ? t("chat.private_to", { name: to?.name ?? "?" }) : secret ? t("chat.private") : "";
+  const about = secret && one.own ? t("chat.private_to", { name: to }) : secret ? t("chat.private") : "";
   const { iso, shown } = moment(one.at, language);
   return html`
     <article class="line ${one.own ? "own" : ""} ${secret ? "private" : ""} ${one.from === undefined ? "notice" : ""}">
@@ -69,11 +76,15 @@ function line({ t, language, state }: View, one: ChatLine): TemplateResult {
         ${about === "" ? nothing : html`<em>${about}</em>`}
         <time datetime=${iso}>${shown}</time>
       </header>
-      <p>${one.text}</p>
+      <p>${textParts(one.text).map(part)}</p>
       ${one.state === "failed" ? html`<p class="failed">${icon("warning")}${t("chat.failed")}</p>` : nothing}
     </article>
   `;
 }
+
+/** The page of the meeting stays, and the other page does not learn of it. */
+const part = ({ text, href }: TextPart) =>
+  href === undefined ? text : html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>`;
 
 function writing({ t, state, page, act }: View): TemplateResult {
   const send = (field: HTMLTextAreaElement) => {

@@ -32,6 +32,21 @@ export function watchDevices(changed: (devices: Readonly<Record<DeviceKind, read
   return list;
 }
 
+/**
+ * Return the id of the speaker to be used from now on, where the list has changed: the default when the chosen one is gone,
+ * the chosen one when it is back. Undefined: the same as before.
+ */
+export function speakerInstead(
+  before: readonly Device[],
+  after: readonly Device[],
+  chosen: string,
+): string | undefined {
+  const [was, is] = [before, after].map((list) => list.some(({ id }) => id === chosen));
+  // Until the browser tells ids, the list is empty.
+  if (chosen === "" || was === is || before.length === 0) return undefined;
+  return is ? chosen : "";
+}
+
 /** Open the devices that a person used the last time; one that is gone is replaced by the default of the browser. */
 export async function openDevices(meeting: Meeting, preferences: Preferences): Promise<void> {
   const { microphone, camera, speaker, microphoneOn, cameraOn } = preferences;

@@ -24,6 +24,7 @@ const DRAWINGS = {
   full_screen: svg`<path d="M4 9V4h5M15 4h5v5M20 15v5h-5M9 20H4v-5" />`,
   picture_in_picture: svg`<path d="M3 5h18v14H3zM12 12h6v4h-6z" />`,
   pin: svg`<path d="M9 3h6l-.8 7 3.3 3v1.500h-11V13l3.3-3zM12 14.500V21" />`,
+  record: svg`<circle cx="12" cy="12" r="8" /><circle cx="12" cy="12" r="4" fill="currentColor" />`,
   lock: svg`<path d="M5 11h14v9H5zM8 11V8a4 4 0 0 1 8 0v3" />`,
   close: svg`<path d="M5 5l14 14M19 5L5 19" />`,
   more: svg`<circle cx="12" cy="5" r="1.2" /><circle cx="12" cy="12" r="1.2" /><circle cx="12" cy="19" r="1.2" />`,

@@ -13,6 +13,8 @@ export const MIN_TILE_WIDTH = 150;
 export const MAX_TILES = 25;
 /** Part of the stage that the small tiles take beside or below a large one. */
 const STRIP_PART = 0.22;
+/** Small tiles that fit below a large one, even on a phone: others besides ourselves. */
+const MIN_STRIP_TILES = 3;
 /** The widest small tile of a strip, in pixels of CSS. */
 const MAX_STRIP_TILE = 240;
 
@@ -120,9 +122,8 @@ export function gridTile(count: number, stage: Size): Size {
   let width = 0;
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
-    const across = (stage.width - GAP * (columns - 1)) / columns;
-    const down = (stage.height - GAP * (rows - 1)) / rows;
-    width = Math.max(width, Math.min(across, down * ASPECT));
+    const down = across(rows, stage.height);
+    width = Math.max(width, Math.min(across(columns, stage.width), down * ASPECT));
   }
   return tileOfWidth(width);
 }
@@ -158,10 +159,11 @@ export function arrange(
     };
   }
   const beside = stage.width >= stage.height;
-  const width = beside ? stage.width * STRIP_PART : stage.height * STRIP_PART * ASPECT;
+  const others = tiles.filter((tile) => tile !== large);
+  const below = across(Math.min(others.length, MIN_STRIP_TILES), stage.width);
+  const width = beside ? stage.width * STRIP_PART : Math.min(stage.height * STRIP_PART * ASPECT, below);
   const smallSize = tileOfWidth(Math.min(MAX_STRIP_TILE, Math.max(MIN_TILE_WIDTH * 0.75, width)));
   const room = beside ? fit(stage.height, smallSize.height) : fit(stage.width, smallSize.width);
-  const others = tiles.filter((tile) => tile !== large);
   const small = pick(others, Math.max(1, room), recentSpeakers);
   const largeSize = beside
     ? { width: stage.width - smallSize.width - GAP, height: stage.height }
@@ -199,6 +201,9 @@ export function wantedPictures(
 }
 
 const tileOfWidth = (width: number): Size => ({ width: Math.floor(width), height: Math.floor(width / ASPECT) });
+
+/** Return the length of each of `count` parts of a length, with gaps between them. */
+const across = (count: number, whole: number): number => (whole - GAP * (count - 1)) / count;
 
 const fit = (whole: number, part: number): number => Math.floor((whole + GAP) / (part + GAP));
 

@@ -11,8 +11,9 @@ import { dialog } from "./dialogs.js";
 import { sized, whenNew } from "./directives.js";
 import { icon, type IconName } from "./icons.js";
 import { arrange, pinnedKey, tilesOf, type Arrangement } from "./layout.js";
+import { fullName } from "./participant.js";
 import { people, speakersText } from "./people.js";
-import { faultHelp, problemText, reasonText } from "./problems.js";
+import { faultHelp, problemText, returningText } from "./problems.js";
 import { tile } from "./tile.js";
 import type { View } from "./view.js";
 
@@ -27,7 +28,7 @@ export function meeting(view: View): TemplateResult {
   const { page, act } = view;
   return html`
     <div class="meeting ${page.panel === "none" ? "" : "with-panel"}">
-      ${top(view)} ${banners(view)}
+      ${top(view)} ${banners(view)} ${arrived(view)}
       <main
         class="stage"
         tabindex="-1"
@@ -44,11 +45,16 @@ export function meeting(view: View): TemplateResult {
 function top(view: View): TemplateResult {
   const { t, state, page, act } = view;
   const { room } = state;
+  const recorders = state.participants
+    .filter(({ role }) => role === "recorder")
+    .map(fullName)
+    .join(", ");
   const speaker = page.preferences.mode === "speaker";
   return html`
     <header class="top">
       <h1>${room?.title || room?.name || page.invitation.room}</h1>
       ${room?.e2ee === false ? html`<span class="chip">${icon("warning")}${t("top.not_encrypted")}</span>` : nothing}
+      ${recorders === "" ? nothing : html`<span class="chip" title=${recorders}>${icon("record")}${t("top.recorder")}</span>`}
       ${room?.locked ? html`<span class="chip">${icon("lock")}${t("top.locked")}</span>` : nothing}
       <span class="speakers">${speakersText(view)}</span>
       <div class="top-buttons">
@@ -73,10 +79,9 @@ function topButton(drawing: IconName, name: string, press: () => void): Template
 function banners(view: View): TemplateResult {
   const { t, state } = view;
   const texts: string[] = [];
-  if (state.phase.name === "returning") {
-    const { reason, attempt } = state.phase;
-    texts.push(`${reasonText(t, reason)} ${t("banner.returning", { attempt })}`);
-  } else if (state.me?.quality === 0) texts.push(t("banner.silent"));
+  if (state.phase.name === "returning") texts.push(returningText(t, state.phase));
+  else if (state.me?.quality === 0) texts.push(t("banner.silent"));
+  if (state.soundPaused) texts.push(t("banner.sound_paused"));
   if (state.room?.audioOnly) texts.push(t("banner.audio_only"));
   if (state.degraded !== "no") texts.push(t(`banner.${state.degraded}`));
   if (state.advice !== undefined) texts.push(t(`advice.${state.advice}`));
@@ -84,12 +89,22 @@ function banners(view: View): TemplateResult {
     const { fault } = state[kind];
     if (fault !== undefined) texts.push(faultHelp(t, kind, fault));
   }
-  if (state.speakingWhileMuted) texts.push(t("banner.you_are_muted"));
+  if (state.microphoneNotice !== undefined) texts.push(t(`microphone.notice.${state.microphoneNotice}`));
   return html`
     <div class="banners" role="status">
       ${texts.map((text) => html`<p class="banner">${icon("warning")}<span>${text}</span></p>`)}
     </div>
   `;
+}
+
+/** Say to a screen reader whose text has come while the chat is closed: others see the number on its button. */
+function arrived({ t, state, page }: View): TemplateResult {
+  const last = state.chat.filter(({ own }) => !own).at(-1);
+  const text =
+    page.unread === 0 || last === undefined
+      ? ""
+      : t("chat.arrived", { count: page.unread, name: last.label || t("chat.notice") });
+  return html`<p class="visually-hidden" role="status">${text}</p>`;
 }
 
 function stage(view: View, { large, largeSize, small, smallSize, strip, hidden }: Arrangement): TemplateResult {

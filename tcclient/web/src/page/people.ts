@@ -7,6 +7,7 @@ import { repeat } from "lit-html/directives/repeat.js";
 import type { Participant } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import { icon } from "./icons.js";
+import type { Key } from "./language.js";
 import { pinnedKey, tileKey } from "./layout.js";
 import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials, mayChair, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
@@ -21,8 +22,12 @@ export function people(view: View): TemplateResult {
       ${
         mayChair(me?.role)
           ? html`<div class="chair-tools">
-              <button type="button" class="quiet" @click=${() => act.muteAll()}>${t("people.mute_all")}</button>
-              <button type="button" class="quiet" @click=${() => act.release()}>${t("people.release_all")}</button>
+              <button type="button" class="quiet" @click=${() => act.hold("microphone")}>
+                ${t("people.mute_all")}
+              </button>
+              <button type="button" class="quiet" @click=${() => act.release("microphone")}>
+                ${t("people.release_all")}
+              </button>
               <button type="button" class="quiet" @click=${() => act.openDialog({ name: "room" })}>
                 ${t("people.room")}
               </button>
@@ -129,7 +134,8 @@ function menu(view: View, one: Participant): TemplateResult {
   `;
 }
 
-function chairing({ t, act }: View, one: Participant): TemplateResult {
+function chairing(view: View, one: Participant): TemplateResult {
+  const { t, act } = view;
   const roles: readonly Role[] = one.role === "admin" ? ["admin", ...GIVEN_ROLES] : GIVEN_ROLES;
   return html`
     <div class="field">
@@ -142,36 +148,43 @@ function chairing({ t, act }: View, one: Participant): TemplateResult {
       </select>
     </div>
     <div class="buttons">
-      <button
-        type="button"
-        class="quiet"
-        ?disabled=${one.microphone !== "live"}
-        @click=${() => act.mute(one.id, false)}
-      >
-        ${t("people.ask_to_mute")}
-      </button>
-      ${
-        one.microphone === "held"
-          ? html`<button type="button" class="quiet" @click=${() => act.release(one.id)}>
-              ${t("people.release")}
-            </button>`
-          : html`<button
-              type="button"
-              class="quiet"
-              ?disabled=${one.microphone !== "live"}
-              @click=${() => act.mute(one.id, true)}
-            >
-              ${t("people.mute_now")}
-            </button>`
-      }
-      <button type="button" class="quiet" ?disabled=${one.hand === 0} @click=${() => act.lowerHand(one.id)}>
-        ${t("bar.lower_hand")}
-      </button>
+      ${orders(view, one).map(
+        ({ name, press, disabled = false }) =>
+          html`<button type="button" class="quiet" ?disabled=${disabled} @click=${press}>${t(name)}</button>`,
+      )}
       <button type="button" class="danger" @click=${() => act.openDialog({ name: "remove", participant: one.id })}>
         ${t("people.remove")}
       </button>
     </div>
   `;
+}
+
+interface Order {
+  readonly name: Key;
+  readonly press: () => void;
+  readonly disabled?: boolean;
+}
+
+/** What a chair can do with the microphone, the pictures and the hand of somebody. */
+function orders({ state, act }: View, { id, microphone, camera, cameraStopped, screen, hand }: Participant): Order[] {
+  const live = microphone === "live";
+  const all = state.room?.audioOnly ?? false;
+  return [
+    {
+      name: live ? "people.ask_to_mute" : "people.ask_to_unmute",
+      press: () => act.ask(id, "microphone", !live),
+      disabled: microphone === "none" || microphone === "held",
+    },
+    microphone === "held"
+      ? { name: "people.release", press: () => act.release("microphone", id) }
+      : { name: "people.mute_now", press: () => act.hold("microphone", id), disabled: !live },
+    // While all pictures are stopped, that of one cannot be let through.
+    cameraStopped === "held" && !all
+      ? { name: "people.release_camera", press: () => act.release("camera", id) }
+      : { name: "people.stop_camera", press: () => act.hold("camera", id), disabled: !camera },
+    { name: "people.stop_screen", press: () => act.stopScreen(id), disabled: !screen },
+    { name: "bar.lower_hand", press: () => act.lowerHand(id), disabled: hand === 0 },
+  ];
 }
 
 function safety({ t, state }: View): TemplateResult | typeof nothing {

@@ -1,15 +1,16 @@
 /** What a person asks of the server or of the others, without a state of its own here. */
 
-import type { Meeting, ParticipantId, RoomChanges } from "../engine/meeting.js";
+import type { AskedSource, HeldSource, Meeting, ParticipantId, RoomChanges } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import type { Actions } from "./view.js";
 
 type Asked =
   | "toggleHand"
   | "setVolume"
-  | "mute"
-  | "muteAll"
+  | "ask"
+  | "hold"
   | "release"
+  | "stopScreen"
   | "lowerHand"
   | "lowerAllHands"
   | "setRole"
@@ -36,16 +37,22 @@ export abstract class Requests implements Pick<Actions, Asked> {
     this.meeting.setVolume(participant, volume);
   }
 
-  mute(participant: ParticipantId, hard: boolean): void {
-    void this.request(this.meeting.mute(participant, hard));
+  ask(participant: ParticipantId, source: AskedSource, on: boolean): void {
+    void this.request(this.meeting.ask(participant, source, on));
   }
 
-  muteAll(): void {
-    void this.request(this.meeting.muteAll(true));
+  hold(source: HeldSource, participant?: ParticipantId): void {
+    void this.request(this.meeting.hold(source, participant));
   }
 
-  release(participant?: ParticipantId): void {
-    void this.request(this.meeting.release(participant));
+  release(source: HeldSource, participant?: ParticipantId): void {
+    void this.request(this.meeting.release(source, participant));
+  }
+
+  stopScreen(participant: ParticipantId): void {
+    // A hold would last, and nobody sees one of a screen that is not shared any more.
+    const { meeting } = this;
+    void this.request(meeting.hold("screen", participant).then(() => meeting.release("screen", participant)));
   }
 
   lowerHand(participant: ParticipantId): void {

@@ -95,15 +95,20 @@ export function settings(view: View): TemplateResult {
   `;
 }
 
-function statistics({ t, state }: View): TemplateResult | typeof nothing {
+function statistics({ t, language, state }: View): TemplateResult | typeof nothing {
   const { statistics: all } = state;
   if (all === undefined) return nothing;
   const kilobits = (bits: number) => t("settings.kilobits", { count: Math.round(bits / 1000) });
   const percent = (part: number) => `${(part * 100).toFixed(1)} %`;
+  const megabytes = (bytes: number) => (bytes / 1e6).toLocaleString(language, { maximumFractionDigits: 1 });
   const rows: readonly (readonly [Key, string])[] = [
     ["settings.round_trip", t("settings.milliseconds", { count: Math.round(all.roundTripMs) })],
     ["settings.sent", `${kilobits(all.sentBitsPerSecond)}, ${t("settings.lost", { part: percent(all.lossUp) })}`],
     ["settings.got", `${kilobits(all.receivedBitsPerSecond)}, ${t("settings.lost", { part: percent(all.lossDown) })}`],
+    [
+      "settings.data",
+      t("settings.megabytes", { sent: megabytes(all.sentBytes), received: megabytes(all.receivedBytes) }),
+    ],
   ];
   return html`
     <h3>${t("settings.connection")}</h3>

@@ -1,6 +1,6 @@
 /** Messages that are told once and go away. */
 
-import type { Happening, Participant } from "../engine/meeting.js";
+import type { AskedSource, Happening, Participant } from "../engine/meeting.js";
 import type { Key, Translate } from "./language.js";
 import { fullName } from "./participant.js";
 
@@ -9,7 +9,7 @@ export interface Toast {
   readonly text: string;
   readonly tone: "calm" | "warning";
   /** What can be done about it, with one button. */
-  readonly offer: { readonly label: Key; readonly action: "mute" | "people" } | undefined;
+  readonly offer: { readonly label: Key; readonly action: "people" | `${AskedSource}_${"on" | "off"}` } | undefined;
   /** Seconds of the clock of the page at which it goes. */
   readonly until: number;
 }
@@ -20,6 +20,11 @@ export const MAX_TOASTS = 3;
 export const CALM_SECONDS = 5;
 /** Seconds that a warning stays: it takes longer to read, and may be acted upon. */
 export const WARNING_SECONDS = 15;
+
+const OFFERED = {
+  microphone: { on: "bar.unmute", off: "bar.mute" },
+  camera: { on: "bar.start_camera", off: "bar.stop_camera" },
+} as const;
 
 type Told = Pick<Toast, "text" | "tone" | "offer">;
 type Self = Pick<Participant, "id" | "role">;
@@ -38,21 +43,18 @@ export function tellHappening(happening: Happening, t: Translate): Told {
         tone: "warning",
         offer: { label: "bar.people", action: "people" },
       };
-    case "asked_to_mute":
+    case "asked": {
+      const { by, source, on } = happening;
+      const wish = on ? "on" : "off";
       return {
-        text: t("happening.asked_to_mute", { name: fullName(happening.by) }),
+        text: t(`happening.asked.${source}_${wish}`, { name: fullName(by) }),
         tone: "warning",
-        offer: { label: "bar.mute", action: "mute" },
+        offer: { label: OFFERED[source][wish], action: `${source}_${wish}` },
       };
+    }
     case "held_muted":
     case "hold_ended":
-      return {
-        text: t(
-          happening.source === "microphone" ? `happening.${happening.type}` : `happening.${happening.type}_pictures`,
-        ),
-        tone: "warning",
-        offer: undefined,
-      };
+      return { text: t(`happening.${happening.type}.${happening.source}`), tone: "warning", offer: undefined };
     case "device_changed":
       return {
         text: t("happening.device_changed", { device: happening.label || t("device.default") }),

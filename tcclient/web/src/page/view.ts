@@ -1,6 +1,14 @@
 /** What the views are made of: the state of the meeting, the state of the page, and what a person can do. */
 
-import type { Meeting, MeetingState, ParticipantId, Problem, RoomChanges } from "../engine/meeting.js";
+import type {
+  AskedSource,
+  HeldSource,
+  Meeting,
+  MeetingState,
+  ParticipantId,
+  Problem,
+  RoomChanges,
+} from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import type { Invitation } from "./address.js";
 import type { Language, Translate } from "./language.js";
@@ -95,10 +103,13 @@ export interface Actions {
   writeTo(participant: ParticipantId | undefined): void;
   setVolume(participant: ParticipantId, volume: number): void;
 
-  mute(participant: ParticipantId, hard: boolean): void;
-  muteAll(): void;
-  /** Let somebody unmute again whom a chair has muted; without a participant, everybody. */
-  release(participant?: ParticipantId): void;
+  /** Ask somebody to switch a source on or off. */
+  ask(participant: ParticipantId, source: AskedSource, on: boolean): void;
+  /** Stop a source of somebody until `release`; without a participant, of everybody. */
+  hold(source: HeldSource, participant?: ParticipantId): void;
+  release(source: HeldSource, participant?: ParticipantId): void;
+  /** End the sharing of a screen; its owner may share again. */
+  stopScreen(participant: ParticipantId): void;
   lowerHand(participant: ParticipantId): void;
   lowerAllHands(): void;
   setRole(participant: ParticipantId, role: Role): void;
