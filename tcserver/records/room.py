@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Annotated, Any
 
-from tcproto.messages import Role, UpdateRoom
+from tcproto.messages import Permission, Role, UpdateRoom
 from tcproto.names import clean_display, fold_account, fold_room
 from tcserver.records.account import ASSIGNED, ROLE
 from tcserver.records.declaration import Declaration, Opposite, checked, columns_of
@@ -18,6 +19,31 @@ MAX_PARTICIPANTS_CEILING = 1000
 """Participants that a room may be set to hold."""
 MAX_PERMISSIONS = (1 << 16) - 1
 """All permission bits that a role may map to: the wire has 16 of them."""
+RIGHTS: Mapping[str, Permission] = MappingProxyType(
+    {
+        "hear": Permission.SUBSCRIBE,
+        "voice": Permission.PUBLISH_AUDIO,
+        "camera": Permission.PUBLISH_VIDEO,
+        "screen": Permission.PUBLISH_SCREEN,
+        "chat": Permission.CHAT_ROOM,
+        "private": Permission.CHAT_PRIVATE,
+        "notice": Permission.NOTICE,
+        "remove": Permission.KICK,
+        "roles": Permission.SET_ROLE,
+        "room": Permission.UPDATE_ROOM,
+        "close": Permission.CLOSE_ROOM,
+        "mute": Permission.MUTE_OTHERS,
+    }
+)
+"""The permissions by the words that an operator has for them."""
+
+
+class Rights(Whole):
+    """Permission bits."""
+
+    def shown(self, value: Any) -> str:
+        """As in ``hear,chat``; ``nothing`` where no bit is set."""
+        return ",".join(word for word, permission in RIGHTS.items() if permission & value) or "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +90,9 @@ class RoomRecord:
         default_factory=dict
     )
     """Roles by account name. They come before the role of the account."""
-    permissions: Annotated[Mapping[Role, int], Declaration(ByKey(ROLE, Whole(0, MAX_PERMISSIONS)), heading="")] = field(
-        default_factory=dict
-    )
+    permissions: Annotated[
+        Mapping[Role, int], Declaration(ByKey(ROLE, Rights(0, MAX_PERMISSIONS)), heading="rights")
+    ] = field(default_factory=dict)
     """Permission bits by role, in place of those that the role has in other rooms."""
     id: Annotated[int, ASSIGNED] = 0
     """Never used twice; 0 until the room is stored."""
