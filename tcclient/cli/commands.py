@@ -73,8 +73,8 @@ COMMANDS = (
         "/who",
         "",
         "who is here",
-        "Lists all participants: role, what they send, whether it is muted, and what is doubtful about them. A star "
-        "marks those who speak.",
+        "Lists all participants: role, what they send, whether it is muted, their place in the line of raised hands, "
+        "and what is doubtful about them. A star marks those who speak.",
     ),
     Command("/hand", "", "raise your hand", "Everybody sees the raised hands, in the order in which they were raised."),
     Command(
@@ -82,6 +82,12 @@ COMMANDS = (
         "[WHO]",
         "lower your hand; chair: that of WHO, or of all",
         "Without a name your own hand is lowered. A chair lowers the hand of WHO, or with all the hands of all.",
+    ),
+    Command(
+        "/next",
+        "",
+        "chair: give the turn to the first raised hand",
+        "Who raised the hand first is asked to unmute, and the hand is lowered. For a chair.",
     ),
     Command(
         "/volume",

@@ -44,6 +44,7 @@ class Keyboard:
             "/release": lambda who: self._other(who).release(),
             "/hand": lambda _: room.raise_hand(),
             "/lower": self._lower,
+            "/next": lambda _: self._next(),
             "/video": self._video,
             "/audio-only": self._audio_only,
             "/talk": lambda _: self._talk(True),
@@ -164,6 +165,12 @@ class Keyboard:
             await self._room.lower_all_hands()
         else:
             await self._find(who).lower_hand()
+
+    async def _next(self) -> None:
+        called = await self._room.call_next()
+        if called is None:
+            raise ValueError("no hand is raised")
+        self._output.say("called", f"it is the turn of {called.label}", who=called.label)
 
     async def _message(self, rest: str) -> None:
         words = rest.split(maxsplit=1)

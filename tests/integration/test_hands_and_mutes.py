@@ -25,12 +25,48 @@ def test_hands_stand_in_one_order_for_all(run: Run, world: World) -> None:
                 assert chair.participants[a.me.id].hand == a.me.hand
                 await chair.participants[a.me.id].lower_hand()
                 await until(lambda: not a.me.hand)
+                await chair.lower_hand()
+                await until(lambda: not chair.hands)
+                assert await chair.call_next() is None
                 await a.raise_hand()
                 await chair.lower_all_hands()
                 await until(lambda: not a.me.hand and not chair.me.hand)
                 hands = {event.participant.is_me for event in told if isinstance(event, events.HandChanged)}
                 assert hands == {False, True}
                 assert not any(isinstance(event, events.ParticipantUpdated) for event in told), "no role has changed"
+
+    run(main)
+
+
+def test_a_chair_calls_one_raised_hand_after_the_other(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with (
+                world.client(link) as a,
+                world.client(link, "kantor-2") as b,
+                world.client(link, "ketua") as chair,
+                watching(a) as told,
+            ):
+                await until(lambda: len(chair.participants) == 2)
+                for room in (b, chair, a):
+                    await room.raise_hand()
+                await until(lambda: len(chair.hands) == len(a.hands) == 3)
+                assert [who.account for who in a.hands] == ["kantor-2", "ketua", "kantor-1"]
+                with pytest.raises(RequestRefused) as refused:
+                    await a.call_next()
+                assert refused.value.code is ErrorCode.NOT_PERMITTED
+                called = [await chair.call_next()]
+                await until(lambda: len(chair.hands) == 2)
+                called.append(await chair.call_next())
+                await until(lambda: len(chair.hands) == 1)
+                assert not any(isinstance(event, events.MuteAsked) for event in told)
+                called.append(await chair.call_next())
+                await until(lambda: any(isinstance(event, events.MuteAsked) for event in told))
+                assert [who and who.account for who in called] == ["kantor-2", "ketua", "kantor-1"]
+                (asked,) = [event for event in told if isinstance(event, events.MuteAsked)]
+                assert (asked.participant.id, asked.muted) == (chair.me.id, False)
+                await until(lambda: not a.hands)
 
     run(main)
 
@@ -128,7 +164,7 @@ def test_an_account_changes_its_password(run: Run, world: World) -> None:
                 async with world.client(link):
                     pass
             assert refused.value.code is ErrorCode.BAD_CREDENTIALS
-            async with world.client(link, password=PASSWORD + "!") as again:
+            async with world.client(link, password=PASSWORD + "!", retry=lambda _: None) as again:
                 await again.chat("halo")
 
     run(main)
