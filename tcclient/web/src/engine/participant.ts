@@ -1,7 +1,7 @@
 /** The members of the room as the page shows them, made of the roster and of what was heard. */
 
 import type { Participant as Member } from "../core/events.js";
-import type { PublicationInfo, Quality } from "../protocol/messages.js";
+import { Permission, type PublicationInfo, type Quality } from "../protocol/messages.js";
 import type { Participant, ParticipantId, Trust } from "./facts.js";
 import { isShown, stopOf } from "./subscription.js";
 
@@ -22,7 +22,7 @@ export interface Findings {
 
 /** Return a member as the page shows it; `publications` are those of the member. */
 export function describe(member: Member, publications: readonly PublicationInfo[], findings: Findings): Participant {
-  const { participant: id, account, agency, name, role, hand } = member.member;
+  const { participant: id, account, agency, name, role, permissions, hand } = member.member;
   const [microphone, camera] = (["microphone", "camera"] as const).map((source) =>
     publications.find((info) => info.source === source),
   );
@@ -32,6 +32,12 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     agency,
     name,
     role,
+    permissions,
+    maySpeak: (permissions & Permission.PUBLISH_AUDIO) !== 0,
+    mayShow: (permissions & Permission.PUBLISH_VIDEO) !== 0,
+    mayShare: (permissions & Permission.PUBLISH_SCREEN) !== 0,
+    mayWrite: (permissions & (Permission.CHAT_ROOM | Permission.CHAT_PRIVATE)) !== 0,
+    mayLead: (permissions & Permission.MUTE_OTHERS) !== 0,
     trust: trustOf(member, findings),
     hand: Number(hand),
     speaking: findings.speaking.has(id),

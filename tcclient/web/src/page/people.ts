@@ -8,7 +8,7 @@ import type { Participant } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 import { icon } from "./icons.js";
 import { pinnedKey, tileKey } from "./layout.js";
-import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials, mayChair, mayWrite } from "./participant.js";
+import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials } from "./participant.js";
 import type { View } from "./view.js";
 
 /** Show the participants. */
@@ -19,7 +19,7 @@ export function people(view: View): TemplateResult {
   return html`
     <div class="panel-body">
       ${
-        mayChair(me?.role)
+        me?.mayLead
           ? html`<div class="chair-tools">
               <button type="button" class="quiet" @click=${() => act.muteAll()}>${t("people.mute_all")}</button>
               <button type="button" class="quiet" @click=${() => act.release()}>${t("people.release_all")}</button>
@@ -114,7 +114,7 @@ function menu(view: View, one: Participant): TemplateResult {
       </label>
       <div class="buttons">
         ${
-          mayWrite(state.me?.role)
+          state.me?.mayWrite
             ? html`<button type="button" class="quiet" @click=${() => act.writeTo(one.id)}>
                 ${t("people.write_to")}
               </button>`
@@ -124,7 +124,7 @@ function menu(view: View, one: Participant): TemplateResult {
           ${t(pinned ? "people.unpin" : "people.pin")}
         </button>
       </div>
-      ${mayChair(state.me?.role) ? chairing(view, one) : nothing}
+      ${state.me?.mayLead ? chairing(view, one) : nothing}
     </div>
   `;
 }
