@@ -204,6 +204,10 @@ class Client implements Meeting {
     await Promise.all(requests.map((request) => this.request(request)));
   }
 
+  callUp(participant: ParticipantId): Promise<void> {
+    return this.request({ type: "callUp", participant });
+  }
+
   closeRoom(): Promise<void> {
     return this.request({ type: "closeRoom" });
   }

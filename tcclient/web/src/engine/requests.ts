@@ -89,6 +89,10 @@ export class Requests {
   private carryOut(session: Session, request: Exclude<Request, { readonly type: "chat" }>): number {
     const { seat } = session;
     switch (request.type) {
+      case "callUp":
+        // Two requests in a row on one connection: the answer to the second tells of both.
+        if (request.participant !== session.seat.room.own) seat.muteOther(request.participant, "microphone", false);
+        return seat.lowerHand({ participant: request.participant });
       case "raiseHand":
         return seat.raiseHand();
       case "lowerHand":

@@ -24,8 +24,12 @@ export function colourOf(name: string): number {
   return sum % 6;
 }
 
+/** Return those who have raised their hands, in their order. */
+export function handsUp(participants: readonly Participant[]): readonly Participant[] {
+  return participants.filter(({ hand }) => hand > 0).sort((one, other) => one.hand - other.hand);
+}
+
 /** Return participants in the order of the list: raised hands in their order, then as they came. */
 export function handsFirst(participants: readonly Participant[]): readonly Participant[] {
-  const raised = participants.filter(({ hand }) => hand > 0).sort((one, other) => one.hand - other.hand);
-  return [...raised, ...participants.filter(({ hand }) => hand === 0)];
+  return [...handsUp(participants), ...participants.filter(({ hand }) => hand === 0)];
 }

@@ -29,6 +29,9 @@ export function people(view: View): TemplateResult {
               <button type="button" class="quiet" @click=${() => act.lowerAllHands()}>
                 ${t("people.lower_hands")}
               </button>
+              <button type="button" class="quiet" ?disabled=${!everybody[0]?.hand} @click=${() => act.callNext()}>
+                ${t("people.call_next")}
+              </button>
             </div>`
           : nothing
       }
@@ -36,7 +39,7 @@ export function people(view: View): TemplateResult {
         ${repeat(
           everybody,
           ({ id }) => id,
-          (one) => person(view, one),
+          (one, index) => person(view, one, index + 1),
         )}
       </ul>
       ${safety(view)}
@@ -44,7 +47,8 @@ export function people(view: View): TemplateResult {
   `;
 }
 
-function person(view: View, one: Participant): TemplateResult {
+/** `place` is that in the list, which begins with the raised hands in their order. */
+function person(view: View, one: Participant, place: number): TemplateResult {
   const { t, state, page, act } = view;
   const own = one.id === state.me?.id;
   const open = page.menu === one.id;
@@ -66,8 +70,9 @@ function person(view: View, one: Participant): TemplateResult {
         </span>
         ${
           one.hand > 0
-            ? html`<span class="hand" title=${t("tile.hand")}>
-                ${icon("hand")}<span class="visually-hidden">${t("tile.hand")}</span>
+            ? html`<span class="hand" title=${t("people.hand", { place })}>
+                ${icon("hand")}<span aria-hidden="true">${place}</span>
+                <span class="visually-hidden">${t("people.hand", { place })}</span>
               </span>`
             : nothing
         }
