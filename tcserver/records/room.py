@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from tcproto.messages import Permission, Role, UpdateRoom
 from tcproto.names import clean_display, fold_account, fold_room
-from tcserver.records.account import ASSIGNED, ROLE
+from tcserver.records.account import ASSIGNED, ROLE, Account
 from tcserver.records.declaration import Declaration, Opposite, checked, columns_of
 from tcserver.records.kinds import ByKey, Flag, Maybe, Name, NotAllowed, Whole
 
@@ -94,8 +94,23 @@ class RoomRecord:
         Mapping[Role, int], Declaration(ByKey(ROLE, Rights(0, MAX_PERMISSIONS)), heading="rights")
     ] = field(default_factory=dict)
     """Permission bits by role, in place of those that the role has in other rooms."""
+    invited_only: Annotated[
+        bool,
+        Declaration(
+            Flag("invited", "everybody"),
+            "only accounts that `room role` names, and administrators, may enter",
+            since=4,
+            opposite=Opposite("--everybody", "every account may enter (the default)"),
+            heading="entry",
+        ),
+    ] = False
+    """Whether a role in ``roles`` is the invitation that an account needs."""
     id: Annotated[int, ASSIGNED] = 0
     """Never used twice; 0 until the room is stored."""
+
+    def invites(self, account: Account) -> bool:
+        """Tell whether an account may enter."""
+        return not self.invited_only or account.name in self.roles or account.role is Role.ADMIN
 
     def checked(self) -> RoomRecord:
         """This room with its names folded and cleaned. Raises ``ValueError`` with the reason."""
