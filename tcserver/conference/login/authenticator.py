@@ -188,7 +188,7 @@ class Authenticator:
 
     def _let_in(self, request: Request[Login], account: Account) -> None:
         """Begin the session of a verified login. Raises ``Refusal`` where something else forbids it."""
-        if account.banned is not None:
+        if account.banned is not None and account.is_banned(self._context.unix_ms() / 1000):
             raise Refusal(ErrorCode.BANNED, account.banned)
         if self._context.settings.server.maintenance and account.role is not Role.ADMIN:
             raise Refusal(ErrorCode.MAINTENANCE, retry_after_ms=MAINTENANCE_RETRY_MS)

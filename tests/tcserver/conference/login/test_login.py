@@ -167,6 +167,15 @@ def test_a_ban_is_told_to_who_has_proved_the_account_only():
     driver.check()
 
 
+def test_a_ban_ends_by_itself():
+    driver = Driver()
+    end = driver.unix_ms / 1000 + 60
+    driver.accounts["dinkes"] = make_account("dinkes", 1, banned="for a minute", banned_until=end)
+    assert error_code(driver.client("dinkes").log_in()) is ErrorCode.BANNED
+    driver.unix_ms += 60_000
+    assert isinstance(driver.client("dinkes").log_in(), m.Welcome)
+
+
 def test_during_maintenance_only_administrators_come_in_and_who_is_in_stays():
     driver = Driver()
     driver.add_account("kominfo", role=Role.ADMIN)
