@@ -130,11 +130,18 @@ COMMANDS = (
     ),
     Command(
         "/hold",
-        "WHO",
-        "chair: hold a microphone muted, or those of all",
-        "The server drops the sound of WHO, who cannot unmute until /release WHO. With all: everybody but chairs.",
+        "WHO [camera]",
+        "chair: hold a microphone muted, or all; or a camera",
+        "The server drops the sound of WHO, who cannot unmute until /release WHO. With camera, screen or screen_audio "
+        "behind WHO it is that instead. With all: everybody but chairs.",
     ),
-    Command("/release", "WHO", "chair: end a hold", "The microphone stays muted until WHO unmutes it. For a chair."),
+    Command(
+        "/release",
+        "WHO [camera]",
+        "chair: end a hold",
+        "The microphone stays muted until WHO unmutes it; or what is named behind WHO, as with /hold. With all: the "
+        "holds of everybody. For a chair.",
+    ),
     Command(
         "/audio-only-all",
         "[on|off]",

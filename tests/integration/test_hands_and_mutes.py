@@ -3,10 +3,12 @@
 import pytest
 
 from tcclient import events, moving_bars, tone
+from tcclient.cli.keyboard import Keyboard
 from tcclient.errors import LoginRefused, RequestRefused, RoomClosed
 from tcproto.errors import ErrorCode
 from tcproto.messages import Source
 from tests.support.processes.world import PASSWORD, Run, World, until, watching
+from tests.tcclient.cli.test_keyboard import Output
 
 pytestmark = pytest.mark.usefixtures("measured")
 NEW = "kuda baterai benar"
@@ -104,6 +106,38 @@ def test_a_chair_asks_to_mute_and_holds_a_microphone(run: Run, world: World) -> 
                 await until(lambda: track.statistics.packets > received + 5)
                 held = [event.held for event in told if isinstance(event, events.PublicationHeld)]
                 assert held == [True, False]
+
+    run(main)
+
+
+def test_a_chair_at_a_terminal_holds_one_camera_and_lets_go_of_all(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link) as a, world.client(link, "ketua") as chair, watching(a) as told:
+                sound, pictures = await a.publish(tone()), await a.publish(moving_bars(160, 96))
+                await until(lambda: len(chair.tracks) == 2)
+
+                async def type_line(line: str) -> None:
+                    output = Output([line])
+                    await Keyboard(chair, list, output, lambda: None, lambda source, device: None).obey()  # type: ignore[arg-type]
+                    assert output.problems == []
+
+                await type_line("/hold kantor-1 camera")
+                await until(lambda: pictures.held)
+                assert not sound.held
+                await type_line("/hold all")
+                await until(lambda: sound.held)
+                await type_line("/release all camera")
+                await until(lambda: not pictures.held)
+                assert sound.held
+                await type_line("/release all")
+                await until(lambda: not sound.held)
+                assert (sound.muted, pictures.muted) == (True, True), "nobody but the owner unmutes"
+                sources = [
+                    event.publication.source.source for event in told if isinstance(event, events.PublicationHeld)
+                ]
+                assert sources == [Source.CAMERA, Source.MICROPHONE, Source.CAMERA, Source.MICROPHONE]
 
     run(main)
 
