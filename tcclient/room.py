@@ -197,13 +197,15 @@ class Room(RoomVerbs):
     # What we do
 
     async def call_next(self) -> Participant | None:
-        """Ask the first in line to unmute and lower the hand; return who that is, None while no hand is raised.
+        """Give the turn to the first in line, and return who that is; None while no hand is raised.
 
-        For a chair; raises as all verbs do. Our own hand is only lowered.
+        A hold of the microphone ends, its owner is asked to unmute, and the hand is lowered. For a chair; raises as all
+        verbs do. Our own hand is only lowered.
         """
         first = next(iter(self.hands), None)
         if first is not None:
             if not first.is_me:
+                await first.release()
                 await first.ask_to_unmute()
             await first.lower_hand()
         return first

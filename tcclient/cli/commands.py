@@ -87,7 +87,8 @@ COMMANDS = (
         "/next",
         "",
         "chair: give the turn to the first raised hand",
-        "Who raised the hand first is asked to unmute, and the hand is lowered. For a chair.",
+        "Who raised the hand first may unmute, if the microphone was held, and is asked to. The hand is lowered. For a "
+        "chair.",
     ),
     Command(
         "/volume",

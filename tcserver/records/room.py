@@ -105,6 +105,17 @@ class RoomRecord:
         ),
     ] = False
     """Whether a role in ``roles`` is the invitation that an account needs."""
+    quiet_entry: Annotated[
+        bool,
+        Declaration(
+            Flag("muted", "open"),
+            "microphones are held muted at the entry, until a chair lets them; not those of chairs",
+            since=6,
+            opposite=Opposite("--open-entry", "microphones are open at the entry (the default)"),
+            heading="microphones",
+        ),
+    ] = False
+    """Whether who enters may not speak before a participant who leads the room ends the hold."""
     id: Annotated[int, ASSIGNED] = 0
     """Never used twice; 0 until the room is stored."""
 

@@ -58,7 +58,12 @@ def test_a_chair_calls_one_raised_hand_after_the_other(run: Run, world: World) -
                 with pytest.raises(RequestRefused) as refused:
                     await a.call_next()
                 assert refused.value.code is ErrorCode.NOT_PERMITTED
+                publication = await b.publish(tone(), muted=True)
+                await chair.mute_all(hold=True)
+                await until(lambda: publication.held)
                 called = [await chair.call_next()]
+                await until(lambda: not publication.held)
+                publication.mute(False)
                 await until(lambda: len(chair.hands) == 2)
                 called.append(await chair.call_next())
                 await until(lambda: len(chair.hands) == 1)

@@ -90,8 +90,11 @@ export class Requests {
     const { seat } = session;
     switch (request.type) {
       case "callUp":
-        // Two requests in a row on one connection: the answer to the second tells of both.
-        if (request.participant !== session.seat.room.own) seat.muteOther(request.participant, "microphone", false);
+        // Requests in a row on one connection: the answer to the last tells of all.
+        if (request.participant !== session.seat.room.own) {
+          seat.muteOther(request.participant, "microphone", false, true);
+          seat.muteOther(request.participant, "microphone", false);
+        }
         return seat.lowerHand({ participant: request.participant });
       case "raiseHand":
         return seat.raiseHand();
