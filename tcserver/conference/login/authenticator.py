@@ -222,12 +222,11 @@ class Authenticator:
     def _fail(self, request: Request[Any], refusal: Refusal, now: float) -> None:
         connection, settings = request.connection, self._context.settings
         connection.attempt.is_failing = False
-        self._context.outbox.log(
-            "login_failed", account=connection.attempt.challenged or "", address=connection.address
-        )
+        account = connection.attempt.challenged or ""
+        self._context.outbox.log("login_failed", account=account, address=connection.address, reason=refusal.code)
         self._refuse(request, refusal)
         if connection.attempt.failures >= settings.login.attempts:
-            wait = self._back_off.wait(connection.attempt.challenged or "", None, connection.network, now)
+            wait = self._back_off.wait(account, None, connection.network, now)
             retry_after_ms = ceil(max(wait, settings.failed_login_delay) * 1000)
             self._connections.hang_up(connection, ErrorCode.TOO_MANY_ATTEMPTS, now, retry_after_ms=retry_after_ms)
 

@@ -77,6 +77,8 @@ def test_a_guesser_waits_also_with_the_right_password_and_is_told_for_how_long()
     for again in (guess(driver), log_in(driver, driver.client("dinkes"))):
         assert (again.code, again.action) == (ErrorCode.TOO_MANY_ATTEMPTS, Action.RECONNECT)
         assert 100 < again.retry_after_ms < 1000, "the second does not begin the wait anew"
+    reasons = [event.fields["reason"] for event in driver.logged if event.name == "login_failed"]
+    assert reasons == ["bad_credentials", "too_many_attempts", "too_many_attempts"]
     driver.advance(again.retry_after_ms / 1000)
     assert isinstance(driver.client("dinkes").log_in(), m.Welcome)
     driver.check()
