@@ -131,6 +131,11 @@ class Participant:
         return self._entry.member.role
 
     @property
+    def permissions(self) -> int:
+        """What this one may do in the room: the bits of ``Permission`` in PROTOCOL.md."""
+        return self._entry.member.permissions
+
+    @property
     def hand(self) -> int:
         """When the hand was raised, in ms since 1970 by the server's clock; 0: it is down. This orders the hands."""
         return self._entry.member.hand

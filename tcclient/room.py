@@ -114,6 +114,11 @@ class Room(RoomVerbs):
         return list(self._everybody.values())
 
     @property
+    def hands(self) -> list[Participant]:
+        """Those who have raised their hands, perhaps ourselves, the first in line first."""
+        return sorted((who for who in self._everybody.values() if who.hand), key=lambda who: who.hand)
+
+    @property
     def connection(self) -> Connection:
         """The connection below."""
         return self._connection
@@ -190,6 +195,20 @@ class Room(RoomVerbs):
             yield event
 
     # What we do
+
+    async def call_next(self) -> Participant | None:
+        """Give the turn to the first in line, and return who that is; None while no hand is raised.
+
+        A hold of the microphone ends, its owner is asked to unmute, and the hand is lowered. For a chair; raises as all
+        verbs do. Our own hand is only lowered.
+        """
+        first = next(iter(self.hands), None)
+        if first is not None:
+            if not first.is_me:
+                await first.release()
+                await first.ask_to_unmute()
+            await first.lower_hand()
+        return first
 
     async def wait_connected(self) -> None:
         """Return when datagrams have a way in both directions, however long that takes; raises ``RoomClosed``."""

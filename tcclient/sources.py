@@ -6,8 +6,8 @@ and the library keeps the time. With an asynchronous one, the code that makes th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice, takewhile
 from pathlib import Path
@@ -321,6 +321,35 @@ def camera(
     pictures = Camera(device, fps=fps)
     rate = Fraction(fps)
     return VideoSource(pictures, width, height, rate, bitrate, codec, live=True, layers=layers, stills=stills)
+
+
+def filtered(source: AudioSource, change: Callable[[Pcm], Pcm]) -> AudioSource:
+    """Return a source whose pieces go through ``change`` before they are encoded.
+
+    For what cancels echo, suppresses noise or levels a voice; it may keep a state, and is called for one piece after
+    the other, in a worker thread where the source is synchronous.
+    """
+    frames = source.frames
+    through = _each_later(frames, change) if isinstance(frames, AsyncIterable) else _each(frames, change)
+    return replace(source, frames=through)
+
+
+def _each(frames: Iterable[Pcm], change: Callable[[Pcm], Pcm]) -> Iterator[Pcm]:
+    try:
+        for frame in frames:
+            yield change(frame)
+    finally:
+        if (close := getattr(frames, "close", None)) is not None:
+            close()
+
+
+async def _each_later(frames: AsyncIterable[Pcm], change: Callable[[Pcm], Pcm]) -> AsyncIterator[Pcm]:
+    try:
+        async for frame in frames:
+            yield change(frame)
+    finally:
+        if (close := getattr(frames, "aclose", None)) is not None:
+            await close()
 
 
 def _sound_of(device: Microphone) -> Iterator[Pcm]:

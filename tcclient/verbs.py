@@ -208,6 +208,10 @@ class RoomVerbs:
         """Ask all of a lower rank to mute a source, or hold it muted; as ``Participant.mute``. For a chair."""
         await self.request(MuteOther(0, known_source(source), True, hold))
 
+    async def release_all(self, source: Source | str = Source.MICROPHONE) -> None:
+        """End the holds of a source of all of a lower rank; as ``Participant.release``. For a chair."""
+        await self.request(MuteOther(0, known_source(source), False, hard=True))
+
     async def change_password(self, present: str, new: str) -> None:
         """Give our account another password. It takes a second. All other sessions of the account end.
 

@@ -22,7 +22,7 @@ from tcclient.connector import Trust, connect
 from tcclient.errors import DeviceError, RecordingError, RequestRefused
 from tcclient.playout.listener import Listener
 from tcclient.room import Room
-from tcclient.sources import AnySource
+from tcclient.sources import AnySource, AudioSource
 from tcclient.transport.connection import PathChoice
 from tcclient.trust.account_secret import AccountSecret
 from tcproto.errors import Action
@@ -31,6 +31,8 @@ from tcproto.messages import Source
 
 QUALITY_INTERVAL = 1.0
 """Seconds between reports about the network."""
+ECHO = "others may hear their echo from your loudspeaker: wear a headset, or join with --gate push-to-talk"
+"""What is told where ``may_echo`` holds: this program does not cancel echo."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,15 @@ class Wishes:
     """Bytes that the meeting may take; 0: any."""
     listen: bool = False
     """Whether lines report who speaks, if there is no status line."""
+
+
+def may_echo(wishes: Wishes, sources: Sequence[AnySource]) -> bool:
+    """Tell whether others may hear themselves: a microphone is open beside a loudspeaker, and nothing cancels that."""
+    return (
+        wishes.speaker
+        and wishes.gate is not GateMode.PUSH_TO_TALK
+        and any(isinstance(source, AudioSource) and source.live for source in sources)
+    )
 
 
 class Attending:
@@ -148,6 +159,8 @@ class Attending:
         self._output.seated(room)
         self._listener = room.listen()
         wishes = self._wishes
+        if may_echo(wishes, self._sources):
+            self._output.say("echo", ECHO)
         if wishes.voices or wishes.max_height:
             await room.subscribe(wishes.sources, voices=wishes.voices, max_height=wishes.max_height)
         room.data_cap = wishes.data_cap

@@ -73,8 +73,8 @@ COMMANDS = (
         "/who",
         "",
         "who is here",
-        "Lists all participants: role, what they send, whether it is muted, and what is doubtful about them. A star "
-        "marks those who speak.",
+        "Lists all participants: role, what they send, whether it is muted, their place in the line of raised hands, "
+        "and what is doubtful about them. A star marks those who speak.",
     ),
     Command("/hand", "", "raise your hand", "Everybody sees the raised hands, in the order in which they were raised."),
     Command(
@@ -82,6 +82,13 @@ COMMANDS = (
         "[WHO]",
         "lower your hand; chair: that of WHO, or of all",
         "Without a name your own hand is lowered. A chair lowers the hand of WHO, or with all the hands of all.",
+    ),
+    Command(
+        "/next",
+        "",
+        "chair: give the turn to the first raised hand",
+        "Who raised the hand first may unmute, if the microphone was held, and is asked to. The hand is lowered. For a "
+        "chair.",
     ),
     Command(
         "/volume",
@@ -124,11 +131,18 @@ COMMANDS = (
     ),
     Command(
         "/hold",
-        "WHO",
-        "chair: hold a microphone muted, or those of all",
-        "The server drops the sound of WHO, who cannot unmute until /release WHO. With all: everybody but chairs.",
+        "WHO [camera]",
+        "chair: hold a microphone muted, or all; or a camera",
+        "The server drops the sound of WHO, who cannot unmute until /release WHO. With camera, screen or screen_audio "
+        "behind WHO it is that instead. With all: everybody but chairs.",
     ),
-    Command("/release", "WHO", "chair: end a hold", "The microphone stays muted until WHO unmutes it. For a chair."),
+    Command(
+        "/release",
+        "WHO [camera]",
+        "chair: end a hold",
+        "The microphone stays muted until WHO unmutes it; or what is named behind WHO, as with /hold. With all: the "
+        "holds of everybody. For a chair.",
+    ),
     Command(
         "/audio-only-all",
         "[on|off]",

@@ -10,7 +10,7 @@ from typing import cast
 from tcclient.cli.commands import COMMANDS, find, help_lines, parse, text_of
 from tcclient.cli.output import Output
 from tcclient.errors import ClientError, RoomClosed
-from tcclient.participant import MAX_VOLUME, ROLES, Participant
+from tcclient.participant import MAX_VOLUME, ROLES, SOURCES, Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
 from tcproto.errors import Refusal
@@ -40,10 +40,11 @@ class Keyboard:
         self._commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
             "/mute": lambda who: self._ask(who, True) if who else self._mute(Source.MICROPHONE, True),
             "/unmute": lambda who: self._ask(who, False) if who else self._mute(Source.MICROPHONE, False),
-            "/hold": lambda who: room.mute_all(hold=True) if who == ALL else self._other(who).mute(hold=True),
-            "/release": lambda who: self._other(who).release(),
+            "/hold": self._hold,
+            "/release": self._release,
             "/hand": lambda _: room.raise_hand(),
             "/lower": self._lower,
+            "/next": lambda _: self._next(),
             "/video": self._video,
             "/audio-only": self._audio_only,
             "/talk": lambda _: self._talk(True),
@@ -157,6 +158,14 @@ class Keyboard:
         what = "mute" if muted else "unmute"
         self._output.say(f"asked_to_{what}", f"{other.label} was asked to {what}", who=other.label)
 
+    async def _hold(self, rest: str) -> None:
+        who, source = _source_of(rest)
+        await (self._room.mute_all(source, hold=True) if who == ALL else self._other(who).mute(source, hold=True))
+
+    async def _release(self, rest: str) -> None:
+        who, source = _source_of(rest)
+        await (self._room.release_all(source) if who == ALL else self._other(who).release(source))
+
     async def _lower(self, who: str) -> None:
         if not who:
             await self._room.lower_hand()
@@ -164,6 +173,12 @@ class Keyboard:
             await self._room.lower_all_hands()
         else:
             await self._find(who).lower_hand()
+
+    async def _next(self) -> None:
+        called = await self._room.call_next()
+        if called is None:
+            raise ValueError("no hand is raised")
+        self._output.say("called", f"it is the turn of {called.label}", who=called.label)
 
     async def _message(self, rest: str) -> None:
         words = rest.split(maxsplit=1)
@@ -218,6 +233,12 @@ def _check(text: str) -> None:
     for character in text:
         if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
             raise ValueError(f"a text has no control characters (U+{ord(character):04X}); nothing was sent")
+
+
+def _source_of(rest: str) -> tuple[str, Source]:
+    """Return who is meant, and the source behind that: the microphone, unless another one is named."""
+    who, _, word = rest.rpartition(" ")
+    return (who.strip(), Source(word)) if who and word in SOURCES else (rest, Source.MICROPHONE)
 
 
 def _is_on(command: str, text: str) -> bool:

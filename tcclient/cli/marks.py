@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from tcclient.participant import Participant
 from tcclient.track import Track
-from tcproto.messages import Quality
+from tcproto.messages import Permission, Quality
 
 
 class Mark(StrEnum):
@@ -28,6 +28,13 @@ WORDS = {
     Mark.SILENT: "silent",
     Mark.OTHER_MEMBERS: "SEES OTHER MEMBERS",
     Mark.OTHER_KEY: "GAVE OTHERS ANOTHER KEY",
+}
+
+_SENDS = {
+    Permission.PUBLISH_AUDIO: "sound",
+    Permission.PUBLISH_VIDEO: "pictures",
+    Permission.PUBLISH_SCREEN: "a screen",
+    Permission.CHAT_ROOM: "texts to all",
 }
 
 FAULTY = (Quality.LOST, Quality.POOR)
@@ -68,10 +75,15 @@ def described(participant: Participant, tracks: Iterable[Track]) -> dict[str, ob
     }
 
 
-def in_words(participant: Participant, tracks: Iterable[Track]) -> str:
-    """Return a participant, with its ``tracks``, as a line of the list of participants."""
+def in_words(participant: Participant, tracks: Iterable[Track], hands: Sequence[Participant] = ()) -> str:
+    """Return a participant, with its ``tracks``, as a line of the list of participants; ``hands`` are all in line."""
     sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in tracks) or "only listens"
     me = " (you)" if participant.is_me else ""
-    hand = ", hand raised" if participant.hand else ""
+    hand = f", hand raised ({hands.index(participant) + 1} of {len(hands)})" if participant in hands else ""
     connection = f", connection {participant.quality}" if participant.quality in FAULTY else ""
     return f"{participant.label}{me} [{participant.role}] {sends}{hand}{connection}{mark_words(participant)}"
+
+
+def may_send(participant: Participant) -> str:
+    """Return what a participant may send to all, in words."""
+    return ", ".join(word for right, word in _SENDS.items() if right & participant.permissions) or "nothing"

@@ -8,7 +8,7 @@ from typing import Any
 
 from tcclient import events
 from tcclient.cli import limits
-from tcclient.cli.marks import FAULTY, described, in_words, mark_words, marks_of
+from tcclient.cli.marks import FAULTY, described, in_words, mark_words, marks_of, may_send
 from tcclient.cli.quality import ADVICE, LIMITS, Figures, figures, full, path_in_words
 from tcclient.cli.terminal.columns import fold
 from tcclient.cli.terminal.console import Console
@@ -81,7 +81,7 @@ class Output:
         if not self._json:
             listed = [p for place, p in enumerate(others) if place < MAX_ROSTER or marks_of(p)]
             for participant in listed:
-                self._line("participant", f"  {in_words(participant, room.tracks_of(participant))}")
+                self._line("participant", f"  {in_words(participant, room.tracks_of(participant), room.hands)}")
             if len(listed) < len(others):
                 self._line("participant", f"  and {len(others) - len(listed)} more: /who lists all")
 
@@ -110,7 +110,14 @@ class Output:
                 reason = f" ({code})" if code else ""
                 self._line("participant_left", f"- {who.label}{reason}", who=who.label, code=code)
             case events.ParticipantUpdated(who):
-                self._line("participant_updated", f"{who.label} is {who.role} now", who=who.label, role=str(who.role))
+                text = f"{who.label} is {who.role} now, and may send {may_send(who)}"
+                self._line(
+                    "participant_updated",
+                    text,
+                    who=who.label,
+                    role=str(who.role),
+                    permissions=who.permissions,
+                )
             case events.HandChanged(who):
                 text = "raises the hand" if who.hand else "has the hand down"
                 self._line("hand", f"{who.label} {text}", who=who.label, raised=bool(who.hand))
@@ -290,7 +297,7 @@ class Output:
         """List who is here."""
         for who in room.everybody:
             mark, tracks = "*" if who.speaking else " ", room.tracks_of(who)
-            self._line("participant", f"{mark} {in_words(who, tracks)}", **described(who, tracks))
+            self._line("participant", f"{mark} {in_words(who, tracks, room.hands)}", **described(who, tracks))
 
     def network(self, room: Room) -> None:
         """Report the state of the network, in a line."""

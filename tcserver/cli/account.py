@@ -25,12 +25,15 @@ from tcserver.config.sections import Configuration
 from tcserver.identity import ServerIdentity
 from tcserver.records import Account, DeviceRecord, StoreError
 from tcserver.records.account import DEVICE_KEY
+from tcserver.records.kinds import Number
 from tcserver.storage.agency_list import MAX_LIST_BYTES, check_account, read_agencies
 from tcserver.storage.credentials import derive_credentials
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.database import Database
 from tcserver.storage.private_files import check_new
 
+BAN_DAYS = Number(0.01, 3650)
+"""Days of a ban: from a quarter of an hour to ten years. Longer ones have no end."""
 _COLUMNS = ("name", "display name", "user name", "password", "link", "web link")
 _EXAMPLE_KEY = "6162636465666768696a6b6c6d6e6f707172737475767778797a303132333435"
 
@@ -79,6 +82,9 @@ def add_commands(commands: Commands) -> None:
     _for_one(group, "enable", _enable, "allow a disabled account to log in again")
     ban = _for_one(group, "ban", _ban, "refuse the logins of an account with a reason, and end its sessions")
     ban.add_argument("--reason", metavar="TEXT", default="", help="the reason that people see")
+    ban.add_argument(
+        "--days", metavar="N", type=reader(BAN_DAYS), help="after which the ban ends by itself (default: account unban)"
+    )
     _for_one(group, "unban", _unban, "allow a banned account to log in again")
     _for_one(group, "remove", _remove, "remove an account, and end its sessions")
 
@@ -232,8 +238,15 @@ def _cells(account: Account, sessions: int) -> list[str]:
     """Return the cells of an account that has so many ``sessions``."""
     shown = cells(account)
     shown["sessions"] = f"{sessions}/{account.max_sessions}"
-    state = "disabled" if account.disabled else "enabled" if account.banned is None else "banned"
-    return [*shown.values(), state]
+    return [*shown.values(), _state(account)]
+
+
+def _state(account: Account) -> str:
+    if account.disabled:
+        return "disabled"
+    if not account.is_banned(time.time()):
+        return "enabled"
+    return "banned" if account.banned_until is None else f"banned until {_moment(account.banned_until)}"
 
 
 def _reset(arguments: argparse.Namespace, sources: Sources) -> int:
@@ -278,14 +291,17 @@ def _enable(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _ban(arguments: argparse.Namespace, sources: Sources) -> int:
+    until = None if arguments.days is None else time.time() + arguments.days * 86_400
     with data_directory(sources).existing_database() as database:
-        database.change_account(arguments.name, lambda account: replace(account, banned=arguments.reason))
+        database.change_account(
+            arguments.name, lambda account: replace(account, banned=arguments.reason, banned_until=until)
+        )
     return 0
 
 
 def _unban(arguments: argparse.Namespace, sources: Sources) -> int:
     with data_directory(sources).existing_database() as database:
-        database.change_account(arguments.name, lambda account: replace(account, banned=None))
+        database.change_account(arguments.name, lambda account: replace(account, banned=None, banned_until=None))
     return 0
 
 

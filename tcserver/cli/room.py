@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 
 from tcproto.messages import Role
 from tcproto.names import fold_account
@@ -11,7 +13,7 @@ from tcserver.cli import running
 from tcserver.cli.parser import Commands, add_command, add_group, data_directory, print_table
 from tcserver.cli.record_options import add_options, cells, given, headings
 from tcserver.config.configuration import Sources
-from tcserver.records import ROLES, RoomRecord, StoreError
+from tcserver.records import RIGHTS, ROLES, RoomRecord, StoreError
 
 
 def add_commands(commands: Commands) -> None:
@@ -53,6 +55,31 @@ def add_commands(commands: Commands) -> None:
         metavar="ROLE",
         choices=[*ROLES, "none"],
         help="a role of those below; none: the role of the account, else the default of the room",
+    )
+    permit = add_command(
+        group,
+        "permit",
+        _permit,
+        "say what a role may do in a room, those who are there included",
+        'tcserver room permit "Rapat Pagi" speaker hear voice chat private',
+        'tcserver room permit "Rapat Pagi" speaker default',
+        "",
+        "hear                    gets sound and pictures",
+        "voice, camera, screen   sends them; what is lost in mid-meeting ends at once",
+        "chat, private           writes to all; to one participant",
+        "notice                  writes to everybody on the server",
+        "remove, roles           removes participants; gives roles",
+        "room, close             changes or locks the room; ends the meeting",
+        "mute                    mutes others, and lowers their hands",
+    )
+    permit.add_argument("name", metavar="NAME", help="the room")
+    permit.add_argument("role", metavar="ROLE", choices=ROLES, help="the role")
+    permit.add_argument(
+        "rights",
+        metavar="RIGHT",
+        nargs="+",
+        choices=[*RIGHTS, "nothing", "default"],
+        help="all that the role may do, in words of those below; or: nothing; or: default, as in other rooms",
     )
     show = add_command(
         group,
@@ -120,6 +147,21 @@ def _role(arguments: argparse.Namespace, sources: Sources) -> int:
     def change(room: RoomRecord) -> RoomRecord:
         others = {name: role for name, role in room.roles.items() if name != account}
         return replace(room, roles=others if arguments.role == "none" else {**others, account: Role(arguments.role)})
+
+    with data_directory(sources).existing_database() as database:
+        database.change_room(arguments.name, change)
+    return 0
+
+
+def _permit(arguments: argparse.Namespace, sources: Sources) -> int:
+    words, role = arguments.rights, Role(arguments.role)
+    if len(words) > 1 and not set(words) <= RIGHTS.keys():
+        raise StoreError("nothing and default stand alone (see: tcserver room permit --help)")
+
+    def change(room: RoomRecord) -> RoomRecord:
+        others = {other: bits for other, bits in room.permissions.items() if other is not role}
+        bits = reduce(or_, (int(RIGHTS[word]) for word in words if word in RIGHTS), 0)
+        return replace(room, permissions=others if words == ["default"] else {**others, role: bits})
 
     with data_directory(sources).existing_database() as database:
         database.change_room(arguments.name, change)

@@ -70,6 +70,14 @@ class LoginSection:
         int, Declaration(Whole(1, 100), "failed logins of a connection before it is closed", live=True)
     ] = 3
     """Each further guess costs a new handshake."""
+    back_off_s: Annotated[
+        float,
+        Declaration(
+            Number(0, 300),
+            "seconds before a stranger may try an account again after a failed login; doubles each time; 0: none",
+            live=True,
+        ),
+    ] = 1.0
     logins_per_s: Annotated[
         float, Declaration(Number(1, 10_000), "logins per second of the whole server, in the long run")
     ] = 50.0

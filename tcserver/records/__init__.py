@@ -12,7 +12,7 @@ from tcserver.records.account import (
     DuplicatePolicy,
     Standing,
 )
-from tcserver.records.room import MAX_PARTICIPANTS_CEILING, RoomRecord, changes_of
+from tcserver.records.room import MAX_PARTICIPANTS_CEILING, RIGHTS, RoomRecord, changes_of
 from tcserver.records.session import SessionRecord, session_id
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "MAX_DEVICES",
     "MAX_PARTICIPANTS_CEILING",
     "MAX_SESSIONS_CEILING",
+    "RIGHTS",
     "ROLES",
     "Account",
     "DeviceRecord",

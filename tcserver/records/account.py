@@ -108,10 +108,16 @@ class Account:
         str | None, Declaration(Maybe(Name(clean_display, may_be_empty=True), "none"), since=3, heading="")
     ] = None
     """The reason that a login with the right password is refused with. ``None``: the account is not banned."""
+    banned_until: Annotated[float | None, Declaration(Maybe(TIME, "none"), since=5, heading="")] = None
+    """When a ban ends by itself, in seconds since 1970. ``None``: it does not."""
     id: Annotated[int, ASSIGNED] = 0
     """Never used twice; 0 until the account is stored."""
     generation: Annotated[int, ASSIGNED] = 0
     """Grows with each change that ends the sessions of the account and their resume tokens; 0 until it is stored."""
+
+    def is_banned(self, now: float) -> bool:
+        """Tell whether the account is banned at a time, in seconds since 1970."""
+        return self.banned is not None and (self.banned_until is None or now < self.banned_until)
 
     def checked(self) -> Account:
         """This account with its names folded and cleaned. Raises ``ValueError`` with the reason."""

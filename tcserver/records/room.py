@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Annotated, Any
 
-from tcproto.messages import Role, UpdateRoom
+from tcproto.messages import Permission, Role, UpdateRoom
 from tcproto.names import clean_display, fold_account, fold_room
-from tcserver.records.account import ASSIGNED, ROLE
+from tcserver.records.account import ASSIGNED, ROLE, Account
 from tcserver.records.declaration import Declaration, Opposite, checked, columns_of
 from tcserver.records.kinds import ByKey, Flag, Maybe, Name, NotAllowed, Whole
 
@@ -18,6 +19,31 @@ MAX_PARTICIPANTS_CEILING = 1000
 """Participants that a room may be set to hold."""
 MAX_PERMISSIONS = (1 << 16) - 1
 """All permission bits that a role may map to: the wire has 16 of them."""
+RIGHTS: Mapping[str, Permission] = MappingProxyType(
+    {
+        "hear": Permission.SUBSCRIBE,
+        "voice": Permission.PUBLISH_AUDIO,
+        "camera": Permission.PUBLISH_VIDEO,
+        "screen": Permission.PUBLISH_SCREEN,
+        "chat": Permission.CHAT_ROOM,
+        "private": Permission.CHAT_PRIVATE,
+        "notice": Permission.NOTICE,
+        "remove": Permission.KICK,
+        "roles": Permission.SET_ROLE,
+        "room": Permission.UPDATE_ROOM,
+        "close": Permission.CLOSE_ROOM,
+        "mute": Permission.MUTE_OTHERS,
+    }
+)
+"""The permissions by the words that an operator has for them."""
+
+
+class Rights(Whole):
+    """Permission bits."""
+
+    def shown(self, value: Any) -> str:
+        """As in ``hear,chat``; ``nothing`` where no bit is set."""
+        return ",".join(word for word, permission in RIGHTS.items() if permission & value) or "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +90,38 @@ class RoomRecord:
         default_factory=dict
     )
     """Roles by account name. They come before the role of the account."""
-    permissions: Annotated[Mapping[Role, int], Declaration(ByKey(ROLE, Whole(0, MAX_PERMISSIONS)), heading="")] = field(
-        default_factory=dict
-    )
+    permissions: Annotated[
+        Mapping[Role, int], Declaration(ByKey(ROLE, Rights(0, MAX_PERMISSIONS)), heading="rights")
+    ] = field(default_factory=dict)
     """Permission bits by role, in place of those that the role has in other rooms."""
+    invited_only: Annotated[
+        bool,
+        Declaration(
+            Flag("invited", "everybody"),
+            "only accounts that `room role` names, and administrators, may enter",
+            since=4,
+            opposite=Opposite("--everybody", "every account may enter (the default)"),
+            heading="entry",
+        ),
+    ] = False
+    """Whether a role in ``roles`` is the invitation that an account needs."""
+    quiet_entry: Annotated[
+        bool,
+        Declaration(
+            Flag("muted", "open"),
+            "microphones are held muted at the entry, until a chair lets them; not those of chairs",
+            since=6,
+            opposite=Opposite("--open-entry", "microphones are open at the entry (the default)"),
+            heading="microphones",
+        ),
+    ] = False
+    """Whether who enters may not speak before a participant who leads the room ends the hold."""
     id: Annotated[int, ASSIGNED] = 0
     """Never used twice; 0 until the room is stored."""
+
+    def invites(self, account: Account) -> bool:
+        """Tell whether an account may enter."""
+        return not self.invited_only or account.name in self.roles or account.role is Role.ADMIN
 
     def checked(self) -> RoomRecord:
         """This room with its names folded and cleaned. Raises ``ValueError`` with the reason."""

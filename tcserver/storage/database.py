@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -135,12 +136,11 @@ class Database:
 
     def standing(self) -> Standing:
         """Return what the running server knows of all accounts at any time."""
-        execute = self._connection.execute
-        costs = execute("SELECT memory, passes, count(*) FROM accounts GROUP BY memory, passes")
+        accounts, now = self.accounts(), time.time()
         return Standing(
-            dict(execute("SELECT id, generation FROM accounts WHERE NOT disabled AND banned IS NULL")),
-            dict(execute("SELECT id, banned FROM accounts WHERE banned IS NOT NULL")),
-            {(memory, passes): number for memory, passes, number in costs},
+            {a.id: a.generation for a in accounts if not a.disabled and not a.is_banned(now)},
+            {a.id: a.banned or "" for a in accounts if a.is_banned(now)},
+            Counter((a.challenge.memory_bytes, a.challenge.passes) for a in accounts),
         )
 
     # Devices
@@ -370,4 +370,5 @@ def _authority(account: Account) -> tuple[object, ...]:
         account.disabled,
         account.devices_only,
         account.banned,
+        account.banned_until,
     )

@@ -40,7 +40,7 @@ from tcproto.document import DOCUMENT, replaced
 from tcproto.messages import row_of, types
 from tcserver.conference.dispatch import COMMANDS
 from tcserver.conference.limits import admission, passing
-from tcserver.conference.login import authenticator, half_open
+from tcserver.conference.login import authenticator, back_off, half_open
 from tcserver.conference.requests import chat
 from tcserver.conference.room import change_log, kicks, qualities, sealer, seat, stream_ids
 from tcserver.conference.settings import Settings
@@ -274,6 +274,10 @@ def _server() -> list[_Row]:
         ),
         ("bytes of a connection before its login, in all", _number(MAX_BYTES_BEFORE_LOGIN)),
         ("failed logins of a connection", _number(default.login.attempts)),
+        (
+            "wait after failed logins of an account from a network: first; longest",
+            f"{_seconds(default.login.back_off_s)}; {_seconds(back_off.LONGEST_WAIT)}",
+        ),
         (
             "answers to `login_begin`, to failed logins: at the earliest; grid",
             f"{_seconds(challenge)}, {_seconds(failed)}; {_seconds(authenticator.ANSWER_GRID)}",

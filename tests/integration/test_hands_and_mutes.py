@@ -3,10 +3,12 @@
 import pytest
 
 from tcclient import events, moving_bars, tone
+from tcclient.cli.keyboard import Keyboard
 from tcclient.errors import LoginRefused, RequestRefused, RoomClosed
 from tcproto.errors import ErrorCode
 from tcproto.messages import Source
 from tests.support.processes.world import PASSWORD, Run, World, until, watching
+from tests.tcclient.cli.test_keyboard import Output
 
 pytestmark = pytest.mark.usefixtures("measured")
 NEW = "kuda baterai benar"
@@ -25,12 +27,53 @@ def test_hands_stand_in_one_order_for_all(run: Run, world: World) -> None:
                 assert chair.participants[a.me.id].hand == a.me.hand
                 await chair.participants[a.me.id].lower_hand()
                 await until(lambda: not a.me.hand)
+                await chair.lower_hand()
+                await until(lambda: not chair.hands)
+                assert await chair.call_next() is None
                 await a.raise_hand()
                 await chair.lower_all_hands()
                 await until(lambda: not a.me.hand and not chair.me.hand)
                 hands = {event.participant.is_me for event in told if isinstance(event, events.HandChanged)}
                 assert hands == {False, True}
                 assert not any(isinstance(event, events.ParticipantUpdated) for event in told), "no role has changed"
+
+    run(main)
+
+
+def test_a_chair_calls_one_raised_hand_after_the_other(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with (
+                world.client(link) as a,
+                world.client(link, "kantor-2") as b,
+                world.client(link, "ketua") as chair,
+                watching(a) as told,
+            ):
+                await until(lambda: len(chair.participants) == 2)
+                for room in (b, chair, a):
+                    await room.raise_hand()
+                await until(lambda: len(chair.hands) == len(a.hands) == 3)
+                assert [who.account for who in a.hands] == ["kantor-2", "ketua", "kantor-1"]
+                with pytest.raises(RequestRefused) as refused:
+                    await a.call_next()
+                assert refused.value.code is ErrorCode.NOT_PERMITTED
+                publication = await b.publish(tone(), muted=True)
+                await chair.mute_all(hold=True)
+                await until(lambda: publication.held)
+                called = [await chair.call_next()]
+                await until(lambda: not publication.held)
+                publication.mute(False)
+                await until(lambda: len(chair.hands) == 2)
+                called.append(await chair.call_next())
+                await until(lambda: len(chair.hands) == 1)
+                assert not any(isinstance(event, events.MuteAsked) for event in told)
+                called.append(await chair.call_next())
+                await until(lambda: any(isinstance(event, events.MuteAsked) for event in told))
+                assert [who and who.account for who in called] == ["kantor-2", "ketua", "kantor-1"]
+                (asked,) = [event for event in told if isinstance(event, events.MuteAsked)]
+                assert (asked.participant.id, asked.muted) == (chair.me.id, False)
+                await until(lambda: not a.hands)
 
     run(main)
 
@@ -68,6 +111,38 @@ def test_a_chair_asks_to_mute_and_holds_a_microphone(run: Run, world: World) -> 
                 await until(lambda: track.statistics.packets > received + 5)
                 held = [event.held for event in told if isinstance(event, events.PublicationHeld)]
                 assert held == [True, False]
+
+    run(main)
+
+
+def test_a_chair_at_a_terminal_holds_one_camera_and_lets_go_of_all(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link) as a, world.client(link, "ketua") as chair, watching(a) as told:
+                sound, pictures = await a.publish(tone()), await a.publish(moving_bars(160, 96))
+                await until(lambda: len(chair.tracks) == 2)
+
+                async def type_line(line: str) -> None:
+                    output = Output([line])
+                    await Keyboard(chair, list, output, lambda: None, lambda source, device: None).obey()  # type: ignore[arg-type]
+                    assert output.problems == []
+
+                await type_line("/hold kantor-1 camera")
+                await until(lambda: pictures.held)
+                assert not sound.held
+                await type_line("/hold all")
+                await until(lambda: sound.held)
+                await type_line("/release all camera")
+                await until(lambda: not pictures.held)
+                assert sound.held
+                await type_line("/release all")
+                await until(lambda: not sound.held)
+                assert (sound.muted, pictures.muted) == (True, True), "nobody but the owner unmutes"
+                sources = [
+                    event.publication.source.source for event in told if isinstance(event, events.PublicationHeld)
+                ]
+                assert sources == [Source.CAMERA, Source.MICROPHONE, Source.CAMERA, Source.MICROPHONE]
 
     run(main)
 
@@ -128,7 +203,7 @@ def test_an_account_changes_its_password(run: Run, world: World) -> None:
                 async with world.client(link):
                     pass
             assert refused.value.code is ErrorCode.BAD_CREDENTIALS
-            async with world.client(link, password=PASSWORD + "!") as again:
+            async with world.client(link, password=PASSWORD + "!", retry=lambda _: None) as again:
                 await again.chat("halo")
 
     run(main)

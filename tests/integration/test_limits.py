@@ -293,10 +293,13 @@ def test_three_failed_logins_end_the_connection(run: Run, world: World) -> None:
     async def main() -> None:
         async with world.serving() as server, dialled(server.link) as raw:
             await raw.handshake()
-            for _ in range(3):
-                reply = await raw.log_in("kantor-1", "wrong password")
+            codes = []
+            for account in ("kantor-1", "kantor-1", "kantor-2"):
+                reply = await raw.log_in(account, "wrong password")
                 assert isinstance(reply, Error)
-                assert reply.code is ErrorCode.BAD_CREDENTIALS
+                codes.append(reply.code)
+            wrong, too_soon = ErrorCode.BAD_CREDENTIALS, ErrorCode.TOO_MANY_ATTEMPTS
+            assert codes == [wrong, too_soon, wrong]
             await raw.ended()
             assert raw.closed is not None
             assert raw.closed.code is ErrorCode.TOO_MANY_ATTEMPTS

@@ -20,6 +20,7 @@ from tcclient.errors import LoginRefused, RequestRefused, RoomClosed
 from tcclient.sources import (
     AudioSource,
     VideoSource,
+    filtered,
     moving_bars,
     tone,
 )
@@ -231,6 +232,43 @@ def test_a_receiver_gets_no_more_pictures_per_second_than_it_asks_for(run: Run, 
             await until(lambda: layers[-20:] == [0] * 20, "every second one of 25 pictures per second")
             await b.subscribe((Source.CAMERA,), max_height=200)
             await until(lambda: sum(layers[-20:]) == 10, "all of them")
+
+    run(main)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_filter_stands_between_a_microphone_and_what_is_sent(run: Run, world: World, later: bool) -> None:
+    closed: list[bool] = []
+
+    def device() -> Iterator[Pcm]:
+        try:
+            for start in range(0, 96_000, 960):
+                yield sine(440, 960, start=start)
+        finally:
+            closed.append(True)
+
+    async def later_device() -> AsyncIterator[Pcm]:
+        with contextlib.closing(device()) as frames:
+            for frame in frames:
+                await asyncio.sleep(0.02)
+                yield frame
+
+    def quieter(frame: Pcm) -> Pcm:
+        return frame // 16
+
+    async def main() -> None:
+        async with two(world) as (a, b):
+            source = AudioSource(later_device() if later else device())
+            loudest = int(np.abs(sine(440, 960)).max())
+            publication = await a.publish(filtered(source, quieter))
+            heard = []
+            async for block in (await track_of(b, Source.MICROPHONE)).audio():
+                heard.append(int(np.abs(block).max()))
+                if len(heard) == 30:
+                    break
+            assert loudest / 32 < max(heard) < loudest / 8
+            await publication.stop()
+            await until(lambda: closed, "the end of the device")
 
     run(main)
 

@@ -164,6 +164,42 @@ def test_a_server_that_lies_in_a_meeting_has_a_status_of_its_own(
         run(main)
 
 
+@pytest.mark.parametrize(
+    ("live", "speaker", "gate", "told"),
+    [
+        (True, True, GateMode.OPEN, True),
+        (True, True, GateMode.VOICE, True),
+        (True, True, GateMode.PUSH_TO_TALK, False),
+        (True, False, GateMode.OPEN, False),
+        (False, True, GateMode.OPEN, False),
+    ],
+)
+def test_who_has_a_microphone_beside_a_loudspeaker_is_told_of_the_echo(
+    run: Run,
+    world: World,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    live: bool,
+    speaker: bool,
+    gate: GateMode,
+    told: bool,
+) -> None:
+    monkeypatch.setattr("tcclient.cli.keyboard.Keyboard.obey", lambda keyboard: asyncio.sleep(0))
+
+    async def main() -> None:
+        async with world.serving() as server:
+            wishes = attend.Wishes(
+                link=server.room("Hall"), user="kantor-1", password=AccountSecret(PASSWORD), name="Sri",
+                data=world.place / "echo", trust=None, require_e2ee=True, sources=(), gate=gate, record=None,
+                speaker=speaker, seconds=0.2, leave_at_end=False, json=True, once=True,
+            )  # fmt: skip
+            await attend.Attending(wishes, (tcclient.AudioSource([beep(400, 1)], live=live),)).attend()
+        out = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [line["text"] for line in out if line["event"] == "echo"] == [attend.ECHO] * told
+
+    run(main)
+
+
 def test_a_server_that_was_there_before_is_waited_for(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tcclient.transport.retry.FIRST_WAIT", 0.01)
 

@@ -44,7 +44,7 @@ class ParticipantJoined(ParticipantEvent[Who]):
 
 @dataclass(frozen=True, slots=True)
 class ParticipantUpdated(ParticipantEvent[Who]):
-    """A participant's role changed."""
+    """The role of a participant, or what it may do, has changed."""
 
 
 @dataclass(frozen=True, slots=True)

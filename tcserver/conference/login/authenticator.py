@@ -16,6 +16,7 @@ from tcproto.secretbox import KEY_SIZE
 from tcserver.conference.context import Context
 from tcserver.conference.effects import FindAccount, FindDevices
 from tcserver.conference.limits.token_bucket import TokenBucket
+from tcserver.conference.login.back_off import BackOff
 from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.session import Session
@@ -45,6 +46,7 @@ class Authenticator:
         self._sessions = sessions
         self._connections = connections
         self._tickets = TokenBucket(context.settings.ticket_rate, now)
+        self._back_off = BackOff()
 
     def probe(self, request: Request[Probe]) -> None:
         """Give out a probe ticket."""
@@ -104,12 +106,19 @@ class Authenticator:
         message, connection = request.message, request.connection
         attempt = connection.attempt
         self._refuse_while_busy(connection)
-        if _folded(message.account) != attempt.challenged:
+        name = _folded(message.account)
+        if name != attempt.challenged:
             raise Refusal(ErrorCode.BAD_REQUEST, "a login begins with its challenge")
         _clean(message.name)
         account = attempt.account
-        if not self._is_proven(connection, message) or account is None:
-            self._let_fail(request, request.now)
+        by_account, by_device = self._signatures(connection, message)
+        device = message.device_key if by_device else None
+        wait = self._back_off.wait(name, device, connection.network, request.now)
+        if wait:
+            refusal = Refusal(ErrorCode.TOO_MANY_ATTEMPTS, retry_after_ms=ceil(wait * 1000))
+            self._refuse_late(request, refusal, request.now)
+        elif not by_account or not by_device or account is None or account.disabled:
+            self._let_fail(request, device, request.now)
         elif account.devices_only:
             attempt.proof = request
             self._context.outbox.add(FindDevices(connection.number, account.name))
@@ -124,7 +133,7 @@ class Authenticator:
             return
         account = attempt.account
         if account is None or request.message.device_key not in devices:
-            self._let_fail(request, now)
+            self._let_fail(request, request.message.device_key, now)
             return
         try:
             self._let_in(replace(request, now=now), account)
@@ -167,51 +176,58 @@ class Authenticator:
         costs = challenge.memory_bytes // 1024, challenge.passes
         request.reply(LoginChallenge(challenge.salt, *costs, attempt.lookup_name))
 
-    def _is_proven(self, connection: Connection, message: Login) -> bool:
-        """Tell whether both signatures are valid and the account is enabled. The work is the same in all cases."""
-        attempt, account = connection.attempt, connection.attempt.account
-        name = attempt.challenged or ""
+    def _signatures(self, connection: Connection, message: Login) -> tuple[bool, bool]:
+        """Tell whether the signatures by account and device are valid. The work is the same in all cases."""
+        account, name = connection.attempt.account, connection.attempt.challenged or ""
         public = self._context.server.decoy_key if account is None else account.public_key
-        checks = (
-            verify_account_login(
-                public, message.account_signature, connection.handshake_hash, message.device_key, name
-            ),
-            verify_device_login(message.device_key, message.device_signature, connection.handshake_hash, name),
-            account is not None and not account.disabled,
+        handshake, device = connection.handshake_hash, message.device_key
+        return (
+            verify_account_login(public, message.account_signature, handshake, device, name),
+            verify_device_login(device, message.device_signature, handshake, name),
         )
-        return all(checks)
 
     def _let_in(self, request: Request[Login], account: Account) -> None:
         """Begin the session of a verified login. Raises ``Refusal`` where something else forbids it."""
-        if account.banned is not None:
+        if account.banned is not None and account.is_banned(self._context.unix_ms() / 1000):
             raise Refusal(ErrorCode.BANNED, account.banned)
         if self._context.settings.server.maintenance and account.role is not Role.ADMIN:
             raise Refusal(ErrorCode.MAINTENANCE, retry_after_ms=MAINTENANCE_RETRY_MS)
         name = _clean(request.message.name)
         if is_reserved(name) and account.role is not Role.ADMIN:
             raise Refusal(ErrorCode.BAD_NAME, "the name is reserved, or looks like one that is")
-        self._sessions.start(request, account, name, request.message.device_key)
+        device = request.message.device_key
+        self._sessions.start(request, account, name, device)
+        self._back_off.succeeded(account.name, device)
 
-    def _let_fail(self, request: Request[Login], now: float) -> None:
+    def _let_fail(self, request: Request[Login], device: bytes | None, now: float) -> None:
+        """Count a failure. ``device`` has signed the login, None: it has not."""
+        connection, first = request.connection, self._context.settings.login.back_off_s
+        self._back_off.failed(connection.attempt.challenged or "", device, connection.network, first, now)
+        self._refuse_late(request, Refusal(ErrorCode.BAD_CREDENTIALS), now)
+
+    def _refuse_late(self, request: Request[Login], refusal: Refusal, now: float) -> None:
+        """Refuse a login when the time for that has come."""
         attempt, delay = request.connection.attempt, self._context.settings.failed_login_delay
         attempt.failures += 1
         attempt.is_failing = True
         due = on_grid(max(now, request.now + delay))
-        self._context.timers.set(("failed login", request.connection.number), due, partial(self._fail, request))
+        self._context.timers.set(
+            ("failed login", request.connection.number), due, partial(self._fail, request, refusal)
+        )
 
     def _refuse(self, request: Request[Any], refusal: Refusal) -> None:
         self._context.refusals[refusal.code] += 1
         request.refuse(refusal)
 
-    def _fail(self, request: Request[Any], now: float) -> None:
+    def _fail(self, request: Request[Any], refusal: Refusal, now: float) -> None:
         connection, settings = request.connection, self._context.settings
         connection.attempt.is_failing = False
-        self._context.outbox.log(
-            "login_failed", account=connection.attempt.challenged or "", address=connection.address
-        )
-        self._refuse(request, Refusal(ErrorCode.BAD_CREDENTIALS))
+        account = connection.attempt.challenged or ""
+        self._context.outbox.log("login_failed", account=account, address=connection.address, reason=refusal.code)
+        self._refuse(request, refusal)
         if connection.attempt.failures >= settings.login.attempts:
-            retry_after_ms = round(settings.failed_login_delay * 1000)
+            wait = self._back_off.wait(account, None, connection.network, now)
+            retry_after_ms = ceil(max(wait, settings.failed_login_delay) * 1000)
             self._connections.hang_up(connection, ErrorCode.TOO_MANY_ATTEMPTS, now, retry_after_ms=retry_after_ms)
 
     def _refuse_while_busy(self, connection: Connection) -> None:

@@ -21,6 +21,8 @@ class Roles(RoomPolicy):
         self._room = room
         self._given: OrderedDict[tuple[str, bytes], tuple[Role, int]] = OrderedDict()
         """Role and rank by account and device."""
+        self._roles = room.record.roles
+        """Those of the record, as they were applied last."""
         self._had_chair = False
 
     def admitted(self, seat: Seat, now: float) -> None:
@@ -31,6 +33,23 @@ class Roles(RoomPolicy):
         """Give a participant a role and a rank, also for its next seats in this life of the room."""
         self.remember(seat, role, rank)
         self._set(seat, role, rank)
+
+    def settings_changed(self, now: float) -> None:
+        """Apply roles and permissions of the record to those who are here.
+
+        A role that another participant gave stays, unless the record has another one for that account than before.
+        """
+        before, self._roles = self._roles, self._room.record.roles
+        changed = {name for name in before.keys() | self._roles.keys() if before.get(name) != self._roles.get(name)}
+        for key in [key for key in self._given if key[0] in changed]:
+            del self._given[key]
+        for seat in list(self._room.seats.values()):
+            role, rights = seat.role, (seat.role, seat.rank, seat.permissions)
+            self._set(seat, *self._role_of(seat))
+            if seat.role is not role:
+                self._room.context.outbox.log("role_given", **self._room.who(seat), role=seat.role, by="operator")
+            if rights != (seat.role, seat.rank, seat.permissions):
+                self._room.rights_changed(seat, now)
 
     def left(self, seat: Seat, now: float) -> None:
         """Let the next participant lead an empty room, where no record or account says otherwise."""

@@ -250,8 +250,12 @@ class Room:
         return seat
 
     def give_role(self, seat: Seat, role: Role, rank: int, now: float) -> None:
-        """Give a participant a role and a rank, and end the publications that the role does not allow."""
+        """Give a participant a role and a rank."""
         self.tell(lambda policy: policy.role_given(seat, role, rank, now))
+        self.rights_changed(seat, now)
+
+    def rights_changed(self, seat: Seat, now: float) -> None:
+        """Tell everybody of the role and the permissions of a participant; end what they do not allow any more."""
         self.change_log.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
             assert stream.info is not None

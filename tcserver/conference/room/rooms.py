@@ -66,6 +66,7 @@ class Rooms:
         """Find or make a room and reply with it."""
         name, title = _clean(request.message.name)
         self._check_kick(name, request.session, request.now)
+        self._check_invitation(name, request.session)
         room = self._by_name.get(name)
         record = self._records.get(name)
         if room is not None:
@@ -89,6 +90,7 @@ class Rooms:
             raise Refusal(ErrorCode.ALREADY_IN_ROOM)
         name, _ = _clean(message.name)
         self._check_kick(name, session, request.now)
+        self._check_invitation(name, session)
         room = self._by_name.get(name)
         if room is None:
             raise Refusal(ErrorCode.ROOM_CHANGED if name in self._records else ErrorCode.NO_SUCH_ROOM)
@@ -125,6 +127,11 @@ class Rooms:
         wait = self._kicks.wait(name, session.account.name, session.device_key, now)
         if wait:
             raise Refusal(ErrorCode.KICKED, retry_after_ms=int(wait * 1000) + 1)
+
+    def _check_invitation(self, name: str, session: Session) -> None:
+        record = self._records.get(name)
+        if record is not None and not record.invites(session.account):
+            raise Refusal(ErrorCode.NO_SUCH_ROOM)  # who is not invited shall not learn of the meeting
 
     def sealer_told(self, event: SeatOpened | SealerTold, now: float) -> None:
         """Pass the keys of a media worker to the seat that waits for them, if it was not given up."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tcclient.cli.marks import WORDS, Mark, described, in_words, mark_words, marks_of
+from tcclient.cli.marks import WORDS, Mark, described, in_words, mark_words, marks_of, may_send
+from tcproto.messages import Permission
 from tests.tcclient.cli.test_output import somebody
 
 
@@ -35,3 +36,26 @@ def test_several_doubts_stand_together() -> None:
 def test_ourselves_are_told_apart() -> None:
     assert in_words(somebody(1, "Sri", me=True), ()) == "Kantor / Sri (you) [speaker] only listens"
     assert described(somebody(1, me=True), ())["me"] is True
+
+
+def test_raised_hands_have_their_place_in_the_line() -> None:
+    first, last, other = somebody(1, hand=7), somebody(2, hand=9), somebody(3)
+    lines = [in_words(who, (), (first, last)) for who in (first, last, other)]
+    assert [line.partition("listens")[2] for line in lines] == [
+        ", hand raised (1 of 2)",
+        ", hand raised (2 of 2)",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("permissions", "words"),
+    [
+        (0, "nothing"),
+        (Permission.SUBSCRIBE | Permission.CHAT_PRIVATE, "nothing"),
+        (Permission.PUBLISH_AUDIO | Permission.CHAT_ROOM, "sound, texts to all"),
+        (0x0FFF, "sound, pictures, a screen, texts to all"),
+    ],
+)
+def test_what_somebody_may_send_is_told_in_words(permissions: int, words: str) -> None:
+    assert may_send(somebody(1, permissions=permissions)) == words

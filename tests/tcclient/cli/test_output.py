@@ -48,8 +48,11 @@ class FakeConsole:
         self.finished += 1
 
 
-def somebody(number: int, name: str = "Sri", *, me: bool = False, verified: bool = True) -> Participant:
-    member = Member(number, f"kantor-{number}", "Kantor", name, Role.SPEAKER, bytes(32), bytes(32), 0, bytes(64), 0)
+def somebody(
+    number: int, name: str = "Sri", *, me: bool = False, verified: bool = True, permissions: int = 0, hand: int = 0
+) -> Participant:
+    account, keys = f"kantor-{number}", (bytes(32), bytes(32), 0, bytes(64), 0)
+    member = Member(number, account, "Kantor", name, Role.SPEAKER, *keys, permissions, hand)
     return Participant(RosterEntry(member, verified), unasked, is_me=me)
 
 
@@ -63,6 +66,7 @@ def room(*participants: Participant) -> SimpleNamespace:
         info=SimpleNamespace(name="hall", title="", e2ee=True),
         participants={p.id: p for p in participants[1:]},
         everybody=list(participants),
+        hands=sorted((p for p in participants if p.hand), key=lambda p: p.hand),
         publications={},
         tracks_of=lambda participant: [],
         path=PathState.OK,

@@ -10,17 +10,32 @@ import {
   REMEMBERED_VOLUMES,
   Volumes,
 } from "../../../tcclient/web/src/engine/participant.js";
-import {
-  colourOf,
-  handsFirst,
-  initials,
-  mayChair,
-  mayPublish,
-  mayWrite,
-} from "../../../tcclient/web/src/page/participant.js";
-import type { Member } from "../../../tcclient/web/src/protocol/messages.js";
+import { colourOf, handsFirst, initials } from "../../../tcclient/web/src/page/participant.js";
+import { Permission, type Member } from "../../../tcclient/web/src/protocol/messages.js";
 import { visibleName } from "../../../tcclient/web/src/protocol/names.js";
 import { participant } from "./meeting-state.js";
+
+const MEMBER: Member = {
+  participant: 1,
+  account: "dinkes",
+  agency: "Dinas Kesehatan",
+  name: "Siti",
+  role: "speaker",
+  deviceKey: new Uint8Array(32),
+  boxKey: new Uint8Array(32),
+  signedAt: 0n,
+  signature: new Uint8Array(64),
+  beaconStream: 1,
+  permissions: 0,
+  hand: 0n,
+};
+const NOTHING = {
+  newDevices: new Set<number>(),
+  silent: new Set<number>(),
+  speaking: new Set<number>(),
+  volumes: new Volumes(),
+  qualities: new Map(),
+};
 
 test("initials are the first letters of the first and the last word", () => {
   assert.equal(initials("Siti Rahmawati"), "SR");
@@ -44,13 +59,17 @@ test("raised hands come first, the earliest at the top", () => {
   );
 });
 
-test("each role may do what the server lets it do", () => {
-  const may = (role: Parameters<typeof mayChair>[0]) => [mayChair(role), mayPublish(role), mayWrite(role)];
-  assert.deepEqual(may("chair"), [true, true, true]);
-  assert.deepEqual(may("speaker"), [false, true, true]);
-  assert.deepEqual(may("listener"), [false, false, true]);
-  assert.deepEqual(may("observer"), [false, false, false]);
-  assert.deepEqual(may(undefined), [false, false, false]);
+test("what somebody may do is what the room says, whatever the role", () => {
+  const may = (permissions: number) => {
+    const member = { ...MEMBER, permissions };
+    const { maySpeak, mayShow, mayShare, mayWrite, mayLead } = describe({ member, verified: true }, [], NOTHING);
+    return [maySpeak, mayShow, mayShare, mayWrite, mayLead];
+  };
+  assert.deepEqual(may(0), [false, false, false, false, false]);
+  assert.deepEqual(may(0xffff), [true, true, true, true, true]);
+  assert.deepEqual(may(Permission.SUBSCRIBE | Permission.PUBLISH_AUDIO), [true, false, false, false, false]);
+  assert.deepEqual(may(Permission.PUBLISH_VIDEO | Permission.CHAT_PRIVATE), [false, true, false, true, false]);
+  assert.deepEqual(may(Permission.PUBLISH_SCREEN | Permission.MUTE_OTHERS), [false, false, true, false, true]);
 });
 
 test("recent speakers are bounded, the latest first", () => {

@@ -76,6 +76,9 @@ test("another role is told once, and not at the entry or in another seat", () =>
   const listener = participant(1, { role: "listener" });
   assert.equal(told(speaker, listener), "Your role has changed. It is now “listener”.");
   assert.equal(told(listener, listener), undefined);
+  const silenced = participant(1, { permissions: 0x31 });
+  assert.equal(told(speaker, silenced), "What your role may do in this room has changed.");
+  assert.equal(told(silenced, silenced), undefined);
   assert.equal(told(undefined, listener), undefined);
   assert.equal(told(speaker, undefined), undefined);
   assert.equal(told(speaker, participant(2, { role: "listener" })), undefined);

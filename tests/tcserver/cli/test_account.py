@@ -2,6 +2,9 @@
 
 import csv
 import io
+import re
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,6 +130,17 @@ def test_accounts_are_banned_with_a_reason(run: Run, data: Path) -> None:
         assert account.banned == "has moved"
     assert run("account", "unban", "kantor-1").status == 0
     assert "enabled" in run("account", "list").out
+    assert run("account", "ban", "kantor-1", "--days", "2.5").status == 0
+    assert re.search(r"banned until 2\d{3}-\d\d-\d\d \d\d:\d\d:\d\dZ", run("account", "list").out)
+    with open_database(data) as database:
+        account = database.account("kantor-1")
+        assert account is not None
+        assert account.banned_until is not None
+        assert abs(account.banned_until - time.time() - 2.5 * 86_400) < 60
+        database.change_account("kantor-1", lambda account: replace(account, banned_until=time.time() - 1))
+    assert "enabled" in run("account", "list").out
+    for days in ("0", "-1", "4000", "soon"):
+        assert run("account", "ban", "kantor-1", "--days", days).status == 2
     refused = run("account", "ban", "nobody")
     assert (refused.status, refused.err) == (2, "tcserver: there is no account named 'nobody'\n")
 

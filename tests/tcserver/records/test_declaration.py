@@ -122,6 +122,9 @@ def test_published_steps_of_the_database_never_change() -> None:
     assert MIGRATIONS[1:] == (
         ("ALTER TABLE rooms ADD COLUMN loudest INTEGER CHECK (loudest >= 0)",),
         ("ALTER TABLE accounts ADD COLUMN banned TEXT",),
+        ("ALTER TABLE rooms ADD COLUMN invited_only INTEGER NOT NULL DEFAULT 0 CHECK (invited_only IN (0, 1))",),
+        ("ALTER TABLE accounts ADD COLUMN banned_until REAL CHECK (banned_until >= 0)",),
+        ("ALTER TABLE rooms ADD COLUMN quiet_entry INTEGER NOT NULL DEFAULT 0 CHECK (quiet_entry IN (0, 1))",),
     )
 
 

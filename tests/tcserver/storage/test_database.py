@@ -1,4 +1,5 @@
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -279,8 +280,12 @@ def test_what_the_server_has_to_know_of_accounts(database: Database) -> None:
     assert second.banned == "has moved"
     costs = {(first.challenge.memory_bytes, first.challenge.passes): 3}
     assert database.standing() == ({first.id: 1}, {second.id: "has moved"}, costs)
-    again = database.change_account("kantor-2", lambda account: replace(account, banned=None))
-    assert database.standing().generations == {first.id: 1, second.id: 3}
+    for until, is_banned in ((time.time() + 60, True), (time.time() - 60, False)):
+        database.change_account("kantor-2", lambda account, until=until: replace(account, banned_until=until))
+        standing = database.standing()
+        assert (second.id in standing.bans, second.id in standing.generations) == (is_banned, not is_banned)
+    again = database.change_account("kantor-2", lambda account: replace(account, banned=None, banned_until=None))
+    assert database.standing().generations == {first.id: 1, second.id: 5}
     assert again.banned is None
     with pytest.raises(StoreError, match="1 to 64"):
         database.change_account("kantor-2", lambda account: replace(account, banned="x" * 65))

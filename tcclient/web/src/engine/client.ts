@@ -214,6 +214,10 @@ class Client implements Meeting {
     await Promise.all(requests.map((request) => this.request(request)));
   }
 
+  callUp(participant: ParticipantId): Promise<void> {
+    return this.request({ type: "callUp", participant });
+  }
+
   closeRoom(): Promise<void> {
     return this.request({ type: "closeRoom" });
   }
@@ -256,13 +260,13 @@ class Client implements Meeting {
         break;
       }
       case "people": {
-        const before = this.state.me?.role;
+        const { me } = this.state;
         this.update({
-          me: report.me && keep(this.state.me, report.me),
+          me: report.me && keep(me, report.me),
           participants: keepAll(this.state.participants, report.others),
           recentSpeakers: report.recentSpeakers,
         });
-        if (report.me?.role !== before) this.own.roleChanged();
+        if (report.me?.permissions !== me?.permissions) this.own.rightsChanged();
         break;
       }
       case "chat":

@@ -33,6 +33,7 @@ export type OwnMedia = "microphone" | PictureSource;
 /** What the person asks of the server, and is answered. */
 export type Request =
   | { readonly type: "chat"; readonly text: string; readonly to: ParticipantId | undefined }
+  | { readonly type: "callUp"; readonly participant: ParticipantId }
   | { readonly type: "raiseHand" }
   | { readonly type: "lowerHand"; readonly participant: ParticipantId | undefined }
   | { readonly type: "lowerAllHands" }

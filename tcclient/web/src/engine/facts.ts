@@ -58,6 +58,13 @@ export interface Participant {
   readonly agency: string;
   readonly name: string;
   readonly role: Role;
+  /** All that the room lets this one do, in bits: a role may have other rights here than elsewhere. */
+  readonly permissions: number;
+  readonly maySpeak: boolean;
+  readonly mayShow: boolean;
+  readonly mayShare: boolean;
+  readonly mayWrite: boolean;
+  readonly mayLead: boolean;
   readonly trust: Trust;
   /** Unix ms of the raised hand by the clock of the server; 0: it is down. Hands are shown in this order. */
   readonly hand: number;

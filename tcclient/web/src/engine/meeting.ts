@@ -124,6 +124,8 @@ export interface Meeting {
   setRole(participant: ParticipantId, role: Role): Promise<void>;
   remove(participant: ParticipantId): Promise<void>;
   setRoom(changes: RoomChanges): Promise<void>;
+  /** Give the turn to somebody whose hand is raised: let this one unmute and ask to, and lower the hand. */
+  callUp(participant: ParticipantId): Promise<void>;
   closeRoom(): Promise<void>;
 
   /** Change the password of our account; rejects with a `Problem`. */

@@ -75,7 +75,7 @@ export class OwnMediaDesk {
   }
 
   /** The room may allow now what it refused before. */
-  roleChanged(): void {
+  rightsChanged(): void {
     for (const media of ALL) {
       if (this.own[media].fault === "refused_by_room") this.own[media].fault = undefined;
       this.show(media);

@@ -1,7 +1,7 @@
 /** The members of the room as the page shows them, made of the roster and of what was heard. */
 
 import type { Participant as Member } from "../core/events.js";
-import type { PublicationInfo, Quality } from "../protocol/messages.js";
+import { Permission, type PublicationInfo, type Quality } from "../protocol/messages.js";
 import { visibleName } from "../protocol/names.js";
 import type { Participant, ParticipantId, Trust } from "./facts.js";
 import { isShown, stopOf } from "./subscription.js";
@@ -23,7 +23,7 @@ export interface Findings {
 
 /** Return a member as the page shows it; `publications` are those of the member. */
 export function describe(member: Member, publications: readonly PublicationInfo[], findings: Findings): Participant {
-  const { participant: id, account, role, hand } = member.member;
+  const { participant: id, account, role, permissions, hand } = member.member;
   const [agency, name] = [visibleName(member.member.agency), visibleName(member.member.name)];
   const [microphone, camera] = (["microphone", "camera"] as const).map((source) =>
     publications.find((info) => info.source === source),
@@ -34,6 +34,12 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     agency,
     name,
     role,
+    permissions,
+    maySpeak: (permissions & Permission.PUBLISH_AUDIO) !== 0,
+    mayShow: (permissions & Permission.PUBLISH_VIDEO) !== 0,
+    mayShare: (permissions & Permission.PUBLISH_SCREEN) !== 0,
+    mayWrite: (permissions & (Permission.CHAT_ROOM | Permission.CHAT_PRIVATE)) !== 0,
+    mayLead: (permissions & Permission.MUTE_OTHERS) !== 0,
     trust: trustOf(member, findings),
     hand: Number(hand),
     speaking: findings.speaking.has(id),

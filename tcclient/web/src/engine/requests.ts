@@ -89,6 +89,13 @@ export class Requests {
   private carryOut(session: Session, request: Exclude<Request, { readonly type: "chat" }>): number {
     const { seat } = session;
     switch (request.type) {
+      case "callUp":
+        // Requests in a row on one connection: the answer to the last tells of all.
+        if (request.participant !== session.seat.room.own) {
+          seat.muteOther(request.participant, "microphone", false, true);
+          seat.muteOther(request.participant, "microphone", false);
+        }
+        return seat.lowerHand({ participant: request.participant });
       case "raiseHand":
         return seat.raiseHand();
       case "lowerHand":

@@ -13,7 +13,6 @@ import { pickLanguage, translator, type Language } from "./language.js";
 import { floatingTile, pinnedKey, tileKey, wantedPictures, type Pin, type Size } from "./layout.js";
 import { lobby } from "./lobby.js";
 import { arrangement, ended, meeting as meetingView, toasts } from "./meeting.js";
-import { mayPublish } from "./participant.js";
 import { loadPreferences, storePreferences, type Preferences } from "./preferences.js";
 import { asProblem, problemText } from "./problems.js";
 import { Requests } from "./requests.js";
@@ -399,6 +398,6 @@ function screen(view: View): TemplateResult {
 
 /** Tell whether the space bar opens our microphone: it is muted, or was left off before the meeting. */
 const mayTalk = ({ phase, me, microphone }: MeetingState): boolean =>
-  phase.name === "inside" && mayPublish(me?.role) && (microphone.state === "muted" || microphone.state === "off");
+  phase.name === "inside" && me?.maySpeak === true && (microphone.state === "muted" || microphone.state === "off");
 
 const seconds = (): number => performance.now() / 1000;

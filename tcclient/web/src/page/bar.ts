@@ -3,7 +3,6 @@
 import { html, nothing, type TemplateResult } from "lit-html";
 
 import { icon, type IconName } from "./icons.js";
-import { mayPublish, mayWrite } from "./participant.js";
 import type { View } from "./view.js";
 
 interface Control {
@@ -29,28 +28,27 @@ export function bar(view: View): TemplateResult {
 
 function controls(view: View): readonly Control[] {
   const { t, state, page, act } = view;
-  const role = state.me?.role;
-  const silenced = !mayPublish(role);
-  const about = silenced ? t("bar.listener") : undefined;
+  const { me } = state;
+  const why = t(me?.maySpeak || me?.mayShow || me?.mayShare ? "bar.not_allowed" : "bar.listener");
   const live = state.microphone.state === "on" || state.microphone.state === "starting";
   const seen = state.camera.state === "on" || state.camera.state === "starting" || state.camera.state === "paused";
   const shared = state.screen.state !== "off" && state.screen.state !== "failed";
-  const raised = (state.me?.hand ?? 0) > 0;
+  const raised = (me?.hand ?? 0) > 0;
   const own: Control[] = [
     {
       icon: live ? "microphone" : "microphone_off",
       name: t(live ? "bar.mute" : "bar.unmute"),
       press: () => act.toggleMicrophone(),
-      disabled: silenced,
-      about: about ?? (live ? undefined : t("bar.hold_space")),
+      disabled: !me?.maySpeak,
+      about: !me?.maySpeak ? why : live ? undefined : t("bar.hold_space"),
       ...(live ? {} : { tone: "off" }),
     },
     {
       icon: seen ? "camera" : "camera_off",
       name: t(seen ? "bar.stop_camera" : "bar.start_camera"),
       press: () => act.toggleCamera(),
-      disabled: silenced,
-      about,
+      disabled: !me?.mayShow,
+      about: me?.mayShow ? undefined : why,
       ...(seen ? {} : { tone: "off" }),
     },
   ];
@@ -58,8 +56,8 @@ function controls(view: View): readonly Control[] {
     icon: "screen",
     name: t(shared ? "bar.stop_screen" : "bar.share_screen"),
     press: () => act.toggleScreen(),
-    disabled: silenced,
-    about,
+    disabled: !me?.mayShare,
+    about: me?.mayShare ? undefined : why,
     ...(shared ? { tone: "on" } : {}),
   };
   return [
@@ -78,8 +76,7 @@ function controls(view: View): readonly Control[] {
       press: () => act.openPanel(page.panel === "chat" ? "none" : "chat"),
       count: page.unread,
       expanded: page.panel === "chat",
-      about:
-        page.unread > 0 ? t("bar.unread", { count: page.unread }) : mayWrite(role) ? undefined : t("chat.read_only"),
+      about: page.unread > 0 ? t("bar.unread", { count: page.unread }) : me?.mayWrite ? undefined : t("chat.read_only"),
     },
     {
       id: "people-button",

@@ -9,7 +9,7 @@ import { whenNew } from "./directives.js";
 import { icon } from "./icons.js";
 import type { Language } from "./language.js";
 import { textParts, type TextPart } from "./links.js";
-import { fullName, mayWrite } from "./participant.js";
+import { fullName } from "./participant.js";
 import type { View } from "./view.js";
 
 /** The most characters of a text (PROTOCOL.md, `chat`). The field counts UTF-16, which is never less. */
@@ -43,7 +43,7 @@ export function chat(view: View): TemplateResult {
         (one) => line(view, one),
       )}
     </div>
-    ${mayWrite(state.me?.role) ? writing(view) : html`<p class="hint pad">${t("chat.read_only")}</p>`}
+    ${state.me?.mayWrite ? writing(view) : html`<p class="hint pad">${t("chat.read_only")}</p>`}
   `;
 }
 

@@ -1,23 +1,10 @@
-/** What the page says of a participant, and what a role may do. */
+/** What the page says of a participant. */
 
 import type { Participant } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
 
 /** The roles that a chair can give, the strongest first. */
 export const GIVEN_ROLES = ["chair", "speaker", "listener", "observer"] as const satisfies readonly Role[];
-
-const WRITERS: readonly Role[] = ["admin", "chair", "speaker", "listener"];
-const PUBLISHERS: readonly Role[] = ["admin", "chair", "speaker"];
-const CHAIRS: readonly Role[] = ["admin", "chair"];
-
-/** Tell whether a role may write texts. */
-export const mayWrite = (role: Role | undefined): boolean => role !== undefined && WRITERS.includes(role);
-
-/** Tell whether a role may speak, show pictures and share a screen. */
-export const mayPublish = (role: Role | undefined): boolean => role !== undefined && PUBLISHERS.includes(role);
-
-/** Tell whether a role may lead the meeting. */
-export const mayChair = (role: Role | undefined): boolean => role !== undefined && CHAIRS.includes(role);
 
 /** The name and the agency in one text. */
 export const fullName = ({ name, agency }: Pick<Participant, "name" | "agency">): string =>
@@ -37,8 +24,12 @@ export function colourOf(name: string): number {
   return sum % 6;
 }
 
+/** Return those who have raised their hands, in their order. */
+export function handsUp(participants: readonly Participant[]): readonly Participant[] {
+  return participants.filter(({ hand }) => hand > 0).sort((one, other) => one.hand - other.hand);
+}
+
 /** Return participants in the order of the list: raised hands in their order, then as they came. */
 export function handsFirst(participants: readonly Participant[]): readonly Participant[] {
-  const raised = participants.filter(({ hand }) => hand > 0).sort((one, other) => one.hand - other.hand);
-  return [...raised, ...participants.filter(({ hand }) => hand === 0)];
+  return [...handsUp(participants), ...participants.filter(({ hand }) => hand === 0)];
 }

@@ -9,7 +9,7 @@ import type { Role } from "../protocol/messages.js";
 import { icon } from "./icons.js";
 import type { Key } from "./language.js";
 import { pinnedKey, tileKey } from "./layout.js";
-import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials, mayChair, mayWrite } from "./participant.js";
+import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials } from "./participant.js";
 import type { View } from "./view.js";
 
 /** Show the participants. */
@@ -20,7 +20,7 @@ export function people(view: View): TemplateResult {
   return html`
     <div class="panel-body">
       ${
-        mayChair(me?.role)
+        me?.mayLead
           ? html`<div class="chair-tools">
               <button type="button" class="quiet" @click=${() => act.hold("microphone")}>
                 ${t("people.mute_all")}
@@ -34,6 +34,9 @@ export function people(view: View): TemplateResult {
               <button type="button" class="quiet" @click=${() => act.lowerAllHands()}>
                 ${t("people.lower_hands")}
               </button>
+              <button type="button" class="quiet" ?disabled=${!everybody[0]?.hand} @click=${() => act.callNext()}>
+                ${t("people.call_next")}
+              </button>
             </div>`
           : nothing
       }
@@ -41,7 +44,7 @@ export function people(view: View): TemplateResult {
         ${repeat(
           everybody,
           ({ id }) => id,
-          (one) => person(view, one),
+          (one, index) => person(view, one, index + 1),
         )}
       </ul>
       ${safety(view)}
@@ -49,7 +52,8 @@ export function people(view: View): TemplateResult {
   `;
 }
 
-function person(view: View, one: Participant): TemplateResult {
+/** `place` is that in the list, which begins with the raised hands in their order. */
+function person(view: View, one: Participant, place: number): TemplateResult {
   const { t, state, page, act } = view;
   const own = one.id === state.me?.id;
   const open = page.menu === one.id;
@@ -71,8 +75,9 @@ function person(view: View, one: Participant): TemplateResult {
         </span>
         ${
           one.hand > 0
-            ? html`<span class="hand" title=${t("tile.hand")}>
-                ${icon("hand")}<span class="visually-hidden">${t("tile.hand")}</span>
+            ? html`<span class="hand" title=${t("people.hand", { place })}>
+                ${icon("hand")}<span aria-hidden="true">${place}</span>
+                <span class="visually-hidden">${t("people.hand", { place })}</span>
               </span>`
             : nothing
         }
@@ -119,7 +124,7 @@ function menu(view: View, one: Participant): TemplateResult {
       </label>
       <div class="buttons">
         ${
-          mayWrite(state.me?.role)
+          state.me?.mayWrite
             ? html`<button type="button" class="quiet" @click=${() => act.writeTo(one.id)}>
                 ${t("people.write_to")}
               </button>`
@@ -129,7 +134,7 @@ function menu(view: View, one: Participant): TemplateResult {
           ${t(pinned ? "people.unpin" : "people.pin")}
         </button>
       </div>
-      ${mayChair(state.me?.role) ? chairing(view, one) : nothing}
+      ${state.me?.mayLead ? chairing(view, one) : nothing}
     </div>
   `;
 }

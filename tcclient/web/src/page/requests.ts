@@ -2,6 +2,7 @@
 
 import type { AskedSource, HeldSource, Meeting, ParticipantId, RoomChanges } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
+import { handsUp } from "./participant.js";
 import type { Actions } from "./view.js";
 
 type Asked =
@@ -16,6 +17,7 @@ type Asked =
   | "setRole"
   | "remove"
   | "setRoom"
+  | "callNext"
   | "closeRoom";
 
 /** Passes what is asked to the meeting; what is refused is told to the person. */
@@ -73,6 +75,12 @@ export abstract class Requests implements Pick<Actions, Asked> {
 
   setRoom(changes: RoomChanges): void {
     void this.requestInDialog(this.meeting.setRoom(changes));
+  }
+
+  callNext(): void {
+    const { me, participants } = this.meeting.state;
+    const [first] = handsUp(me === undefined ? participants : [me, ...participants]);
+    if (first !== undefined) void this.request(this.meeting.callUp(first.id));
   }
 
   closeRoom(): void {

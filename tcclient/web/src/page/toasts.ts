@@ -27,7 +27,6 @@ const OFFERED = {
 } as const;
 
 type Told = Pick<Toast, "text" | "tone" | "offer">;
-type Self = Pick<Participant, "id" | "role">;
 
 /** Return what is told of a happening. */
 export function tellHappening(happening: Happening, t: Translate): Told {
@@ -78,10 +77,18 @@ export function dropOldToasts(toasts: readonly Toast[], now: number): readonly T
   return left.length === toasts.length ? toasts : left;
 }
 
-/** Return what is told of our role between two states; nothing before we have one, and in another seat. */
-export function changedRole(before: Self | undefined, after: Self | undefined, t: Translate): Told | undefined {
-  if (before === undefined || before.id !== after?.id || before.role === after.role) return undefined;
-  const text = t("happening.role_changed", { role: t(`role.${after.role}`) });
+/** Return what is told of our role and our rights between two states; nothing before we have one, and in another seat. */
+export function changedRole(
+  before: Participant | undefined,
+  after: Participant | undefined,
+  t: Translate,
+): Told | undefined {
+  if (before === undefined || before.id !== after?.id) return undefined;
+  if (before.role === after.role && before.permissions === after.permissions) return undefined;
+  const text =
+    before.role === after.role
+      ? t("happening.rights_changed")
+      : t("happening.role_changed", { role: t(`role.${after.role}`) });
   return { text, tone: "warning", offer: undefined };
 }
 

@@ -112,6 +112,8 @@ export interface Actions {
   stopScreen(participant: ParticipantId): void;
   lowerHand(participant: ParticipantId): void;
   lowerAllHands(): void;
+  /** Give the turn to the first of the raised hands. */
+  callNext(): void;
   setRole(participant: ParticipantId, role: Role): void;
   remove(participant: ParticipantId): void;
   setRoom(changes: RoomChanges): void;

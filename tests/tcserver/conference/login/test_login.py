@@ -108,13 +108,14 @@ def test_a_failed_login_can_be_tried_again_but_not_meanwhile_and_not_for_ever():
     client = failing(driver, "wrong password")
     assert error_code(client.ask(client.login_message())) is ErrorCode.RATE_LIMITED
     assert error_code(client.ask(m.LoginBegin("dinkes"))) is ErrorCode.RATE_LIMITED
-    driver.advance(0.26)
+    driver.advance(1)
     client.send(client.login_message(key=SigningKey(bytes(32))))
-    driver.advance(0.26)
+    driver.advance(2)
     client.send(client.login_message(key=SigningKey(bytes(32))))
     driver.advance(0.26)
     assert error_code(client.replies[client.requests]) is ErrorCode.BAD_CREDENTIALS
     assert client.closed.code is ErrorCode.TOO_MANY_ATTEMPTS
+    assert 3700 <= client.closed.retry_after_ms <= 4000, "the third failure costs four seconds"
     assert client.is_gone
     driver.check()
 
@@ -131,7 +132,7 @@ def test_who_is_gone_before_the_answer_gets_none():
 def test_after_a_failure_the_right_password_is_taken():
     driver = Driver()
     client = failing(driver, "wrong password")
-    driver.advance(0.26)
+    driver.advance(1)
     assert isinstance(client.ask(client.login_message()), m.Welcome)
 
 
@@ -164,6 +165,15 @@ def test_a_ban_is_told_to_who_has_proved_the_account_only():
     driver.advance(0.3)
     assert error_code(again.replies[again.requests]) is ErrorCode.BAD_CREDENTIALS
     driver.check()
+
+
+def test_a_ban_ends_by_itself():
+    driver = Driver()
+    end = driver.unix_ms / 1000 + 60
+    driver.accounts["dinkes"] = make_account("dinkes", 1, banned="for a minute", banned_until=end)
+    assert error_code(driver.client("dinkes").log_in()) is ErrorCode.BANNED
+    driver.unix_ms += 60_000
+    assert isinstance(driver.client("dinkes").log_in(), m.Welcome)
 
 
 def test_during_maintenance_only_administrators_come_in_and_who_is_in_stays():
@@ -239,13 +249,13 @@ def test_devices_are_looked_up_after_the_proof_only():
     driver.hold_lookups = True
     client.send(client.login_message(key=SigningKey(bytes(32))))
     assert not driver.held
-    driver.advance(0.3)
+    driver.advance(1)
     client.send(client.login_message())
     assert len(driver.held) == 1
     driver.devices["limited"] = {client.device.public}
     driver.change_accounts({})
     driver.answer_held()
-    driver.advance(0.3)
+    driver.advance(2)
     assert error_code(client.replies[client.requests]) is ErrorCode.BAD_CREDENTIALS, "it has changed meanwhile"
     driver.accounts["limited"] = make_account("limited", 1, devices_only=True)
     client.ask(m.LoginBegin("limited"))

@@ -52,6 +52,81 @@ def test_room_can_override_what_a_role_may_do():
     assert isinstance(client.ask(m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"hello")), m.ChatAccepted)
 
 
+def change(driver: Driver, **values) -> None:
+    """Let the operator change the hall, from what it was at the beginning."""
+    driver.apply(driver.conference.rooms_changed([replace(HALL, **values)], driver.now))
+    driver.advance(0.1)
+
+
+def test_a_right_that_a_role_loses_in_mid_meeting_ends_what_is_sent_by_it_and_nothing_else():
+    driver = Driver(rooms=(HALL,))
+    speaker, listener = driver.participant("hall"), driver.participant("hall")
+    listener.subscribe(m.Source.MICROPHONE, m.Source.CAMERA)
+    for source in (m.Source.MICROPHONE, m.Source.CAMERA):
+        assert isinstance(speaker.publish(source), m.Published)
+    without_camera = speaker.view.joined.permissions & ~m.Permission.PUBLISH_VIDEO
+    change(driver, permissions={m.Role.SPEAKER: int(without_camera)})
+    shown = [info.source for info in listener.view.publications.values()]
+    assert shown == [m.Source.MICROPHONE], "everybody sees that it ended"
+    assert len(driver.plane.forwarding) == 3, "the microphone, and two beacons"
+    assert listener.view.members[speaker.participant].permissions == without_camera
+    assert error_code(speaker.publish(m.Source.CAMERA)) is ErrorCode.NOT_PERMITTED
+    change(driver, permissions={})
+    assert isinstance(speaker.publish(m.Source.CAMERA), m.Published)
+    driver.check()
+
+
+def test_who_may_not_hear_any_more_gets_nothing_at_once():
+    driver = Driver(rooms=(HALL,))
+    speaker, other = driver.participant("hall"), driver.participant("hall")
+    other.subscribe(m.Source.MICROPHONE)
+    speaker.publish()
+    change(driver, permissions={m.Role.SPEAKER: int(m.Permission.PUBLISH_AUDIO)})
+    heard = [receivers for key, receivers in driver.plane.forwarding.items() if key[0] == speaker.media_id]
+    assert [len(receivers) for receivers in heard] == [1, 0], "the beacon goes on"
+    driver.check()
+
+
+def test_roles_that_the_operator_changes_hold_for_those_who_are_here():
+    driver = Driver(rooms=(HALL,))
+    driver.add_account("a2", role=m.Role.CHAIR)
+    one, two = driver.participant("hall", "a1"), driver.participant("hall", "a2")
+    change(driver, default_role=m.Role.LISTENER)
+    roles = [two.view.members[client.participant].role for client in (one, two)]
+    assert roles == [m.Role.LISTENER, m.Role.CHAIR], "the account has a role of its own"
+    change(driver, roles={"a1": m.Role.CHAIR, "a2": m.Role.SPEAKER})
+    roles = [two.view.members[client.participant].role for client in (one, two)]
+    assert roles == [m.Role.CHAIR, m.Role.SPEAKER]
+    assert error_code(two.ask(m.Kick(one.participant))) is ErrorCode.NOT_PERMITTED
+    assert isinstance(one.ask(m.Kick(two.participant)), m.Ok)
+    given = [event.fields for event in driver.logged if event.name == "role_given"]
+    assert {fields["by"] for fields in given} == {"operator"}
+    driver.check()
+
+
+def test_a_role_that_a_chair_gave_stays_until_the_operator_names_another():
+    chairs = {"a1": m.Role.CHAIR}
+    driver = Driver(rooms=(replace(HALL, roles=chairs),))
+    chair, other = driver.participant("hall", "a1"), driver.participant("hall", "a2")
+    assert isinstance(chair.ask(m.SetRole(other.participant, m.Role.OBSERVER)), m.Ok)
+    change(driver, roles=chairs, default_role=m.Role.LISTENER, title="Another title")
+    assert other.view.members[other.participant].role is m.Role.OBSERVER
+    change(driver, roles={**chairs, "a2": m.Role.SPEAKER})
+    assert other.view.members[other.participant].role is m.Role.SPEAKER
+    driver.check()
+
+
+def test_a_change_of_something_else_changes_no_rights():
+    driver = Driver()
+    opener, other = driver.participant(), driver.participant()
+    opener.got(m.RoomChanges)
+    assert isinstance(opener.ask(m.UpdateRoom(title="Another title")), m.Ok)
+    driver.advance(0.1)
+    (changes,) = opener.got(m.RoomChanges)
+    assert [change.what for change in changes.changes] == [m.ChangeKind.ROOM_UPDATED]
+    assert other.view.members[opener.participant].role is m.Role.CHAIR
+
+
 def test_remembered_roles_are_bounded():
     driver = Driver()
     chair = driver.participant()

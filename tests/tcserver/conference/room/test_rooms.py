@@ -210,6 +210,38 @@ def test_bad_room_name(name):
     assert error_code(Driver().user().ask(m.OpenRoom(name))) is ErrorCode.BAD_REQUEST
 
 
+def test_who_is_not_invited_gets_the_answer_of_a_room_that_does_not_exist():
+    invited = replace(HALL, invited_only=True, roles={"guest": m.Role.SPEAKER})
+    driver = Driver(rooms__temporary=False, rooms=(invited,))
+    driver.add_account("operator", role=m.Role.ADMIN)
+    driver.add_account("leader", role=m.Role.CHAIR)
+    for account in ("guest", "operator"):
+        assert isinstance(driver.user(account).enter("hall"), m.Joined)
+    life = driver.rooms.by_name("hall").info.life
+    for account in ("stranger", "leader"):
+        client = driver.user(account)
+        refused = client.enter("hall")
+        assert refused == client.enter("nowhere")
+        assert refused.code is ErrorCode.NO_SUCH_ROOM
+        assert client.enter("hall", e2ee=False) == refused, "nor by its mode"
+        assert client.ask(client.join_message("hall", life)) == refused, "nor by its life"
+        assert client.ask(client.join_message("nowhere", life)) == refused
+    driver.check()
+
+
+def test_an_invitation_holds_from_the_next_entry_on():
+    driver = Driver(rooms=(HALL,))
+    early = driver.participant("hall", "early")
+    driver.apply(driver.conference.rooms_changed([replace(HALL, invited_only=True)], driver.now))
+    assert early.view is not None, "who is in stays"
+    late = driver.user("late")
+    assert error_code(late.enter("hall")) is ErrorCode.NO_SUCH_ROOM
+    roles = {"late": m.Role.LISTENER}
+    driver.apply(driver.conference.rooms_changed([replace(HALL, invited_only=True, roles=roles)], driver.now))
+    assert late.enter("hall").role is m.Role.LISTENER
+    driver.check()
+
+
 @pytest.mark.parametrize("name", ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "Ruang 🎉", "会議室", "ﷺ"])
 def test_room_names_of_all_scripts(name):
     driver = Driver()
