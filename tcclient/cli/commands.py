@@ -107,7 +107,7 @@ COMMANDS = (
         "/quality",
         "",
         "the state of the network",
-        "Shows path, round trip time and loss since you joined, and how good speech is to be expected in each direction "
+        "Shows path, round trip time and loss since you joined, and how good speech should be in each direction "
         "(score: 4 is good, below 3 is hard to follow). The line at the bottom shows the last ten seconds.",
     ),
     Command(
