@@ -21,6 +21,7 @@ from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import UpdateRoom
 from tcserver.storage.database import Database
+from tests.support.processes.network import Network
 from tests.support.processes.raw import dialled
 from tests.support.processes.world import PATIENCE, Run, Server, World, children, link_of, until
 
@@ -216,22 +217,42 @@ def test_every_address_is_served(run: Run, world: World) -> None:
             assert found.up_rate is not None
             assert found.down_rate is not None
             assert min(found.up_rate, found.down_rate) > 64_000
+            assert found.stream_rtt_ms is not None
+            assert found.stream_up_rate is not None
+            assert found.stream_down_rate is not None
+            assert min(found.stream_up_rate, found.stream_down_rate) > 64_000
 
     with world.process("server.addresses=") as server:
         run(main, server)
 
 
 @one_loop
-def test_a_probe_where_udp_is_lost(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.transport.probe.UDP_PATIENCE", 0.05)
-    monkeypatch.setattr("tcclient.transport.probe._ping", lambda number, padding, ticket: b"garbage")
-
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_probe_where_udp_is_blocked(run: Run, world: World, workers: int) -> None:
     async def main(server: Server) -> None:
-        found = await probe(server.link)
+        network = Network(server.link)
+        network.block()
+        async with network.open() as link:
+            found = await probe(link)
         assert (found.udp_received, found.udp_rtt_ms, found.udp_works) == (0, None, False)
         assert (found.up_rate, found.down_rate, found.stream_works) == (None, None, True)
+        assert found.stream_rtt_ms is not None
+        assert found.stream_up_rate is not None
+        assert found.stream_down_rate is not None
+        assert min(found.stream_up_rate, found.stream_down_rate) > 64_000
 
-    with world.process() as server:
+    with world.process(f"server.workers={workers}") as server:
+        run(main, server)
+
+
+@one_loop
+def test_a_probe_of_a_server_without_a_stream_path(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        found = await probe(server.link)
+        assert (found.stream_works, found.stream_rtt_ms, found.stream_up_rate) == (False, None, None)
+        assert found.udp_works
+
+    with world.process("web.enabled=false") as server:
         run(main, server)
 
 
