@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
-from tcserver.cli import account, room, running, standard_files, store
+from tcserver.cli import account, check, room, running, standard_files, store
 from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, data_directory
 from tcserver.config.configuration import ConfigurationError, Sources, dump
 from tcserver.records import StoreError
@@ -33,6 +33,7 @@ examples:
   tcserver room show                            who is in which room
   tcserver kick "Rapat Pagi" kantor-1           remove somebody from a meeting
   tcserver notice "The server restarts at 17:00"
+  tcserver check                                what this machine lacks, and whether the ports are reached
   tcserver fingerprint                          the fingerprint that people compare at their first connection
   tcserver config > tcserver.toml               a configuration file to start from
   tcserver backup /backup/conference.backup     while the server is running
@@ -105,15 +106,7 @@ def command_parser() -> Parser:
     account.add_commands(commands)
     room.add_commands(commands)
     running.add_commands(commands)
-    add_command(
-        commands,
-        "check",
-        _check,
-        "check the configuration, and whether the kernel can make the copies of datagrams",
-        "tcserver check --data /srv/conference",
-        "",
-        'The exit status is 1 if media.sender is "bpf" and that does not work here, as this user, with these rights.',
-    )
+    check.add_commands(commands)
     add_command(
         commands, "config", _config, "print the effective configuration, with help for every setting", "tcserver config"
     )
@@ -146,23 +139,6 @@ def _sources(arguments: argparse.Namespace) -> Sources:
     else:
         file = private_files.default_configuration_file(os.environ)
     return Sources(file, dict(os.environ), flags, required=arguments.config is not None)
-
-
-def _check(arguments: argparse.Namespace, sources: Sources) -> int:
-    """Load the configuration, and try what ``media.sender = "bpf"`` needs."""
-    chosen = sources.load().media.sender
-    import asyncio  # only these commands need the event loop and the media code
-
-    from tcserver.media.opening import FAN_OUT, try_fan_out
-
-    print("configuration        can be used")
-    try:
-        asyncio.run(try_fan_out())
-    except OSError as error:
-        print(f"copies by the kernel do not work here: {error.strerror or error}")
-        return FAILED if chosen == FAN_OUT else 0
-    print(f'copies by the kernel work here: media.sender = "{FAN_OUT}"')
-    return 0
 
 
 def _run(arguments: argparse.Namespace, sources: Sources) -> int:

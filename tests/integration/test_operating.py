@@ -49,6 +49,23 @@ def test_a_terminated_server_says_goodbye(run: Run, world: World) -> None:
     assert not server.logged("Traceback")
 
 
+def test_a_supervisor_is_told_of_start_life_and_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        name = f"@tcserver-test-{os.getpid()}"
+        supervisor.bind(name.replace("@", "\0"))
+        supervisor.settimeout(PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        with world.process("server.workers=1") as server:
+            assert supervisor.recv(100) == b"READY=1"
+            assert [supervisor.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+            server.process.send_signal(signal.SIGTERM)
+            while (told := supervisor.recv(100)) == b"WATCHDOG=1":
+                pass
+            assert told == b"STOPPING=1"
+            assert server.process.wait(PATIENCE) == 0
+
+
 def start(world: World, *flags: str) -> subprocess.CompletedProcess[str]:
     """Try to start a server that should not start."""
     return world.command("run", *(f"--set={flag}" for flag in flags))
