@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
-from tcserver.cli import account, check, room, running, standard_files, store
+from tcserver.cli import account, check, estimate, room, running, standard_files, store
 from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, data_directory
 from tcserver.config.configuration import ConfigurationError, Sources, dump
 from tcserver.records import StoreError
@@ -34,6 +34,7 @@ examples:
   tcserver kick "Rapat Pagi" kantor-1           remove somebody from a meeting
   tcserver notice "The server restarts at 17:00"
   tcserver check                                what this machine lacks, and whether the ports are reached
+  tcserver estimate --participants 35           what a meeting takes of the lines
   tcserver fingerprint                          the fingerprint that people compare at their first connection
   tcserver config > tcserver.toml               a configuration file to start from
   tcserver backup /backup/conference.backup     while the server is running
@@ -107,6 +108,7 @@ def command_parser() -> Parser:
     room.add_commands(commands)
     running.add_commands(commands)
     check.add_commands(commands)
+    estimate.add_commands(commands)
     add_command(
         commands, "config", _config, "print the effective configuration, with help for every setting", "tcserver config"
     )
