@@ -124,6 +124,12 @@ COMMANDS = (
         "WHO is an account, or a part of a name without spaces that only one participant has.",
     ),
     Command(
+        "/notice",
+        "TEXT",
+        "operator: a text to everybody on the server",
+        "All rooms see it, as a notice. It is not end-to-end encrypted. For the role admin.",
+    ),
+    Command(
         "/hold",
         "WHO",
         "chair: hold a microphone muted, or those of all",
