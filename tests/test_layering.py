@@ -127,7 +127,8 @@ LAYERS = {
     ),
     "tcclient/playout": Layer(
         {
-            *("tcproto", "tcclient/audio", "tcclient/capture", "tcclient/core", "tcclient/participant.py"),
+            *("tcproto", "tcclient/audio", "tcclient/capture", "tcclient/core", "tcclient/errors.py"),
+            "tcclient/participant.py",
             *("tcclient/recording", "tcclient/track.py", "tcclient/transport"),
         },
         {"asyncio", "concurrent", "time"},
