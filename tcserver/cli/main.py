@@ -32,6 +32,7 @@ examples:
   tcserver room add "Rapat Pagi" --max-participants 50
   tcserver room show                            who is in which room
   tcserver kick "Rapat Pagi" kantor-1           remove somebody from a meeting
+  tcserver mute "Rapat Pagi" kantor-1           drop the sound of a microphone
   tcserver notice "The server restarts at 17:00"
   tcserver check                                what this machine lacks, and whether the ports are reached
   tcserver estimate --participants 35           what a meeting takes of the lines

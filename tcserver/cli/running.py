@@ -1,4 +1,4 @@
-"""Commands for the running server: show rooms, remove a participant, send a notice, end a meeting."""
+"""Commands for the running server: show rooms, mute or remove a participant, send a notice, end a meeting."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tcserver.cli.parser import Commands, add_command, counted, data_directory, 
 from tcserver.config.configuration import Sources
 from tcserver.records import StoreError
 
+_HELD = {True: "held muted", False: "held no longer"}
 _MINUTE = 60
 _HOUR = 3600
 
@@ -32,6 +33,27 @@ def add_commands(commands: Commands) -> None:
     )
     add_reason(kick)
     add_json(kick)
+    mute = add_command(
+        commands,
+        "mute",
+        _mute,
+        "hold the microphone of somebody muted in a room of the running server, or of all but chairs",
+        'tcserver mute "Rapat Pagi" kantor-1',
+        'tcserver mute "Rapat Pagi" --source camera',
+        'tcserver mute "Rapat Pagi" kantor-1 --release',
+        "",
+        "The server drops the sound, and nobody can unmute before --release. Then each unmutes the own microphone. Who",
+        "comes later is not muted.",
+    )
+    mute.add_argument("room", metavar="ROOM", help="the room")
+    mute.add_argument(
+        "who", metavar="WHO", nargs="?", help="as for `tcserver kick`; without it all but chairs and admins"
+    )
+    mute.add_argument(
+        "--source", metavar="WORD", default="microphone", help="microphone (the default), camera, screen, screen_audio"
+    )
+    mute.add_argument("--release", action="store_true", help="end the hold")
+    add_json(mute)
     notice = add_command(
         commands,
         "notice",
@@ -90,6 +112,13 @@ def _kick(arguments: argparse.Namespace, sources: Sources) -> int:
     request = {"do": "kick", "room": arguments.room, "who": arguments.who, "reason": arguments.reason}
     count = _ask(sources, request)
     return _told(arguments, count, f"{counted(count, 'participant')} removed")
+
+
+def _mute(arguments: argparse.Namespace, sources: Sources) -> int:
+    held = not arguments.release
+    request = {"do": "mute", "room": arguments.room, "who": arguments.who, "source": arguments.source, "held": held}
+    count = _ask(sources, request)
+    return _told(arguments, count, f"{arguments.source} of {counted(count, 'participant')} {_HELD[held]}")
 
 
 def _notice(arguments: argparse.Namespace, sources: Sources) -> int:

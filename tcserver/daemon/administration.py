@@ -41,6 +41,7 @@ class Administration:
         self._requests: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
             "rooms": self._rooms,
             "kick": self._kick,
+            "mute": self._mute,
             "notice": self._notice,
             "close": self._close,
         }
@@ -72,6 +73,13 @@ class Administration:
     def _kick(self, fields: Mapping[str, Any]) -> object:
         room, who, reason = _text(fields, "room"), _text(fields, "who"), _text(fields, "reason")
         return self._carried_out(self._operator.kick(room, who, reason, self._now()))
+
+    def _mute(self, fields: Mapping[str, Any]) -> object:
+        who = None if fields.get("who") is None else _text(fields, "who")
+        room, source, held = _text(fields, "room"), _text(fields, "source"), fields.get("held")
+        if not isinstance(held, bool):
+            raise BadRequest("held should be true or false")
+        return self._carried_out(self._operator.mute(room, who, source, held, self._now()))
 
     def _notice(self, fields: Mapping[str, Any]) -> object:
         room = None if fields.get("room") is None else _text(fields, "room")

@@ -34,6 +34,12 @@ def test_show_notice_kick_and_close(run: Run, world: World) -> None:
                     told = await world.acommand("notice", "Ten minutes left", "--room", "hall")
                     assert told.stdout == "told to 2 participants\n"
                     await until(lambda: [e for e in seen if isinstance(e, events.ChatReceived)], "the notice")
+                    muted = await world.acommand("mute", "hall", "kantor-1")
+                    assert (muted.returncode, muted.stdout) == (0, "microphone of 1 participant held muted\n")
+                    await until(lambda: other.tracks[0].info.held, "the hold")
+                    freed = await world.acommand("mute", "hall", "kantor-1", "--release", "--json")
+                    assert json.loads(freed.stdout) == {"participants": 1}
+                    await until(lambda: not other.tracks[0].info.held, "its end")
                     kicked = await world.acommand("kick", "hall", "kantor-1", "--reason", "come back later")
                     assert (kicked.returncode, kicked.stdout) == (0, "1 participant removed\n")
                     await until(lambda: room.closed is not None, "the end of the seat")

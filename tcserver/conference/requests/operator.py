@@ -14,11 +14,17 @@ from tcproto.names import fold_account, fold_room
 from tcserver.conference.context import Context
 from tcserver.conference.effects import Effect
 from tcserver.conference.login.sessions import Sessions
+from tcserver.conference.permissions import OPENER_RANK
+from tcserver.conference.requests.moderation import hold
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
 from tcserver.conference.room.seat import Seat
 from tcserver.records import session_id
 
+HELD_SOURCES = {
+    str(source): source for source in (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
+}
+"""Sources that can be held muted, by name. A low rate follows its microphone."""
 NOTICE_FROM = "operator"
 """Name of the sender of a notice of the operator. Its participant is 0, which is nobody."""
 
@@ -81,6 +87,23 @@ class Operator:
                 "kicked", room=room.info.name, participant=seat.participant, session=seat.session.number, by="operator"
             )
             self._rooms.kick(room, seat, now, reason)
+        return len(seats), self._context.outbox.take()
+
+    def mute(self, name: str, who: str | None, source: str, held: bool, now: float) -> tuple[int, list[Effect]]:
+        """Hold a source of participants muted, or hold it no more; return how many participants they are.
+
+        ``who`` is as for ``kick``; None means all but chairs and admins. Who comes later is not held. Raises
+        ``Refusal`` (``no_such_room``, ``no_such_participant``, ``bad_request`` for no source).
+        """
+        if source not in HELD_SOURCES:
+            raise Refusal(ErrorCode.BAD_REQUEST, f"no such source; there are: {', '.join(HELD_SOURCES)}")
+        room = self._room(name)
+        if who is None:
+            seats = [seat for seat in room.seats.values() if seat.rank < OPENER_RANK]
+        elif not (seats := [seat for seat in _seats_of(room, who) if seat.is_open]):
+            raise Refusal(ErrorCode.NO_SUCH_PARTICIPANT, f"{who} is not in the room")
+        for seat in seats:
+            hold(self._context, room, seat, HELD_SOURCES[source], held, now, "operator")
         return len(seats), self._context.outbox.take()
 
     def notice(self, text: str, name: str | None) -> tuple[int, list[Effect]]:

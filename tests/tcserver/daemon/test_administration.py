@@ -13,7 +13,8 @@ from tcproto.errors import ErrorCode
 from tcserver.daemon.administration import Administration
 from tcserver.media.interface import STREAM_HOST
 from tcserver.media.plane.stats import SeatStats
-from tests.support.conference.driver import Driver
+from tests.support.conference.client import Client
+from tests.support.conference.driver import Driver, error_code
 
 
 class Stats:
@@ -80,6 +81,47 @@ def test_kick_takes_all_seats_of_an_account():
     assert all(client.got(m.Evicted) for client in devices)
 
 
+def microphones(client: Client) -> dict[int, tuple[bool, bool]]:
+    """By participant: whether its microphone is muted, and held, as a participant sees it."""
+    return {each.participant: (each.muted, each.held) for each in client.view.publications.values()}
+
+
+@pytest.mark.parametrize("by_number", [False, True])
+def test_a_microphone_is_held_muted_and_let_go(by_number):
+    driver = Driver()
+    chair, talker = driver.participant("hall", "a1"), driver.participant("hall", "a2")
+    for client in (chair, talker):
+        client.publish()
+    who = str(talker.participant) if by_number else "A2"
+    fields = {"do": "mute", "room": "Hall", "who": who, "source": "microphone"}
+    assert answer(asked(driver), **fields, held=True) == {"result": 1}
+    driver.advance(0.2)
+    assert microphones(chair) == {chair.participant: (False, False), talker.participant: (True, True)}
+    assert error_code(talker.ask(m.Mute(1, False))) is ErrorCode.NOT_PERMITTED
+    assert answer(asked(driver), **fields, held=False) == {"result": 1}
+    assert isinstance(talker.ask(m.Mute(1, False)), m.Ok)
+    driver.advance(0.2)
+    assert microphones(chair)[talker.participant] == (False, False)
+    changes = [event.fields for event in driver.logged if event.name == "hold_changed"]
+    assert [(change["held"], change["by"]) for change in changes] == [("yes", "operator"), ("no", "operator")]
+    driver.check()
+
+
+def test_all_are_muted_but_chairs_and_what_a_chair_let_go_stays_free():
+    driver = Driver()
+    chair, *others = [driver.participant("hall", f"a{number}") for number in range(3)]
+    for client in (chair, *others):
+        client.publish()
+    assert answer(asked(driver), do="mute", room="hall", who=None, source="microphone", held=True) == {"result": 2}
+    driver.advance(0.2)
+    expected = {client.participant: (client is not chair, client is not chair) for client in (chair, *others)}
+    assert microphones(chair) == expected
+    let_go = m.MuteOther(others[0].participant, m.Source.MICROPHONE, False, True)
+    assert isinstance(chair.ask(let_go), m.Ok)
+    assert isinstance(others[0].ask(m.Mute(1, False)), m.Ok)
+    driver.check()
+
+
 def test_a_meeting_is_ended_and_its_room_can_be_entered_again():
     driver = Driver()
     clients = [driver.participant("hall") for _ in range(3)]
@@ -109,6 +151,12 @@ def test_a_notice_goes_to_all_or_to_one_room(room, told):
         {"do": "kick", "room": "hall", "who": "a1", "reason": "x" * 257},
         {"do": "kick", "room": "hall", "who": "a1", "reason": "two\nlines"},
         {"do": "kick", "room": "hall", "who": "a1"},
+        {"do": "mute", "room": "cellar", "who": "a1", "source": "microphone", "held": True},
+        {"do": "mute", "room": "hall", "who": "nobody", "source": "microphone", "held": True},
+        {"do": "mute", "room": "hall", "who": "a1", "source": "microphone_low", "held": True},
+        {"do": "mute", "room": "hall", "who": "a1", "source": "microphone", "held": 1},
+        {"do": "mute", "room": "hall", "who": 7, "source": "microphone", "held": True},
+        {"do": "mute", "room": "hall", "who": "a1", "held": True},
         {"do": "close", "room": "cellar", "reason": ""},
         {"do": "close", "room": "hall", "reason": "\x1b[2J"},
         {"do": "notice", "text": "  ", "room": None},
