@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
-from tcserver.cli import account, check, estimate, room, running, standard_files, store
+from tcserver.cli import account, check, estimate, letters, room, running, standard_files, store
 from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, data_directory
 from tcserver.config.configuration import ConfigurationError, Sources, dump
 from tcserver.records import StoreError
@@ -29,6 +29,7 @@ examples:
   tcserver run --data /srv/conference           ... with the data elsewhere
   tcserver account add kantor-1 --display "Kantor Satu"
   tcserver account import agencies.csv --output passwords.csv --set server.public_host=conference.example
+  tcserver letters passwords.csv --output letters.html --title "Rapat Pagi"
   tcserver room add "Rapat Pagi" --max-participants 50
   tcserver room show                            who is in which room
   tcserver kick "Rapat Pagi" kantor-1           remove somebody from a meeting
@@ -110,6 +111,7 @@ def command_parser() -> Parser:
     running.add_commands(commands)
     check.add_commands(commands)
     estimate.add_commands(commands)
+    letters.add_commands(commands)
     add_command(
         commands, "config", _config, "print the effective configuration, with help for every setting", "tcserver config"
     )
