@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from tcproto.names import fold_room
@@ -14,6 +16,7 @@ from tcserver.records import StoreError
 _HELD = {True: "held muted", False: "held no longer"}
 _MINUTE = 60
 _HOUR = 3600
+_DAY = 86_400
 
 
 def add_commands(commands: Commands) -> None:
@@ -65,6 +68,23 @@ def add_commands(commands: Commands) -> None:
     notice.add_argument("text", metavar="TEXT", help="the text")
     notice.add_argument("--room", metavar="NAME", help="only the participants of this room")
     add_json(notice)
+
+    drain = add_command(
+        commands,
+        "drain",
+        _drain,
+        "announce the end of the running server, let no further room begin, and end it at that time",
+        "tcserver drain --minutes 10",
+        'tcserver drain --minutes 10 --text "The server is updated at 17:00, and back five minutes later"',
+        "tcserver drain --cancel",
+        "",
+        "Everybody is told now, and again a minute before. At the end the server stops as after SIGTERM, and clients",
+        "come back by themselves when it runs again. Call it again for another time.",
+    )
+    drain.add_argument("--minutes", metavar="M", type=float, default=10.0, help="until the end (default: 10)")
+    drain.add_argument("--text", metavar="TEXT", help="what everybody is told (default: the time of the end)")
+    drain.add_argument("--cancel", action="store_true", help="let the server go on after all")
+    add_json(drain)
 
 
 def add_reason(parser: argparse.ArgumentParser) -> None:
@@ -119,6 +139,17 @@ def _mute(arguments: argparse.Namespace, sources: Sources) -> int:
     request = {"do": "mute", "room": arguments.room, "who": arguments.who, "source": arguments.source, "held": held}
     count = _ask(sources, request)
     return _told(arguments, count, f"{arguments.source} of {counted(count, 'participant')} {_HELD[held]}")
+
+
+def _drain(arguments: argparse.Namespace, sources: Sources) -> int:
+    if arguments.cancel:
+        return _told(arguments, _ask(sources, {"do": "end_drain"}), "the server goes on")
+    seconds = arguments.minutes * _MINUTE
+    if not isfinite(seconds):
+        raise StoreError("--minutes should be a number")
+    ends = (datetime.now() + timedelta(seconds=min(max(seconds, 0.0), _DAY))).astimezone().strftime("%H:%M %Z")
+    count = _ask(sources, {"do": "drain", "seconds": seconds, "text": arguments.text or f"The server ends at {ends}"})
+    return _told(arguments, count, f"the server ends at {ends}; told to {counted(count, 'participant')}")
 
 
 def _notice(arguments: argparse.Namespace, sources: Sources) -> int:

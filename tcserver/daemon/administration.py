@@ -44,6 +44,8 @@ class Administration:
             "mute": self._mute,
             "notice": self._notice,
             "close": self._close,
+            "drain": self._drain,
+            "end_drain": self._end_drain,
         }
 
     def answer(self, request: bytes) -> bytes:
@@ -87,6 +89,15 @@ class Administration:
 
     def _close(self, fields: Mapping[str, Any]) -> object:
         return self._carried_out(self._operator.close(_text(fields, "room"), _text(fields, "reason"), self._now()))
+
+    def _drain(self, fields: Mapping[str, Any]) -> object:
+        seconds = fields.get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise BadRequest("seconds should be a number")
+        return self._carried_out(self._operator.drain(seconds, _text(fields, "text"), self._now()))
+
+    def _end_drain(self, _: Mapping[str, Any]) -> object:
+        return self._carried_out(self._operator.end_drain())
 
     def _carried_out(self, done: tuple[int, list[Effect]]) -> int:
         count, effects = done

@@ -49,10 +49,20 @@ SESSIONS_PER_S = 100.0
 class Daemon:
     """One server on an event loop."""
 
-    def __init__(self, configuration: Configuration, directory: DataDirectory, fan_outs: Sequence[FanOut] = ()) -> None:
-        """``fan_outs`` are those of ``open_fan_outs``, which have to stay open."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        directory: DataDirectory,
+        fan_outs: Sequence[FanOut] = (),
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``fan_outs`` are those of ``open_fan_outs``, which have to stay open.
+
+        ``on_end`` is called when the time has come at which the operator wants the server to end.
+        """
         self._configuration = configuration
         self._fan_outs = fan_outs
+        self._on_end = on_end
         self._directory = directory
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
         self._identity, self._first_start = directory.open_identity()
@@ -213,6 +223,8 @@ class Daemon:
                 self._log.crash(f"{where} failed", error, **fields)
             case effects.LogEvent(name, fields):
                 (self._session_log if "session" in fields else self._log).info(name, **fields)
+            case effects.Stop():
+                self._on_end()
             case _:
                 self._persistence.do(effect)
 

@@ -79,7 +79,7 @@ async def _serve(
     until_eof: bool,
     fan_outs: Sequence[FanOut] = (),
 ) -> int:
-    daemon = Daemon(configuration, directory, fan_outs)
+    daemon = Daemon(configuration, directory, fan_outs, lambda: end())
     supervisor = Supervisor(os.environ)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

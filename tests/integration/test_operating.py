@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tcclient.errors import LoginRefused
+from tcclient.events import ChatReceived
 from tcclient.transport.probe import probe
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
@@ -23,7 +24,7 @@ from tcproto.messages import UpdateRoom
 from tcserver.storage.database import Database
 from tests.support.processes.network import Network
 from tests.support.processes.raw import dialled
-from tests.support.processes.world import PATIENCE, Run, Server, World, children, link_of, until
+from tests.support.processes.world import PATIENCE, Run, Server, World, children, link_of, until, watching
 
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
 """Marks tests in which the client's event loop does not matter."""
@@ -47,6 +48,28 @@ def test_a_terminated_server_says_goodbye(run: Run, world: World) -> None:
     assert server.logged("started")
     assert "stopped" in server.log[-1]
     assert not server.logged("Traceback")
+
+
+@one_loop
+def test_a_server_ends_when_its_operator_has_said(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        async with world.client(server.room("Hall"), reconnect=False) as room, watching(room) as seen:
+            taken_back = [
+                await world.acommand("drain", *options) for options in (["--minutes", "60"], ["--cancel"], ["--cancel"])
+            ]
+            assert [done.returncode for done in taken_back] == [0, 0, 2]
+            announced = await world.acommand("drain", "--minutes", "0.02", "--text", "back soon")
+            assert (announced.returncode, announced.stderr) == (0, "")
+            assert "told to 1 participant" in announced.stdout
+            await until(lambda: room.closed is not None)
+            assert room.closed.code is ErrorCode.SHUTDOWN
+            texts = [event.text for event in seen if isinstance(event, ChatReceived)]
+            assert texts[0].startswith("The server ends at ")
+            assert texts[1:] == ["back soon"]
+
+    with world.process() as server:
+        run(main, server)
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_a_supervisor_is_told_of_start_life_and_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
+from math import inf
 from typing import NamedTuple
 
 from tcproto.codec import encode_fields
@@ -12,7 +13,8 @@ from tcproto.messages import ChatMessage, ChatScope, Evicted, Role, Source
 from tcproto.messages.types import MESSAGE_ID_SIZE
 from tcproto.names import fold_account, fold_room
 from tcserver.conference.context import Context
-from tcserver.conference.effects import Effect
+from tcserver.conference.effects import Effect, Stop
+from tcserver.conference.login.session import Channel
 from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.permissions import OPENER_RANK
 from tcserver.conference.requests.moderation import hold
@@ -25,6 +27,10 @@ HELD_SOURCES = {
     str(source): source for source in (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
 }
 """Sources that can be held muted, by name. A low rate follows its microphone."""
+MAX_DRAIN = 86_400.0
+"""Seconds until an announced end of the server: a day."""
+REMINDER = 60.0
+"""Seconds before that end at which everybody is told again."""
 NOTICE_FROM = "operator"
 """Name of the sender of a notice of the operator. Its participant is 0, which is nobody."""
 
@@ -111,12 +117,44 @@ class Operator:
 
         Raises ``Refusal`` (``bad_request`` for a text that no message can carry, ``no_such_room``).
         """
+        if name is None:
+            return self._tell(text, [session.channel for session in self._sessions]), self._context.outbox.take()
+        return self._tell(text, [seat.channel for seat in self._room(name).seats.values()]), self._context.outbox.take()
+
+    def drain(self, seconds: float, text: str, now: float) -> tuple[int, list[Effect]]:
+        """Let no room begin, tell everybody ``text`` now and shortly before the end, and end the server in ``seconds``.
+
+        A further call sets another time. Returns the number of receivers. Raises ``Refusal`` (``bad_request``).
+        """
+        if not 0 < seconds <= MAX_DRAIN:
+            raise Refusal(ErrorCode.BAD_REQUEST, f"the time is more than 0 s, and at most {MAX_DRAIN:.0f} s")
+        count, effects = self.notice(text, None)
+        context, ends = self._context, now + seconds
+        context.drains_at = ends
+        context.timers.set("drain", ends, lambda _: context.outbox.add(Stop()))
+        context.timers.cancel("drain reminder")
+        if seconds > REMINDER:
+            context.timers.set("drain reminder", ends - REMINDER, lambda _: self._remind(text))
+        context.outbox.log("drain", seconds=round(seconds), by="operator")
+        return count, effects + context.outbox.take()
+
+    def end_drain(self) -> tuple[int, list[Effect]]:
+        """Go on as before ``drain``. Raises ``Refusal`` (``bad_request``) if nothing was announced."""
+        context = self._context
+        if context.timers.when("drain") is None:
+            raise Refusal(ErrorCode.BAD_REQUEST, "no end of the server was announced")
+        context.drains_at = inf
+        for name in ("drain", "drain reminder"):
+            context.timers.cancel(name)
+        context.outbox.log("drain_cancelled", by="operator")
+        return 0, context.outbox.take()
+
+    def _remind(self, text: str) -> None:
+        self._tell(text, [session.channel for session in self._sessions])
+
+    def _tell(self, text: str, receivers: list[Channel]) -> int:
         if not text.strip():
             raise Refusal(ErrorCode.BAD_REQUEST, "the notice is empty")
-        if name is None:
-            receivers = [session.channel for session in self._sessions]
-        else:
-            receivers = [seat.channel for seat in self._room(name).seats.values()]
         message = ChatMessage(
             message_id=self._context.random_bytes(MESSAGE_ID_SIZE),
             scope=ChatScope.SERVER,
@@ -129,7 +167,7 @@ class Operator:
         for receiver in receivers:
             receiver.send(message)
         self._context.outbox.log("notice", by="operator")
-        return len(receivers), self._context.outbox.take()
+        return len(receivers)
 
     def close(self, name: str, reason: str, now: float) -> tuple[int, list[Effect]]:
         """End the meeting in a room; return the number of its participants.

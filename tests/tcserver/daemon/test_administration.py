@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
+from tcserver.conference.requests.operator import MAX_DRAIN, REMINDER
 from tcserver.daemon.administration import Administration
 from tcserver.media.interface import STREAM_HOST
 from tcserver.media.plane.stats import SeatStats
@@ -141,6 +142,50 @@ def test_a_notice_goes_to_all_or_to_one_room(room, told):
     assert {(text.scope, text.participant, text.text) for text in got} == {(m.ChatScope.SERVER, 0, "one\ntwo")}
 
 
+def notices(client: Client) -> list[str]:
+    """Return the texts that have come since the last call."""
+    return [text.text for text in client.got(m.ChatMessage)]
+
+
+def test_a_server_that_will_end_says_so_twice_and_lets_no_room_begin():
+    driver = Driver()
+    inside, lobby = driver.participant("hall"), driver.user()
+    begun = driver.now
+    assert answer(asked(driver), do="drain", seconds=600, text="until five") == {"result": 2}
+    assert notices(inside) == notices(lobby) == ["until five"]
+    refused = lobby.ask(m.OpenRoom("attic", True))
+    assert (error_code(refused), refused.retry_after_ms) == (ErrorCode.MAINTENANCE, 600_000)
+    assert isinstance(lobby.enter("hall"), m.Joined), "a room that is open is entered as before"
+    driver.advance(600 - REMINDER - 0.5)
+    assert notices(inside) == []
+    driver.advance(1.0)
+    assert notices(inside) == notices(lobby) == ["until five"], "again"
+    driver.advance(REMINDER - 1.0)
+    assert not driver.is_stopped
+    driver.advance(1.0)
+    assert driver.is_stopped
+    assert driver.now - begun == pytest.approx(600.5)
+    assert [event.fields["seconds"] for event in driver.logged if event.name == "drain"] == [600]
+    driver.check()
+
+
+def test_an_announced_end_is_moved_or_taken_back():
+    driver = Driver()
+    inside, lobby = driver.participant("hall"), driver.user()
+    answer(asked(driver), do="drain", seconds=600, text="until five")
+    answer(asked(driver), do="drain", seconds=30, text="until four")
+    answer(asked(driver), do="drain", seconds=900, text="until six")
+    driver.advance(700.0)
+    assert not driver.is_stopped
+    assert notices(inside) == ["until five", "until four", "until six"], "no reminder of a time that holds no more"
+    assert answer(asked(driver), do="end_drain") == {"result": 0}
+    assert isinstance(lobby.ask(m.OpenRoom("attic", True)), m.Room)
+    driver.advance(300.0)
+    assert not driver.is_stopped
+    assert notices(inside) == []
+    driver.check()
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -157,6 +202,14 @@ def test_a_notice_goes_to_all_or_to_one_room(room, told):
         {"do": "mute", "room": "hall", "who": "a1", "source": "microphone", "held": 1},
         {"do": "mute", "room": "hall", "who": 7, "source": "microphone", "held": True},
         {"do": "mute", "room": "hall", "who": "a1", "held": True},
+        {"do": "drain", "seconds": 0, "text": "soon"},
+        {"do": "drain", "seconds": -1.5, "text": "soon"},
+        {"do": "drain", "seconds": MAX_DRAIN + 1, "text": "soon"},
+        {"do": "drain", "seconds": True, "text": "soon"},
+        {"do": "drain", "seconds": "60", "text": "soon"},
+        {"do": "drain", "seconds": 60, "text": " "},
+        {"do": "drain", "seconds": 60},
+        {"do": "end_drain"},
         {"do": "close", "room": "cellar", "reason": ""},
         {"do": "close", "room": "hall", "reason": "\x1b[2J"},
         {"do": "notice", "text": "  ", "room": None},
@@ -176,6 +229,9 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(request_):
     reply = answer(asked(driver), **request_)
     assert reply.keys() == {"error", "code"}
     assert reply["error"]
+    assert isinstance(driver.user().ask(m.OpenRoom("another", True)), m.Room)
+    driver.advance(100.0)
+    assert not driver.is_stopped
     assert client.got(m.Evicted) == client.got(m.ChatMessage) == []
     driver.check()
 
