@@ -11,6 +11,7 @@ from typing import Any
 from tcproto.names import fold_room
 from tcserver.cli.parser import Commands, add_command, counted, data_directory, print_table
 from tcserver.config.configuration import Sources
+from tcserver.config.sections import LOG_LEVELS
 from tcserver.records import StoreError
 
 _HELD = {True: "held muted", False: "held no longer"}
@@ -86,6 +87,26 @@ def add_commands(commands: Commands) -> None:
     drain.add_argument("--cancel", action="store_true", help="let the server go on after all")
     add_json(drain)
 
+    figures = add_command(
+        commands,
+        "statistics",
+        _statistics,
+        "print the figures of the running server: who is there, what was forwarded, dropped and refused",
+        "tcserver statistics",
+        "tcserver statistics --json",
+        "",
+        "Counts are since the start. The metrics have the same figures, and more, over time.",
+    )
+    add_json(figures)
+    level = add_command(
+        commands,
+        "log-level",
+        _log_level,
+        "change the least severity that the running server logs, until its next start or reload",
+        "tcserver log-level debug",
+    )
+    level.add_argument("level", metavar="LEVEL", choices=LOG_LEVELS, help=", ".join(LOG_LEVELS))
+
 
 def add_reason(parser: argparse.ArgumentParser) -> None:
     """Add the option for the reason that removed participants see."""
@@ -150,6 +171,21 @@ def _drain(arguments: argparse.Namespace, sources: Sources) -> int:
     ends = (datetime.now() + timedelta(seconds=min(max(seconds, 0.0), _DAY))).astimezone().strftime("%H:%M %Z")
     count = _ask(sources, {"do": "drain", "seconds": seconds, "text": arguments.text or f"The server ends at {ends}"})
     return _told(arguments, count, f"the server ends at {ends}; told to {counted(count, 'participant')}")
+
+
+def _statistics(arguments: argparse.Namespace, sources: Sources) -> int:
+    found = _ask(sources, {"do": "statistics"})
+    if arguments.json:
+        _print_json(found)
+    else:
+        rows = [(f"{group}.{name}", value) for group, values in found.items() for name, value in values.items()]
+        print_table(("figure", "value"), [(name, "-" if value is None else value) for name, value in rows])
+    return 0
+
+
+def _log_level(arguments: argparse.Namespace, sources: Sources) -> int:
+    print(f"logged from {_ask(sources, {'do': 'log_level', 'level': arguments.level})} on")
+    return 0
 
 
 def _notice(arguments: argparse.Namespace, sources: Sources) -> int:

@@ -7,12 +7,14 @@ A request has the name of the command in ``do``, and the fields that the command
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tcproto.errors import Refusal
-from tcserver.conference import Effect
-from tcserver.conference.requests.operator import Operator, RoomStatus, SeatStatus
+from tcserver.conference import Conference, Effect
+from tcserver.conference.requests.operator import RoomStatus, SeatStatus
+from tcserver.config.sections import LOG_LEVELS
+from tcserver.daemon.statistics import statistics
 from tcserver.media.interface import STREAM_HOST
 from tcserver.media.plane.stats import MediaStats, SeatStats
 
@@ -24,18 +26,22 @@ class BadRequest(Exception):
 class Administration:
     """Answers requests; the effects of a command go to ``carry_out``.
 
-    ``media_stats`` returns the statistics of the media planes, ``now`` the conference's time.
+    ``media_stats`` returns the statistics of the media planes, ``now`` the conference's time. ``set_log_level`` changes
+    the least severity that is logged.
     """
 
     def __init__(
         self,
-        operator: Operator,
-        media_stats: Callable[[], Iterable[MediaStats]],
+        conference: Conference,
+        media_stats: Callable[[], Sequence[MediaStats]],
         carry_out: Callable[[list[Effect]], None],
+        set_log_level: Callable[[str], None],
         now: Callable[[], float],
     ) -> None:
-        self._operator = operator
+        self._conference = conference
+        self._operator = conference.operator
         self._media_stats = media_stats
+        self._set_log_level = set_log_level
         self._carry_out = carry_out
         self._now = now
         self._requests: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
@@ -46,6 +52,8 @@ class Administration:
             "close": self._close,
             "drain": self._drain,
             "end_drain": self._end_drain,
+            "statistics": self._statistics,
+            "log_level": self._log_level,
         }
 
     def answer(self, request: bytes) -> bytes:
@@ -98,6 +106,16 @@ class Administration:
 
     def _end_drain(self, _: Mapping[str, Any]) -> object:
         return self._carried_out(self._operator.end_drain())
+
+    def _statistics(self, _: Mapping[str, Any]) -> object:
+        return statistics(self._conference, self._media_stats())
+
+    def _log_level(self, fields: Mapping[str, Any]) -> object:
+        level = _text(fields, "level")
+        if level not in LOG_LEVELS:
+            raise BadRequest(f"no such level; there are: {', '.join(LOG_LEVELS)}")
+        self._set_log_level(level)
+        return level
 
     def _carried_out(self, done: tuple[int, list[Effect]]) -> int:
         count, effects = done

@@ -77,7 +77,7 @@ class Daemon:
         self._media: Media | None = None
         self.streams = Streams()
         self._endpoint: MetricsEndpoint | None = None
-        administration = Administration(self.conference.operator, self._media_stats, self._carry_out, _now)
+        administration = Administration(self.conference, self._media_stats, self._carry_out, self._set_log_level, _now)
         self._local = LocalServer(directory.path, administration.answer)
         self._session_log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         on_error = partial(self._log.fault, "connections cannot be taken")
@@ -167,12 +167,16 @@ class Daemon:
         self.conference.settings_changed(Settings.of(self._configuration))
         if self.web is not None:
             self.web.reload(self._configuration)
-        log = self._configuration.log
-        logs.configure(log.level, log.format)
-        if self._media is not None:
-            self._media.configure_logs(log.level, log.format)
+        self._set_log_level(self._configuration.log.level)
         applied, waiting = (",".join(c.key for c in found if c.live is live) for live in (True, False))
         self._log.info("configuration reloaded", applied=applied, after_restart=waiting)
+
+    def _set_log_level(self, level: str) -> None:
+        """Log from a severity on, in all processes."""
+        style = self._configuration.log.format
+        logs.configure(level, style)
+        if self._media is not None:
+            self._media.configure_logs(level, style)
 
     # Effects of the conference, and events of the media plane
 

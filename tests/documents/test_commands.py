@@ -19,7 +19,17 @@ from tests.documents.reader import DOCUMENTS, OPERATING, PARSERS, ROOT, blocks, 
 OTHER_FLAGS = {"--system", "--home-dir", "--now", "--standalone"}
 """Options of other programs that the documents name."""
 
-RUNNING = {("drain",), ("kick",), ("mute",), ("notice",), ("room", "show"), ("room", "close"), ("health",)}
+RUNNING = {
+    ("drain",),
+    ("statistics",),
+    ("log-level",),
+    ("kick",),
+    ("mute",),
+    ("notice",),
+    ("room", "show"),
+    ("room", "close"),
+    ("health",),
+}
 """Commands that need a running server. They are tried on one in tests/integration/test_running_server.py."""
 NOBODY = ("no server is running", "Connection refused")
 """What they say without one."""

@@ -72,6 +72,21 @@ def test_a_server_ends_when_its_operator_has_said(run: Run, world: World) -> Non
         assert server.process.wait(PATIENCE) == 0
 
 
+@one_loop
+def test_the_log_tells_more_as_long_as_its_operator_wants(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        for level, told in (("error", "error"), ("info", "info")):
+            done = await world.acommand("log-level", level)
+            assert (done.returncode, done.stdout) == (0, f"logged from {told} on\n")
+            async with world.client(server.room("Hall"), name=f"At {level}"):
+                pass
+        await logged(server, "session_ended")
+        assert len([line for line in server.log if " joined " in line or "joined" in line.split()]) == 1
+
+    with world.process("server.workers=1") as server:
+        run(main, server)
+
+
 def test_a_supervisor_is_told_of_start_life_and_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
         name = f"@tcserver-test-{os.getpid()}"

@@ -34,6 +34,10 @@ def test_show_notice_kick_and_close(run: Run, world: World) -> None:
                     told = await world.acommand("notice", "Ten minutes left", "--room", "hall")
                     assert told.stdout == "told to 2 participants\n"
                     await until(lambda: [e for e in seen if isinstance(e, events.ChatReceived)], "the notice")
+                    figures = json.loads((await world.acommand("statistics", "--json")).stdout)
+                    assert (figures["now"]["seats"], figures["now"]["seats_proven"]) == (2, 2)
+                    assert figures["media"]["forwarded"] > 0
+                    assert re.search(r"^now\.rooms +1$", (await world.acommand("statistics")).stdout, re.MULTILINE)
                     muted = await world.acommand("mute", "hall", "kantor-1")
                     assert (muted.returncode, muted.stdout) == (0, "microphone of 1 participant held muted\n")
                     await until(lambda: other.tracks[0].info.held, "the hold")

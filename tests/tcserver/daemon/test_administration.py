@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -25,9 +26,11 @@ class Stats:
         self.seats: tuple[SeatStats, ...] = ()
 
 
-def asked(driver: Driver, stats: Stats | None = None) -> Administration:
+def asked(
+    driver: Driver, stats: Stats | None = None, set_log_level: Callable[[str], None] = lambda level: None
+) -> Administration:
     found = [stats] if stats is not None else []
-    return Administration(driver.conference.operator, lambda: found, driver.apply, lambda: driver.now)
+    return Administration(driver.conference, lambda: found, driver.apply, set_log_level, lambda: driver.now)
 
 
 def answer(administration: Administration, **request: object) -> dict:
@@ -142,6 +145,36 @@ def test_a_notice_goes_to_all_or_to_one_room(room, told):
     assert {(text.scope, text.participant, text.text) for text in got} == {(m.ChatScope.SERVER, 0, "one\ntwo")}
 
 
+def test_the_level_of_the_log_is_changed():
+    levels: list[str] = []
+    assert answer(asked(Driver(), set_log_level=levels.append), do="log_level", level="debug") == {"result": "debug"}
+    assert levels == ["debug"]
+
+
+def test_statistics_without_media_are_those_of_the_conference():
+    driver = Driver(limits__resume_s=60.0)
+    talker, lost = driver.participant("hall"), driver.participant("hall")
+    talker.publish()
+    driver.client()
+    lost.drop()
+    driver.user().ask(m.OpenRoom("", True))
+    found = answer(asked(driver), do="statistics")["result"]
+    assert found["now"] == {
+        "connections": 3,
+        "half_open": 1,
+        "sessions": 3,
+        "detached": 1,
+        "rooms": 1,
+        "seats": 2,
+        "seats_proven": 0,
+        "microphones": 1,
+    }
+    assert found["refusals"] == {"bad_request": 1}
+    assert found["events"] == {"session_detached": 1}
+    assert found["forward_latency_ms"] == {"p50": None, "p99": None}
+    assert set(found["media"].values()) == {0}
+
+
 def notices(client: Client) -> list[str]:
     """Return the texts that have come since the last call."""
     return [text.text for text in client.got(m.ChatMessage)]
@@ -202,6 +235,9 @@ def test_an_announced_end_is_moved_or_taken_back():
         {"do": "mute", "room": "hall", "who": "a1", "source": "microphone", "held": 1},
         {"do": "mute", "room": "hall", "who": 7, "source": "microphone", "held": True},
         {"do": "mute", "room": "hall", "who": "a1", "held": True},
+        {"do": "log_level", "level": "loud"},
+        {"do": "log_level", "level": 10},
+        {"do": "log_level"},
         {"do": "drain", "seconds": 0, "text": "soon"},
         {"do": "drain", "seconds": -1.5, "text": "soon"},
         {"do": "drain", "seconds": MAX_DRAIN + 1, "text": "soon"},
