@@ -19,6 +19,8 @@ def sound(found: ProbeResult) -> str:
             return "will NOT work: UDP is blocked here, and the server has no stream path"
         if _is_below(VOICE_RATE, found.stream_up_rate, found.stream_down_rate):
             return "will NOT work well: the line is too slow for a voice, and UDP is blocked here"
+        if score(0.0, 0.0, (found.stream_rtt_ms or 0.0) / 1000) < GOOD:
+            return "will be hard to follow: it takes too long, and UDP is blocked here"
         return "will work, later than by UDP: UDP is blocked here, so it goes in the TCP connection"
     if _is_below(VOICE_RATE, found.up_rate, found.down_rate):
         return "will NOT work well: the line is too slow for a voice"

@@ -11,12 +11,13 @@ def probed(
     rtt_ms: float = 80.0,
     *,
     stream: tuple[float | None, float | None] | None = (None, None),
+    stream_rtt_ms: float = 90.0,
 ) -> ProbeResult:
     """Return what a probe may find; ``stream`` are the rates of the stream path, None where there is none."""
     trip = rtt_ms if received else None
     rates, works = stream or (None, None), stream is not None
     server = ("h", 7433, "127.0.0.1", (1,), "tcserver", bytes(20))
-    return ProbeResult(*server, 80.0, 10, received, trip, up, down, works, 90.0 if works else None, *rates)
+    return ProbeResult(*server, 80.0, 10, received, trip, up, down, works, stream_rtt_ms if works else None, *rates)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,7 @@ def probed(
         (probed(0, None, None, stream=(2e6, 256e3)), "UDP is blocked here, so it goes in the TCP connection"),
         (probed(0, None, None, stream=(2e6, 40e3)), "will NOT work well: the line is too slow for a voice"),
         (probed(0, None, None, stream=(40e3, 2e6)), "will NOT work well: the line is too slow for a voice"),
+        (probed(0, None, None, stream=(2e6, 2e6), stream_rtt_ms=1500), "will be hard to follow: it takes too long"),
         (probed(0, None, None, stream=None), "will NOT work: UDP is blocked"),
     ],
 )
