@@ -108,10 +108,10 @@ def _data(directory: DataDirectory) -> Finding:
     path = directory.path
     if not path.exists():
         parent = next(folder for folder in path.absolute().parents if folder.exists())
-        writable = os.access(parent, os.W_OK | os.X_OK)
+        writable = os.access(parent, os.W_OK | os.X_OK, effective_ids=True)
         text = "will be made at the first start" if writable else f"cannot be made: {parent} is not this user's"
         return Finding("data directory", f"{path} {text}", not writable)
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True):
         return Finding("data directory", f"{path} is not this user's", True)
     if directory.has_identity() or directory.exists():
         directory.identity()

@@ -27,8 +27,8 @@ def statistics(conference: Conference, media: Sequence[MediaStats]) -> Figures:
             "rooms": conference.rooms,
             "seats": conference.seats,
             "seats_proven": sum(stats.counts.proven for stats in media),
-            **{f"{source}s": number for source, number in sorted(conference.publications.items())},
         },
+        "publications": _sums([conference.publications]),
         "media": {name: sum(getattr(stats.counters, name) for stats in media) for name in _TOTALS},
         "forward_latency_ms": {
             f"p{percent}": _percentile([stats.latency for stats in media], percent / 100) for percent in (50, 99)

@@ -167,8 +167,8 @@ def test_statistics_without_media_are_those_of_the_conference():
         "rooms": 1,
         "seats": 2,
         "seats_proven": 0,
-        "microphones": 1,
     }
+    assert found["publications"] == {"microphone": 1}
     assert found["refusals"] == {"bad_request": 1}
     assert found["events"] == {"session_detached": 1}
     assert found["forward_latency_ms"] == {"p50": None, "p99": None}
