@@ -205,7 +205,7 @@ async def _probe_stream(link: Link) -> tuple[bool, list[float], Rates | None]:
         pings = _Pings(await control.ticket())
         batches.append(pings.receive)
         return True, *(await pings.measure(stream.send_datagrams))
-    except (ProtocolError, TimeoutError):
+    except (ProtocolError, OSError):
         return True, [], None
     finally:
         stream.close()
