@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from tcclient.trust.account_secret import (
         AccountSecret as AccountSecret,
     )
+    from tcclient.audio.decoder import (
+        Sound as Sound,
+    )
+    from tcclient.audio.frame import (
+        FrameKind as FrameKind,
+    )
     from tcclient.audio.gate import (
         GateMode as GateMode,
     )
@@ -190,6 +196,8 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "tcclient.trust.account_secret": ("AccountSecret",),
+    "tcclient.audio.decoder": ("Sound",),
+    "tcclient.audio.frame": ("FrameKind",),
     "tcclient.audio.gate": ("GateMode",),
     "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),

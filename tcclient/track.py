@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -23,6 +23,7 @@ from tcproto.packet import AudioHeader, Header, VideoHeader
 if TYPE_CHECKING:
     import av
 
+    from tcclient.audio.decoder import Sound
     from tcclient.audio.opus import Pcm
 
 QUEUED_AUDIO = 100
@@ -106,7 +107,7 @@ class Track:
         participant: Participant,
         pool: Executor,
         request_keyframe: Callable[[int, int], bool],
-        decode: Callable[[Track, Callable[[Pcm], None]], AbstractContextManager[None]],
+        decode: Callable[[Track, Callable[[Sound], None]], AbstractContextManager[None]],
         layers: TrackLayers,
     ) -> None:
         self.participant = participant
@@ -184,9 +185,18 @@ class Track:
         pause is silence. A reader that is more than 100 ms late misses the oldest blocks. Raises ``OpusUnavailable``,
         and ``WrongValue`` for a track of pictures.
         """
+        async with aclosing(self.labelled_audio()) as sounds:
+            async for sound in sounds:
+                yield sound.pcm
+
+    async def labelled_audio(self) -> AsyncGenerator[Sound]:
+        """Iterate over the same blocks as ``audio``, each with the origin of its samples.
+
+        ``labels`` tell what came in a packet, what was lost and recovered or invented, and where silence was expected.
+        """
         if self.kind is not Kind.AUDIO:
             raise WrongValue("a track of pictures has no sound")
-        queue: StreamQueue[Pcm] = StreamQueue(QUEUED_BLOCKS)
+        queue: StreamQueue[Sound] = StreamQueue(QUEUED_BLOCKS)
         self._queues.append(queue)
         try:
             with self._decode(self, queue.put):

@@ -43,7 +43,7 @@ LAYERS = {
     "tcserver/storage": Layer(
         {"tcproto", "tcserver/config", "tcserver/identity.py", "tcserver/records"}, {"asyncio", "concurrent", "time"}
     ),
-    "tcserver/monitoring": Layer({"tcproto"}, {"asyncio", "select", "threading", "time"}),
+    "tcserver/monitoring": Layer({"tcproto"}, {"asyncio", "ctypes", "select", "threading", "time"}),
     "tcserver/conference": Layer(
         {
             *("tcproto", "tcserver/config/sections.py", "tcserver/identity.py", "tcserver/media/interface.py"),
@@ -127,7 +127,8 @@ LAYERS = {
     ),
     "tcclient/playout": Layer(
         {
-            *("tcproto", "tcclient/audio", "tcclient/capture", "tcclient/core", "tcclient/participant.py"),
+            *("tcproto", "tcclient/audio", "tcclient/capture", "tcclient/core", "tcclient/errors.py"),
+            "tcclient/participant.py",
             *("tcclient/recording", "tcclient/track.py", "tcclient/transport"),
         },
         {"asyncio", "concurrent", "time"},

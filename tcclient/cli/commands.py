@@ -114,7 +114,8 @@ COMMANDS = (
         "/quality",
         "",
         "the state of the network",
-        "Shows path, round trip time and loss since you joined. The line at the bottom shows the last ten seconds.",
+        "Shows path, round trip time and loss since you joined, and how good speech should be in each direction "
+        "(score: 4 is good, below 3 is hard to follow). The line at the bottom shows the last ten seconds.",
     ),
     Command(
         "/data",
@@ -128,6 +129,12 @@ COMMANDS = (
         "WHO TEXT",
         "a private text to one participant",
         "WHO is an account, or a part of a name without spaces that only one participant has.",
+    ),
+    Command(
+        "/notice",
+        "TEXT",
+        "operator: a text to everybody on the server",
+        "All rooms see it, as a notice. It is not end-to-end encrypted. For the role admin.",
     ),
     Command(
         "/hold",

@@ -58,6 +58,7 @@ class Keyboard:
             "/quality": lambda _: output.network(room),
             "/data": lambda _: output.data(room),
             "/msg": self._message,
+            "/notice": self._notice,
             "/kick": lambda rest: self._find(rest).kick(),
             "/role": self._role,
             "/title": lambda rest: room.update(title=_text("/title", rest)),
@@ -184,6 +185,12 @@ class Keyboard:
         words = rest.split(maxsplit=1)
         text = words[1] if len(words) > 1 else ""
         await self._say(_text("/msg WHO", text), self._other(words[0] if words else ""))
+
+    async def _notice(self, rest: str) -> None:
+        text = _text("/notice", rest)
+        _check(text)
+        await self._room.notice(text)
+        self._output.say("notice", f"everybody on the server was told: {text}")
 
     async def _role(self, rest: str) -> None:
         who, _, role = rest.rpartition(" ")

@@ -15,7 +15,7 @@ import sys
 from importlib import metadata
 from typing import NoReturn
 
-from tcclient.cli import demo, devices, forget, join, probe
+from tcclient.cli import demo, devices, forget, join, mix, probe
 from tcclient.cli.exits import FAILED, INTERRUPTED, WRONG_INPUT, status_of
 from tcproto.foreign import visible
 
@@ -25,6 +25,7 @@ examples:
   tcclient demo                                           a whole conference on this machine, in half a minute
   tcclient join tc://HOST/rapat --user dinkes --listen    hear a room, see who speaks
   tcclient join tc://HOST/rapat --user dinkes --audio speech.wav --video clip.mp4 --record DIR
+  tcclient mix DIR                                        one file of sound from a recording
   tcclient probe tc://HOST                                is there a server, does UDP get through?
 
 A join link comes from the operator: tc://HOST[:PORT]/ROOM?fp=FINGERPRINT[&e2ee=off]
@@ -128,6 +129,7 @@ def command_parser() -> Parser:
     devices.add_command(commands)
     join.add_command(commands)
     probe.add_command(commands)
+    mix.add_command(commands)
     forget.add_command(commands)
     return parser
 

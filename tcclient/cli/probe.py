@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tcclient.cli.exits import FAILED, UNTRUSTED
+
+if TYPE_CHECKING:
+    from tcclient.transport.probe import ProbeResult
 
 
 def add_command(commands: Any) -> None:
@@ -31,7 +34,7 @@ def add_command(commands: Any) -> None:
 
 
 def _probe(arguments: argparse.Namespace) -> int:
-    from tcclient.cli.verdict import pictures, rate, sound
+    from tcclient.cli.verdict import pictures, rates, sound
     from tcclient.transport.loop import run
     from tcclient.transport.probe import probe
     from tcproto.foreign import visible
@@ -62,20 +65,35 @@ def _probe(arguments: argparse.Namespace) -> int:
         "up_bits_per_second": None if result.up_rate is None else round(result.up_rate),
         "down_bits_per_second": None if result.down_rate is None else round(result.down_rate),
         "stream_works": result.stream_works,
+        "stream_rtt_ms": None if result.stream_rtt_ms is None else round(result.stream_rtt_ms, 2),
+        "stream_up_bits_per_second": None if result.stream_up_rate is None else round(result.stream_up_rate),
+        "stream_down_bits_per_second": None if result.stream_down_rate is None else round(result.stream_down_rate),
     }
     if arguments.json:
         print(json.dumps(figures))
     else:
-        udp = f"works, {result.udp_received} of {result.udp_sent} answered, {result.udp_rtt_ms or 0:.1f} ms"
+        udp = (
+            f"works, {result.udp_received} of {result.udp_sent} answered, {result.udp_rtt_ms or 0:.1f} ms, "
+            f"{rates(result.up_rate, result.down_rate)}"
+        )
         print(f"server       {link.address} ({result.address}), {visible(result.software) or 'unnamed'}")
         print(f"versions     {', '.join(map(str, result.versions))}")
         print(f"fingerprint  {figures['fingerprint']}{'' if expected else '  NOT the one in the link'}")
         print(f"TCP          {result.tcp_rtt_ms:.1f} ms")
         print(f"UDP          {udp if result.udp_works else 'does not get through'}")
-        print(f"stream       {'works' if result.stream_works else 'the server has none'}")
-        print(f"rate         up {rate(result.up_rate)}, down {rate(result.down_rate)} (at least)")
+        print(f"stream       {_stream(result)}")
         print(f"sound        {sound(result)}")
         print(f"pictures     {pictures(result)}")
     if not expected:
         return UNTRUSTED
     return 0 if result.udp_works or result.stream_works else FAILED
+
+
+def _stream(found: ProbeResult) -> str:
+    from tcclient.cli.verdict import rates
+
+    if not found.stream_works:
+        return "the server has none"
+    if found.stream_rtt_ms is None:
+        return "works, and was not measured"
+    return f"works, {found.stream_rtt_ms:.1f} ms, {rates(found.stream_up_rate, found.stream_down_rate)}"

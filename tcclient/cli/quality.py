@@ -59,7 +59,8 @@ def full(found: Figures) -> str:
     """Return all figures in a line."""
     ways = [
         f"{way}: loss {found[f'loss_{way}_percent']:.1f} %, of late {found[f'loss_{way}_recent_percent']:.1f} %, "
-        f"jitter {_told(found[f'jitter_{way}_ms'])}, {found[f'reordered_{way}']} reordered, {found[f'late_{way}']} late"
+        f"jitter {_told(found[f'jitter_{way}_ms'])}, {found[f'reordered_{way}']} reordered, "
+        f"{found[f'late_{way}']} late, score {_scored(found[f'score_{way}'])}"
         for way in ("up", "down")
     ]
     trips = f"RTT {_told(found['rtt_ms'])}, control {_told(found['control_rtt_ms'])}"
@@ -73,6 +74,7 @@ def _direction(way: str, counts: DirectionStatistics) -> Figures:
         f"jitter_{way}_ms": round(counts.jitter_ms, 1),
         f"reordered_{way}": counts.reordered,
         f"late_{way}": counts.late,
+        f"score_{way}": None if counts.score is None else round(counts.score, 2),
     }
 
 
@@ -82,3 +84,7 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 def _told(milliseconds: float | None) -> str:
     return "-" if milliseconds is None else f"{milliseconds:.0f} ms"
+
+
+def _scored(score: float | None) -> str:
+    return "-" if score is None else f"{score:.1f} of 4.5"

@@ -124,11 +124,10 @@ class Session:
 
     def network_statistics(self) -> NetworkStatistics:
         """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
-        path, down = self.seat.path, self.seat.downlink.losses.direction()
+        path, down, meter = self.seat.path, self.seat.downlink.losses.direction(), self.seat.connections.meter
         measured = path.statistics
-        return NetworkStatistics(
-            path.way, path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down
-        )
+        up, down = measured.up._replace(score=meter.up), down._replace(score=meter.down)
+        return NetworkStatistics(path.way, path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, up, down)
 
     # What goes in and out
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
+from tcclient.audio.decoder import Sound
 from tcclient.audio.delay import START_TARGET
 from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import Pcm, require_library
@@ -110,12 +111,12 @@ class Listener:
 
 
 @contextmanager
-def decoding(track: Track, pool: Executor, put: Callable[[Pcm], None]) -> Iterator[None]:
+def decoding(track: Track, pool: Executor, put: Callable[[Sound], None]) -> Iterator[None]:
     """Play one track by itself for the length of the block, and give each of its blocks of sound to ``put``."""
 
     def played(mix: Mix, _: float) -> None:
         if (sound := mix.sounds.get(track)) is not None:
-            put(sound.pcm)
+            put(sound)
 
     listener = Listener(pool)
     listener.on_mix.append(played)

@@ -21,7 +21,7 @@ from tcproto.messages import Kind, PublicationInfo
 from tcproto.packet import Header
 
 if TYPE_CHECKING:
-    from tcclient.audio.opus import Pcm
+    from tcclient.audio.decoder import Sound
     from tcclient.playout.listener import Listener
 
 TEND_INTERVAL = 0.1
@@ -163,7 +163,7 @@ class TrackReception:
         self._connection.pump()
         return asked
 
-    def _decode(self, track: Track, put: Callable[[Pcm], None]) -> AbstractContextManager[None]:
+    def _decode(self, track: Track, put: Callable[[Sound], None]) -> AbstractContextManager[None]:
         from tcclient.playout.listener import decoding
 
         return decoding(track, self._pool, put)

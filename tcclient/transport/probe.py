@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
+from typing import cast
 
 from tcclient.core.path.train import Answer, Rates, rates
 from tcclient.transport.reader import Datagram
@@ -71,6 +73,12 @@ class ProbeResult:
     """The same; at least this where it equals ``up_rate``."""
     stream_works: bool
     """Whether datagrams could travel in the TCP connection."""
+    stream_rtt_ms: float | None = None
+    """Round trip of datagrams there; None where none came back."""
+    stream_up_rate: float | None = None
+    """Bits per second that it carries; None where no two datagrams of the greatest size came back."""
+    stream_down_rate: float | None = None
+    """The same; at least this where it equals ``stream_up_rate``."""
 
     @property
     def udp_works(self) -> bool:
@@ -83,13 +91,25 @@ class ProbeResult:
         return 1 - self.udp_received / self.udp_sent
 
 
-class _Control:
-    """A control connection on asyncio streams, with what a probe needs."""
+class _Control(asyncio.Protocol):
+    """A control connection on a transport, plain or in a WebSocket, with what a probe needs."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self) -> None:
         self._connection = ControlConnection.client(software="tcclient probe")
+        self._transport: asyncio.Transport | None = None
+        self._ended: Exception | None = None
+        self._news = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._connection.receive_data(data)
+        self._news.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended = exc or ProtocolError(ErrorCode.BAD_HANDSHAKE, "the server closed the connection")
+        self._news.set()
 
     async def handshake(self) -> HandshakeCompleted:
         event = await self._event()
@@ -102,44 +122,50 @@ class _Control:
             pass
         return event.reply
 
+    async def ticket(self) -> ProbeTicket:
+        reply = await self.request(Probe())
+        if isinstance(reply, Error):
+            raise ProtocolError(reply.code, reply.text)
+        assert isinstance(reply, ProbeTicket)
+        return reply
+
     async def _event(self) -> object:
+        assert self._transport is not None
         async with asyncio.timeout(STEP_LIMIT):
             while True:
-                self._writer.write(self._connection.data_to_send())
-                await self._writer.drain()
+                if data := self._connection.data_to_send():
+                    self._transport.write(data)
                 if (event := self._connection.next_event()) is not None:
                     return event
-                data = await self._reader.read(4096)
-                if not data:
-                    raise ProtocolError(ErrorCode.BAD_HANDSHAKE, "the server closed the connection")
-                self._connection.receive_data(data)
+                if self._ended is not None:
+                    raise self._ended
+                self._news.clear()
+                await self._news.wait()
 
 
 async def probe(link: Link) -> ProbeResult:
     """Probe a server; raises ``OSError``, ``TimeoutError`` or ``ProtocolError``."""
+    control = _Control()
     async with asyncio.timeout(STEP_LIMIT):
-        reader, writer = await asyncio.open_connection(link.host, link.port)
+        transport, _ = await asyncio.get_running_loop().create_connection(lambda: control, link.host, link.port)
     try:
-        control = _Control(reader, writer)
         hello = await control.handshake()
         trips = []
         for number in range(TCP_PINGS):
             start = time.monotonic()
             await control.request(Ping(number))
             trips.append(time.monotonic() - start)
-        ticket = await control.request(Probe())
-        address = writer.get_extra_info("peername")
-        family = writer.get_extra_info("socket").family
-        if isinstance(ticket, ProbeTicket):
-            trips_by_udp, line = await _Udp(ticket).measure(family, address)
-        else:
-            assert isinstance(ticket, Error)
-            raise ProtocolError(ticket.code, ticket.text)
+        pings = _Pings(await control.ticket())
+        address = transport.get_extra_info("peername")
+        udp = UdpSocket(asyncio.get_running_loop(), pings.receive, 0.0)
+        try:
+            udp.open(transport.get_extra_info("socket").family, address)
+            trips_by_udp, line = await pings.measure(udp.send)
+        finally:
+            udp.close()
     finally:
-        writer.close()
-    stream = await open_websocket(link.host, link.port, asyncio.Protocol(), _no_datagrams)
-    if stream is not None:
-        stream.abort()
+        transport.close()
+    stream_works, trips_by_stream, stream = await _probe_stream(link)
     return ProbeResult(
         link.host,
         link.port,
@@ -153,12 +179,40 @@ async def probe(link: Link) -> ProbeResult:
         median(trips_by_udp) * 1000 if trips_by_udp else None,
         None if line is None else line.up,
         None if line is None else line.down,
-        stream is not None,
+        stream_works,
+        median(trips_by_stream) * 1000 if trips_by_stream else None,
+        None if stream is None else stream.up,
+        None if stream is None else stream.down,
     )
 
 
-class _Udp:
-    """The part of a probe that goes by UDP."""
+async def _probe_stream(link: Link) -> tuple[bool, list[float], Rates | None]:
+    """Return whether the server has a stream path, the round trips on it, in seconds, and its rates if there are any.
+
+    A server that gives no second ticket leaves that unknown.
+    """
+    control, batches = _Control(), list[Callable[[list[Datagram]], None]]()
+
+    def came(datagrams: list[bytes]) -> None:
+        for receive in batches:
+            receive([(datagram, None) for datagram in datagrams])
+
+    stream = await open_websocket(link.host, link.port, control, came)
+    if stream is None:
+        return False, [], None
+    try:
+        await control.handshake()
+        pings = _Pings(await control.ticket())
+        batches.append(pings.receive)
+        return True, *(await pings.measure(stream.send_datagrams))
+    except (ProtocolError, OSError):
+        return True, [], None
+    finally:
+        stream.close()
+
+
+class _Pings:
+    """Pings under a ticket, and their pongs: some one by one, then a train."""
 
     def __init__(self, ticket: ProbeTicket) -> None:
         self._ticket = ticket
@@ -168,25 +222,32 @@ class _Udp:
         self._wanted = 0
         self._complete = asyncio.Event()
 
-    async def measure(self, family: int, address: tuple[object, ...]) -> tuple[list[float], Rates | None]:
+    async def measure(self, send: Callable[[list[bytes]], object]) -> tuple[list[float], Rates | None]:
         """Return the round trips, in seconds, of the pings that were answered, and the rates if there are any."""
-        udp = UdpSocket(asyncio.get_running_loop(), self._receive, 0.0)
         first = range(min(UDP_PINGS, self._ticket.datagrams))
         train = range(len(first), min(len(first) + UDP_PINGS, self._ticket.datagrams))
-        try:
-            udp.open(family, address)
-            for number in first:
-                udp.send([self._ping(number, PROBE_PADDING)])
-                await asyncio.sleep(PING_SPACING)
-            await self._wait(len(first), UDP_PATIENCE)
-            trips = list(self._trips.values())
-            if trips:  # where nothing comes, a train says no more
-                udp.send([self._ping(number, TRAIN_PADDING) for number in train])
-                await self._wait(len(trips) + len(train), TRAIN_PATIENCE)
-        finally:
-            udp.close()
+        for number in first:
+            send([self._ping(number, PROBE_PADDING)])
+            await asyncio.sleep(PING_SPACING)
+        await self._wait(len(first), UDP_PATIENCE)
+        trips = list(self._trips.values())
+        if trips:  # where nothing comes, a train says no more
+            send([self._ping(number, TRAIN_PADDING) for number in train])
+            await self._wait(len(trips) + len(train), TRAIN_PATIENCE)
         answers = [self._answers[number] for number in train if number in self._answers]
         return trips, rates(answers, MAX_DATAGRAM)
+
+    def receive(self, batch: list[Datagram]) -> None:
+        """Take datagrams, each with the time at which it came, if the system has told."""
+        now = time.monotonic()
+        for data, at in batch:
+            pong = _pong(data, self._ticket)
+            if pong is not None and pong.number in self._sent and pong.number not in self._trips:
+                came = now if at is None else at
+                self._trips[pong.number] = max(0.0, came - self._sent[pong.number])
+                self._answers[pong.number] = Answer(pong.received_at, came)
+        if len(self._trips) >= self._wanted:
+            self._complete.set()
 
     def _ping(self, number: int, padding: int) -> bytes:
         self._sent[number] = time.monotonic()
@@ -200,21 +261,6 @@ class _Udp:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._complete.wait()
-
-    def _receive(self, batch: list[Datagram]) -> None:
-        now = time.monotonic()
-        for data, at in batch:
-            pong = _pong(data, self._ticket)
-            if pong is not None and pong.number in self._sent and pong.number not in self._trips:
-                came = now if at is None else at
-                self._trips[pong.number] = max(0.0, came - self._sent[pong.number])
-                self._answers[pong.number] = Answer(pong.received_at, came)
-        if len(self._trips) >= self._wanted:
-            self._complete.set()
-
-
-def _no_datagrams(batch: list[bytes]) -> None:
-    """A probe sends nothing through the stream, so nothing comes."""
 
 
 def _ping(number: int, padding: int, ticket: ProbeTicket) -> bytes:

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
-from tcserver.cli import account, room, running, standard_files, store
+from tcserver.cli import account, check, estimate, letters, room, running, standard_files, store
 from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, data_directory
 from tcserver.config.configuration import ConfigurationError, Sources, dump
 from tcserver.records import StoreError
@@ -33,10 +33,14 @@ examples:
   tcserver run --data /srv/conference           ... with the data elsewhere
   tcserver account add kantor-1 --display "Kantor Satu"
   tcserver account import agencies.csv --output passwords.csv --set server.public_host=conference.example
+  tcserver letters passwords.csv --output letters.html --title "Rapat Pagi"
   tcserver room add "Rapat Pagi" --max-participants 50
   tcserver room show                            who is in which room
   tcserver kick "Rapat Pagi" kantor-1           remove somebody from a meeting
+  tcserver mute "Rapat Pagi" kantor-1           drop the sound of a microphone
   tcserver notice "The server restarts at 17:00"
+  tcserver check                                what this machine lacks, and whether the ports are reached
+  tcserver estimate --participants 35           what a meeting takes of the lines
   tcserver fingerprint                          the fingerprint that people compare at their first connection
   tcserver config > tcserver.toml               a configuration file to start from
   tcserver backup /backup/conference.backup     while the server is running
@@ -116,15 +120,9 @@ def command_parser() -> Parser:
     account.add_commands(commands)
     room.add_commands(commands)
     running.add_commands(commands)
-    add_command(
-        commands,
-        "check",
-        _check,
-        "check the configuration, and whether the kernel can make the copies of datagrams",
-        "tcserver check --data /srv/conference",
-        "",
-        'The exit status is 1 if media.sender is "bpf" and that does not work here, as this user, with these rights.',
-    )
+    check.add_commands(commands)
+    estimate.add_commands(commands)
+    letters.add_commands(commands)
     add_command(
         commands, "config", _config, "print the effective configuration, with help for every setting", "tcserver config"
     )
@@ -157,23 +155,6 @@ def _sources(arguments: argparse.Namespace) -> Sources:
     else:
         file = private_files.default_configuration_file(os.environ)
     return Sources(file, dict(os.environ), flags, required=arguments.config is not None)
-
-
-def _check(arguments: argparse.Namespace, sources: Sources) -> int:
-    """Load the configuration, and try what ``media.sender = "bpf"`` needs."""
-    chosen = sources.load().media.sender
-    import asyncio  # only these commands need the event loop and the media code
-
-    from tcserver.media.opening import FAN_OUT, try_fan_out
-
-    print("configuration        can be used")
-    try:
-        asyncio.run(try_fan_out())
-    except OSError as error:
-        print(f"copies by the kernel do not work here: {error.strerror or error}")
-        return FAILED if chosen == FAN_OUT else 0
-    print(f'copies by the kernel work here: media.sender = "{FAN_OUT}"')
-    return 0
 
 
 def _run(arguments: argparse.Namespace, sources: Sources) -> int:

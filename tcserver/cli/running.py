@@ -1,18 +1,23 @@
-"""Commands for the running server: show rooms, remove a participant, send a notice, end a meeting."""
+"""Commands for the running server: show rooms, mute or remove a participant, send a notice, end a meeting."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from tcproto.names import fold_room
 from tcserver.cli.parser import Commands, add_command, counted, data_directory, print_table
 from tcserver.config.configuration import Sources
+from tcserver.config.sections import LOG_LEVELS
 from tcserver.records import StoreError
 
+_HELD = {True: "held muted", False: "held no longer"}
 _MINUTE = 60
 _HOUR = 3600
+_DAY = 86_400
 
 
 def add_commands(commands: Commands) -> None:
@@ -32,6 +37,27 @@ def add_commands(commands: Commands) -> None:
     )
     add_reason(kick)
     add_json(kick)
+    mute = add_command(
+        commands,
+        "mute",
+        _mute,
+        "hold the microphone of somebody muted in a room of the running server, or of all but chairs",
+        'tcserver mute "Rapat Pagi" kantor-1',
+        'tcserver mute "Rapat Pagi" --source camera',
+        'tcserver mute "Rapat Pagi" kantor-1 --release',
+        "",
+        "The server drops the sound, and nobody can unmute before --release. Then each unmutes the own microphone. Who",
+        "comes later is not muted.",
+    )
+    mute.add_argument("room", metavar="ROOM", help="the room")
+    mute.add_argument(
+        "who", metavar="WHO", nargs="?", help="as for `tcserver kick`; without it all but chairs and admins"
+    )
+    mute.add_argument(
+        "--source", metavar="WORD", default="microphone", help="microphone (the default), camera, screen, screen_audio"
+    )
+    mute.add_argument("--release", action="store_true", help="end the hold")
+    add_json(mute)
     notice = add_command(
         commands,
         "notice",
@@ -43,6 +69,43 @@ def add_commands(commands: Commands) -> None:
     notice.add_argument("text", metavar="TEXT", help="the text")
     notice.add_argument("--room", metavar="NAME", help="only the participants of this room")
     add_json(notice)
+
+    drain = add_command(
+        commands,
+        "drain",
+        _drain,
+        "announce the end of the running server, let no further room begin, and end it at that time",
+        "tcserver drain --minutes 10",
+        'tcserver drain --minutes 10 --text "The server is updated at 17:00, and back five minutes later"',
+        "tcserver drain --cancel",
+        "",
+        "Everybody is told now, and again a minute before. At the end the server stops as after SIGTERM, and clients",
+        "come back by themselves when it runs again. Call it again for another time.",
+    )
+    drain.add_argument("--minutes", metavar="M", type=float, default=10.0, help="until the end (default: 10)")
+    drain.add_argument("--text", metavar="TEXT", help="what everybody is told (default: the time of the end)")
+    drain.add_argument("--cancel", action="store_true", help="let the server go on after all")
+    add_json(drain)
+
+    figures = add_command(
+        commands,
+        "statistics",
+        _statistics,
+        "print the figures of the running server: who is there, what was forwarded, dropped and refused",
+        "tcserver statistics",
+        "tcserver statistics --json",
+        "",
+        "Counts are since the start. The metrics have the same figures, and more, over time.",
+    )
+    add_json(figures)
+    level = add_command(
+        commands,
+        "log-level",
+        _log_level,
+        "change the least severity that the running server logs, until its next start or reload",
+        "tcserver log-level debug",
+    )
+    level.add_argument("level", metavar="LEVEL", choices=LOG_LEVELS, help=", ".join(LOG_LEVELS))
 
 
 def add_reason(parser: argparse.ArgumentParser) -> None:
@@ -90,6 +153,39 @@ def _kick(arguments: argparse.Namespace, sources: Sources) -> int:
     request = {"do": "kick", "room": arguments.room, "who": arguments.who, "reason": arguments.reason}
     count = _ask(sources, request)
     return _told(arguments, count, f"{counted(count, 'participant')} removed")
+
+
+def _mute(arguments: argparse.Namespace, sources: Sources) -> int:
+    held = not arguments.release
+    request = {"do": "mute", "room": arguments.room, "who": arguments.who, "source": arguments.source, "held": held}
+    count = _ask(sources, request)
+    return _told(arguments, count, f"{arguments.source} of {counted(count, 'participant')} {_HELD[held]}")
+
+
+def _drain(arguments: argparse.Namespace, sources: Sources) -> int:
+    if arguments.cancel:
+        return _told(arguments, _ask(sources, {"do": "end_drain"}), "the server goes on")
+    seconds = arguments.minutes * _MINUTE
+    if not isfinite(seconds):
+        raise StoreError("--minutes should be a number")
+    ends = (datetime.now() + timedelta(seconds=min(max(seconds, 0.0), _DAY))).astimezone().strftime("%H:%M %Z")
+    count = _ask(sources, {"do": "drain", "seconds": seconds, "text": arguments.text or f"The server ends at {ends}"})
+    return _told(arguments, count, f"the server ends at {ends}; told to {counted(count, 'participant')}")
+
+
+def _statistics(arguments: argparse.Namespace, sources: Sources) -> int:
+    found = _ask(sources, {"do": "statistics"})
+    if arguments.json:
+        _print_json(found)
+    else:
+        rows = [(f"{group}.{name}", value) for group, values in found.items() for name, value in values.items()]
+        print_table(("figure", "value"), [(name, "-" if value is None else value) for name, value in rows])
+    return 0
+
+
+def _log_level(arguments: argparse.Namespace, sources: Sources) -> int:
+    print(f"logged from {_ask(sources, {'do': 'log_level', 'level': arguments.level})} on")
+    return 0
 
 
 def _notice(arguments: argparse.Namespace, sources: Sources) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from math import inf
 
 from tcproto.errors import ErrorCode
 from tcserver.conference.effects import Crash, Outbox, Where
@@ -53,6 +54,8 @@ class Context:
         self.seat_of: dict[int, Seat] = {}
         """The same seats, by number of the session."""
         self.worker_loads = WorkerLoads()
+        self.drains_at = inf
+        """When the server ends, as the operator has announced. Until then no room begins."""
 
     def budget(self, account: Account, now: float) -> Budget:
         """Return what an account may still cost."""

@@ -89,6 +89,10 @@ class MediaCommand(NamedTuple):
     command: Command
 
 
+class Stop(NamedTuple):
+    """End the server, as it ends after SIGTERM: the time that the operator has announced has come."""
+
+
 class LogEvent(NamedTuple):
     """Write an event to the log."""
 
@@ -132,6 +136,7 @@ Effect = (
     | MediaCommand
     | LogEvent
     | Crash
+    | Stop
 )  # fmt: skip
 
 

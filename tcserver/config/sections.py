@@ -11,6 +11,7 @@ from tcserver.records import DEFAULT_MAX_SESSIONS, MAX_PARTICIPANTS_CEILING, MAX
 from tcserver.records.declaration import Declaration
 from tcserver.records.kinds import Choice, Flag, Number, Whole
 
+LOG_LEVELS = ("debug", "info", "warning", "error")
 MAX_WORKERS = 64
 """Media processes: more than one for each core costs, and brings nothing."""
 
@@ -314,9 +315,7 @@ class FaultsSection:
 class LogSection:
     """The log, on standard error."""
 
-    level: Annotated[
-        str, Declaration(Choice(("debug", "info", "warning", "error")), "lowest severity that is logged", live=True)
-    ] = "info"
+    level: Annotated[str, Declaration(Choice(LOG_LEVELS), "lowest severity that is logged", live=True)] = "info"
     format: Annotated[str, Declaration(Choice(("text", "json")), "key=value text or JSON lines")] = "text"
 
 

@@ -7,12 +7,14 @@ A request has the name of the command in ``do``, and the fields that the command
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tcproto.errors import Refusal
-from tcserver.conference import Effect
-from tcserver.conference.requests.operator import Operator, RoomStatus, SeatStatus
+from tcserver.conference import Conference, Effect
+from tcserver.conference.requests.operator import RoomStatus, SeatStatus
+from tcserver.config.sections import LOG_LEVELS
+from tcserver.daemon.statistics import statistics
 from tcserver.media.interface import STREAM_HOST
 from tcserver.media.plane.stats import MediaStats, SeatStats
 
@@ -24,25 +26,34 @@ class BadRequest(Exception):
 class Administration:
     """Answers requests; the effects of a command go to ``carry_out``.
 
-    ``media_stats`` returns the statistics of the media planes, ``now`` the conference's time.
+    ``media_stats`` returns the statistics of the media planes, ``now`` the conference's time. ``set_log_level`` changes
+    the least severity that is logged.
     """
 
     def __init__(
         self,
-        operator: Operator,
-        media_stats: Callable[[], Iterable[MediaStats]],
+        conference: Conference,
+        media_stats: Callable[[], Sequence[MediaStats]],
         carry_out: Callable[[list[Effect]], None],
+        set_log_level: Callable[[str], None],
         now: Callable[[], float],
     ) -> None:
-        self._operator = operator
+        self._conference = conference
+        self._operator = conference.operator
         self._media_stats = media_stats
+        self._set_log_level = set_log_level
         self._carry_out = carry_out
         self._now = now
         self._requests: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
             "rooms": self._rooms,
             "kick": self._kick,
+            "mute": self._mute,
             "notice": self._notice,
             "close": self._close,
+            "drain": self._drain,
+            "end_drain": self._end_drain,
+            "statistics": self._statistics,
+            "log_level": self._log_level,
         }
 
     def answer(self, request: bytes) -> bytes:
@@ -73,12 +84,38 @@ class Administration:
         room, who, reason = _text(fields, "room"), _text(fields, "who"), _text(fields, "reason")
         return self._carried_out(self._operator.kick(room, who, reason, self._now()))
 
+    def _mute(self, fields: Mapping[str, Any]) -> object:
+        who = None if fields.get("who") is None else _text(fields, "who")
+        room, source, held = _text(fields, "room"), _text(fields, "source"), fields.get("held")
+        if not isinstance(held, bool):
+            raise BadRequest("held should be true or false")
+        return self._carried_out(self._operator.mute(room, who, source, held, self._now()))
+
     def _notice(self, fields: Mapping[str, Any]) -> object:
         room = None if fields.get("room") is None else _text(fields, "room")
         return self._carried_out(self._operator.notice(_text(fields, "text"), room))
 
     def _close(self, fields: Mapping[str, Any]) -> object:
         return self._carried_out(self._operator.close(_text(fields, "room"), _text(fields, "reason"), self._now()))
+
+    def _drain(self, fields: Mapping[str, Any]) -> object:
+        seconds = fields.get("seconds")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise BadRequest("seconds should be a number")
+        return self._carried_out(self._operator.drain(seconds, _text(fields, "text"), self._now()))
+
+    def _end_drain(self, _: Mapping[str, Any]) -> object:
+        return self._carried_out(self._operator.end_drain())
+
+    def _statistics(self, _: Mapping[str, Any]) -> object:
+        return statistics(self._conference, self._media_stats())
+
+    def _log_level(self, fields: Mapping[str, Any]) -> object:
+        level = _text(fields, "level")
+        if level not in LOG_LEVELS:
+            raise BadRequest(f"no such level; there are: {', '.join(LOG_LEVELS)}")
+        self._set_log_level(level)
+        return level
 
     def _carried_out(self, done: tuple[int, list[Effect]]) -> int:
         count, effects = done

@@ -49,10 +49,20 @@ SESSIONS_PER_S = 100.0
 class Daemon:
     """One server on an event loop."""
 
-    def __init__(self, configuration: Configuration, directory: DataDirectory, fan_outs: Sequence[FanOut] = ()) -> None:
-        """``fan_outs`` are those of ``open_fan_outs``, which have to stay open."""
+    def __init__(
+        self,
+        configuration: Configuration,
+        directory: DataDirectory,
+        fan_outs: Sequence[FanOut] = (),
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        """``fan_outs`` are those of ``open_fan_outs``, which have to stay open.
+
+        ``on_end`` is called when the time has come at which the operator wants the server to end.
+        """
         self._configuration = configuration
         self._fan_outs = fan_outs
+        self._on_end = on_end
         self._directory = directory
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
         self._identity, self._first_start = directory.open_identity()
@@ -67,7 +77,7 @@ class Daemon:
         self._media: Media | None = None
         self.streams = Streams()
         self._endpoint: MetricsEndpoint | None = None
-        administration = Administration(self.conference.operator, self._media_stats, self._carry_out, _now)
+        administration = Administration(self.conference, self._media_stats, self._carry_out, self._set_log_level, _now)
         self._local = LocalServer(directory.path, administration.answer)
         self._session_log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         on_error = partial(self._log.fault, "connections cannot be taken")
@@ -157,12 +167,16 @@ class Daemon:
         self.conference.settings_changed(Settings.of(self._configuration))
         if self.web is not None:
             self.web.reload(self._configuration)
-        log = self._configuration.log
-        logs.configure(log.level, log.format)
-        if self._media is not None:
-            self._media.configure_logs(log.level, log.format)
+        self._set_log_level(self._configuration.log.level)
         applied, waiting = (",".join(c.key for c in found if c.live is live) for live in (True, False))
         self._log.info("configuration reloaded", applied=applied, after_restart=waiting)
+
+    def _set_log_level(self, level: str) -> None:
+        """Log from a severity on, in all processes."""
+        style = self._configuration.log.format
+        logs.configure(level, style)
+        if self._media is not None:
+            self._media.configure_logs(level, style)
 
     # Effects of the conference, and events of the media plane
 
@@ -213,6 +227,8 @@ class Daemon:
                 self._log.crash(f"{where} failed", error, **fields)
             case effects.LogEvent(name, fields):
                 (self._session_log if "session" in fields else self._log).info(name, **fields)
+            case effects.Stop():
+                self._on_end()
             case _:
                 self._persistence.do(effect)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from tcserver.config.configuration import ConfigurationError
 from tcserver.config.sections import Configuration
 from tcserver.daemon.daemon import Daemon
+from tcserver.daemon.supervisor import Supervisor
 from tcserver.media.bpf import capabilities
 from tcserver.media.bpf.fan_out import FanOut
 from tcserver.media.opening import FAN_OUT, open_fan_outs
@@ -78,7 +79,8 @@ async def _serve(
     until_eof: bool,
     fan_outs: Sequence[FanOut] = (),
 ) -> int:
-    daemon = Daemon(configuration, directory, fan_outs)
+    daemon = Daemon(configuration, directory, fan_outs, lambda: end())
+    supervisor = Supervisor(os.environ)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     announcement = BackgroundWriter(1 if sys.__stdout__ is not None else -1)
@@ -100,8 +102,10 @@ async def _serve(
     try:
         for line in daemon.announcement():
             announcement.write(f"{line}\n")
+        supervisor.started()
         await stop.wait()
     finally:
+        supervisor.stopping()
         await daemon.stop()
         announcement.drain(LAST_LINES_LIMIT)
     return 0

@@ -16,13 +16,15 @@ from pathlib import Path
 import pytest
 
 from tcclient.errors import LoginRefused
+from tcclient.events import ChatReceived
 from tcclient.transport.probe import probe
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import UpdateRoom
 from tcserver.storage.database import Database
+from tests.support.processes.network import Network
 from tests.support.processes.raw import dialled
-from tests.support.processes.world import PATIENCE, Run, Server, World, children, link_of, until
+from tests.support.processes.world import PATIENCE, Run, Server, World, children, link_of, until, watching
 
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
 """Marks tests in which the client's event loop does not matter."""
@@ -46,6 +48,60 @@ def test_a_terminated_server_says_goodbye(run: Run, world: World) -> None:
     assert server.logged("started")
     assert "stopped" in server.log[-1]
     assert not server.logged("Traceback")
+
+
+@one_loop
+def test_a_server_ends_when_its_operator_has_said(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        async with world.client(server.room("Hall"), reconnect=False) as room, watching(room) as seen:
+            taken_back = [
+                await world.acommand("drain", *options) for options in (["--minutes", "60"], ["--cancel"], ["--cancel"])
+            ]
+            assert [done.returncode for done in taken_back] == [0, 0, 2]
+            announced = await world.acommand("drain", "--minutes", "0.02", "--text", "back soon")
+            assert (announced.returncode, announced.stderr) == (0, "")
+            assert "told to 1 participant" in announced.stdout
+            await until(lambda: room.closed is not None)
+            assert room.closed.code is ErrorCode.SHUTDOWN
+            texts = [event.text for event in seen if isinstance(event, ChatReceived)]
+            assert texts[0].startswith("The server ends at ")
+            assert texts[1:] == ["back soon"]
+
+    with world.process() as server:
+        run(main, server)
+        assert server.process.wait(PATIENCE) == 0
+
+
+@one_loop
+def test_the_log_tells_more_as_long_as_its_operator_wants(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        for level, told in (("error", "error"), ("info", "info")):
+            done = await world.acommand("log-level", level)
+            assert (done.returncode, done.stdout) == (0, f"logged from {told} on\n")
+            async with world.client(server.room("Hall"), name=f"At {level}"):
+                pass
+        await logged(server, "session_ended")
+        assert len([line for line in server.log if " joined " in line or "joined" in line.split()]) == 1
+
+    with world.process("server.workers=1") as server:
+        run(main, server)
+
+
+def test_a_supervisor_is_told_of_start_life_and_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
+        name = f"@tcserver-test-{os.getpid()}"
+        supervisor.bind(name.replace("@", "\0"))
+        supervisor.settimeout(PATIENCE)
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        monkeypatch.setenv("WATCHDOG_USEC", "200000")
+        with world.process("server.workers=1") as server:
+            assert supervisor.recv(100) == b"READY=1"
+            assert [supervisor.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+            server.process.send_signal(signal.SIGTERM)
+            while (told := supervisor.recv(100)) == b"WATCHDOG=1":
+                pass
+            assert told == b"STOPPING=1"
+            assert server.process.wait(PATIENCE) == 0
 
 
 def start(world: World, *flags: str) -> subprocess.CompletedProcess[str]:
@@ -216,22 +272,42 @@ def test_every_address_is_served(run: Run, world: World) -> None:
             assert found.up_rate is not None
             assert found.down_rate is not None
             assert min(found.up_rate, found.down_rate) > 64_000
+            assert found.stream_rtt_ms is not None
+            assert found.stream_up_rate is not None
+            assert found.stream_down_rate is not None
+            assert min(found.stream_up_rate, found.stream_down_rate) > 64_000
 
     with world.process("server.addresses=") as server:
         run(main, server)
 
 
 @one_loop
-def test_a_probe_where_udp_is_lost(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.transport.probe.UDP_PATIENCE", 0.05)
-    monkeypatch.setattr("tcclient.transport.probe._ping", lambda number, padding, ticket: b"garbage")
-
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_probe_where_udp_is_blocked(run: Run, world: World, workers: int) -> None:
     async def main(server: Server) -> None:
-        found = await probe(server.link)
+        network = Network(server.link)
+        network.block()
+        async with network.open() as link:
+            found = await probe(link)
         assert (found.udp_received, found.udp_rtt_ms, found.udp_works) == (0, None, False)
         assert (found.up_rate, found.down_rate, found.stream_works) == (None, None, True)
+        assert found.stream_rtt_ms is not None
+        assert found.stream_up_rate is not None
+        assert found.stream_down_rate is not None
+        assert min(found.stream_up_rate, found.stream_down_rate) > 64_000
 
-    with world.process() as server:
+    with world.process(f"server.workers={workers}") as server:
+        run(main, server)
+
+
+@one_loop
+def test_a_probe_of_a_server_without_a_stream_path(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        found = await probe(server.link)
+        assert (found.stream_works, found.stream_rtt_ms, found.stream_up_rate) == (False, None, None)
+        assert found.udp_works
+
+    with world.process("web.enabled=false") as server:
         run(main, server)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import stat
 
@@ -33,6 +34,16 @@ def test_show_notice_kick_and_close(run: Run, world: World) -> None:
                     told = await world.acommand("notice", "Ten minutes left", "--room", "hall")
                     assert told.stdout == "told to 2 participants\n"
                     await until(lambda: [e for e in seen if isinstance(e, events.ChatReceived)], "the notice")
+                    figures = json.loads((await world.acommand("statistics", "--json")).stdout)
+                    assert (figures["now"]["seats"], figures["now"]["seats_proven"]) == (2, 2)
+                    assert figures["media"]["forwarded"] > 0
+                    assert re.search(r"^now\.rooms +1$", (await world.acommand("statistics")).stdout, re.MULTILINE)
+                    muted = await world.acommand("mute", "hall", "kantor-1")
+                    assert (muted.returncode, muted.stdout) == (0, "microphone of 1 participant held muted\n")
+                    await until(lambda: other.tracks[0].info.held, "the hold")
+                    freed = await world.acommand("mute", "hall", "kantor-1", "--release", "--json")
+                    assert json.loads(freed.stdout) == {"participants": 1}
+                    await until(lambda: not other.tracks[0].info.held, "its end")
                     kicked = await world.acommand("kick", "hall", "kantor-1", "--reason", "come back later")
                     assert (kicked.returncode, kicked.stdout) == (0, "1 participant removed\n")
                     await until(lambda: room.closed is not None, "the end of the seat")
@@ -130,3 +141,51 @@ def test_a_server_that_says_nothing_is_told(tmp_path, monkeypatch: pytest.Monkey
         silent.listen()
         with pytest.raises(OSError, match="did not answer within"):
             ask(tmp_path, b"{}")
+
+
+def test_health_and_check_of_a_server_that_works(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            at = ["--set", "server.addresses=127.0.0.1", "--set", f"server.port={server.link.port}"]
+            healthy = await world.acommand("health", *at)
+            assert healthy.returncode == 0, healthy.stderr
+            assert re.fullmatch(r"TCP \d+\.\d ms, UDP \d+\.\d ms\n", healthy.stdout)
+            told = json.loads((await world.acommand("health", "--json", *at)).stdout)
+            assert told["healthy"]
+            assert told["udp_ms"] > 0
+            checked = await world.acommand("check", "--set", "server.public_host=localhost", *at)
+            answers = rf"{server.link.port}/tcp answers in [\d.]+ ms, {server.link.port}/udp answers in [\d.]+ ms"
+            assert re.search(rf"^ports +{answers}; a firewall has to let in ", checked.stdout, re.MULTILINE)
+            assert re.search(rf"^way to it +localhost: {answers}$", checked.stdout, re.MULTILINE)
+            assert checked.returncode == 0
+            elsewhere = await world.acommand("check", "--set", "server.public_host=nowhere.invalid", *at)
+            assert "Not all routers let a machine reach itself" in elsewhere.stdout
+            assert elsewhere.returncode == 0
+
+    run(main)
+
+
+def test_a_server_whose_media_do_not_answer_is_not_healthy(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving(faults__datagram_loss=1) as server:
+            done = await world.acommand(
+                "health", "--set", "server.addresses=127.0.0.1", "--set", f"server.port={server.link.port}"
+            )
+            assert done.returncode == 1
+            assert done.stdout.endswith("UDP no answer\n")
+
+    run(main)
+
+
+def test_another_server_at_the_address_is_told(run: Run, world: World) -> None:
+    async def main() -> None:
+        other = World(world.place / "other", world.place)
+        assert (await other.acommand("account", "add", "a", "--generate")).returncode == 0
+        async with world.serving() as server:
+            at = ["--set", "server.addresses=127.0.0.1", "--set", f"server.port={server.link.port}"]
+            health, check = [await other.acommand(command, *at) for command in ("health", "check")]
+            assert (health.returncode, check.returncode) == (1, 1)
+            assert health.stderr.endswith("another server answers\n")
+            assert f"{server.link.port} cannot be used: Address already in use" in check.stdout
+
+    run(main)

@@ -87,6 +87,8 @@ def test_a_listener_at_a_terminal(hall: Link, tmp_path: Path) -> None:
             ("/title", "tcclient: /title takes a text"),
             ("/msg kantor-2", "tcclient: /msg WHO takes a text"),
             ("/msg kantor-2 \thalo  ", "ketua / Ibu Ketua (to Kantor Dua / kantor-2 alone): "),
+            ("/notice", "tcclient: /notice takes a text"),
+            ("/notice halo semua", "tcclient: not permitted"),
             ("/mute", "tcclient: your microphone is off"),
             ("/mute kantor-2", "Kantor Dua / kantor-2 was asked to mute"),
             ("/unmute kantor-2", "Kantor Dua / kantor-2 was asked to unmute"),

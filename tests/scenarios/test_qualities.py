@@ -12,6 +12,14 @@ def seen(hearer: Client, of: Client) -> list[Quality]:
     return [change.quality for change in changes if change.participant == of.participant]
 
 
+def scores(client: Client) -> tuple[float, float]:
+    """Return what is to be expected of speech on the way up and on the way down."""
+    network = client.session.network_statistics()
+    assert network.up.score is not None
+    assert network.down.score is not None
+    return network.up.score, network.down.score
+
+
 def test_a_poor_uplink_is_seen_by_all_and_its_end_too(world: World) -> None:
     ada, ben, cleo = world.room("ada", "ben", "cleo")
     ben.talk()
@@ -19,8 +27,11 @@ def test_a_poor_uplink_is_seen_by_all_and_its_end_too(world: World) -> None:
     world.run(15)
     for client in (ada, ben, cleo):
         assert seen(client, ben) == [Quality.EXCELLENT]
+        assert min(scores(client)) > 4.0
     ben.up.change(loss=0.15)
     world.run(15)
+    up, down = scores(ben)
+    assert up < 3.0 < 4.0 < down, "each direction has a score of its own"
     for client in (ada, ben, cleo):
         assert seen(client, ben)[-1] is Quality.POOR
         assert set(seen(client, ada)) == {Quality.EXCELLENT}

@@ -8,8 +8,11 @@ from contextlib import aclosing, contextmanager
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import pytest
 
+from tcclient.audio.decoder import Sound
+from tcclient.audio.opus import Pcm
 from tcclient.capture.picture import TestPicture, read_counter
 from tcclient.core.media.packet import MediaPacket, VideoPacket
 from tcclient.core.membership.roster_entry import RosterEntry
@@ -59,6 +62,10 @@ def made(kind: Kind = Kind.AUDIO, decode: Any = None, pool: Any = None, **more: 
     return Track(info, Participant(ENTRY, unasked), pool, lambda stream, layer: True, decode or Decoder(), Anything())
 
 
+def block(value: int) -> Pcm:
+    return np.full(960, value, np.int16)
+
+
 async def read(stream: AsyncIterator[Any], count: int) -> list[Any]:
     return [await anext(stream) for _ in range(count)]
 
@@ -99,11 +106,12 @@ def test_sound_is_what_the_play_out_gives_and_is_bounded() -> None:
         await asyncio.sleep(0)
         put = decoder.put
         assert put is not None
-        put(0)
-        assert await first == 0
+        put(Sound(block(0), (), None))
+        assert np.array_equal(await first, block(0))
         for number in range(1, QUEUED_BLOCKS + 3):
-            put(number)
-        assert await read(blocks, QUEUED_BLOCKS) == list(range(3, QUEUED_BLOCKS + 3))
+            put(Sound(block(number), (), None))
+        found = [int(each[0]) for each in await read(blocks, QUEUED_BLOCKS)]
+        assert found == list(range(3, QUEUED_BLOCKS + 3))
         track.end()
         assert [block async for block in blocks] == []
         assert decoder.put is None, "the play-out has ended"

@@ -79,8 +79,9 @@ class QualityMeter:
     def __init__(self) -> None:
         self.quality = Quality.UNKNOWN
         self.advice: Advice | None = None
-        self.up = self.down = 4.5
-        """Scores."""
+        self.up: float | None = None
+        self.down: float | None = None
+        """Scores, as ``score`` returns them; None until the path is proved."""
         self._up, self._down = _LossWindow(), _LossWindow()
         self._better = Quality.UNKNOWN
         """The least that was found since it is better."""
@@ -90,18 +91,19 @@ class QualityMeter:
         """Take the figures as of now; to be called each ``LOOK_INTERVAL``."""
         rtt = figures.rtt or 0.0
         losses = self._up.loss(figures.up, now), self._down.loss(figures.down, now)
-        self.up, self.down = (
+        if figures.path is PathState.UNKNOWN:
+            return
+        up, down = (
             score(loss, direction.jitter_ms, rtt)
             for loss, direction in zip(losses, (figures.up, figures.down), strict=True)
         )
-        if figures.path is PathState.UNKNOWN:
-            return
+        self.up, self.down = up, down
         lost = figures.path is PathState.LOST
-        self._settle(Quality.LOST if lost else _graded(min(self.up, self.down)), now)
+        self._settle(Quality.LOST if lost else _graded(min(up, down)), now)
         if self.quality is not Quality.POOR:
             self.advice = None
-        elif min(self.up, self.down) < GOOD:
-            self.advice = _advise(self.up, self.down, losses, use)
+        elif min(up, down) < GOOD:
+            self.advice = _advise(up, down, losses, use)
 
     def _settle(self, found: Quality, now: float) -> None:
         if self.quality is Quality.LOST or _ORDER.index(found) <= _ORDER.index(self.quality):

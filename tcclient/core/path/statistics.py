@@ -60,6 +60,8 @@ class DirectionStatistics(NamedTuple):
     """``LATE`` or more behind the quickest. Up: pings. Down: packets."""
     repaired: int = 0
     """Lost at first, and repaired. They do not count as lost. Up: not known, always 0."""
+    score: float | None = None
+    """Mean opinion score to expect of speech in this direction, 1 to 4.5; None until the path is proved."""
 
     @property
     def loss(self) -> float:

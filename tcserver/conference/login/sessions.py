@@ -116,8 +116,13 @@ class Sessions:
             self.end(session, FAREWELL if session.has_left else ending, now)
             return
         session.channel.detach()
-        context.timers.set(("detached", session.number), now + lifetime, partial(self.end, session, ending))
+        context.timers.set(("detached", session.number), now + lifetime, partial(self._expire, session, ending))
+        context.counters["session_detached"] += 1
         context.outbox.log("detached", **_who(session), **ending.fields())
+
+    def _expire(self, session: Session, ending: Ending, now: float) -> None:
+        self._context.counters["session_not_resumed"] += 1
+        self.end(session, ending, now)
 
     def left(self, session: Session, now: float) -> None:
         """End a session whose client has left, and could perhaps not say so on its connection."""
@@ -159,6 +164,7 @@ class Sessions:
         if before is not None and (replaced := self._connections.get(before)) is not None:
             self._connections.farewell(replaced, now)
         self._connections.put(session, connection, now)
+        self._context.counters["session_resumed"] += 1
         self._context.outbox.log("resumed", **_who(session))
         return session
 

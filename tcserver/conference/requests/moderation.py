@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Kick, Kind, LockRoom, MuteAsked, MuteOther, Ok, Role, SetAudioOnly, SetRole, Source
+from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST
 from tcserver.conference.permissions import RANK, SOURCE_KIND, may_give
 from tcserver.conference.requests.publishing import follow_hold
-from tcserver.conference.room.room import RoomRequest
+from tcserver.conference.room.room import Room, RoomRequest
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.services import Services
 
@@ -106,24 +107,24 @@ def mute_other(services: Services, request: RoomRequest[MuteOther]) -> None:
     else:
         request.cost(DELIVERY_COST * len(targets) * len(room.seats))
         for target in targets:
-            _hold(services, request, target)
+            hold(services.context, room, target, message.source, message.muted, request.now, request.session.number)
     request.reply(Ok())
 
 
-def _hold(services: Services, request: RoomRequest[MuteOther], target: Seat) -> None:
-    source, held, room = request.message.source, request.message.muted, request.room
+def hold(context: Context, room: Room, target: Seat, source: Source, held: bool, now: float, by: int | str) -> None:
+    """Hold what a participant sends of a source muted, now and from now on, or hold it no more."""
     if (source in target.held) is held:
         return
-    room.tell(lambda policy: policy.source_held(target, source, held, request.now))
+    room.tell(lambda policy: policy.source_held(target, source, held, now))
     for stream in target.publications.values():
         if stream.info is not None and stream.info.source is source:
-            follow_hold(services.context, room, stream, request.now)
-    services.context.outbox.log(
+            follow_hold(context, room, stream, now)
+    context.outbox.log(
         "hold_changed",
         held="yes" if held else "no",
         room=room.info.name,
         participant=target.participant,
         session=target.session.number,
         source=source,
-        by=request.session.number,
+        by=by,
     )

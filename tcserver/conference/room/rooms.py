@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, count
+from math import inf
 from typing import Any, TypeVar
 
 from tcproto.errors import ErrorCode, Refusal
@@ -80,6 +81,8 @@ class Rooms:
         if e2ee != request.message.e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH)
         if room is None:
+            if (left := self._context.drains_at - request.now) < inf:
+                raise Refusal(ErrorCode.MAINTENANCE, retry_after_ms=max(1, round(left * 1000)))
             room = self._make(request, name, title, record)
         request.reply(RoomReply(room=room.info))
 

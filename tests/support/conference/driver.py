@@ -25,6 +25,7 @@ from tcserver.conference import (
     SessionEnded,
     SessionStarted,
 )
+from tcserver.conference.effects import Stop
 from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
@@ -79,6 +80,8 @@ class Driver:
         self.logged: list[LogEvent] = []
         self.crashes: list[Crash] = []
         self.expects_crashes = False
+        self.is_stopped = False
+        """Whether the conference has wanted the server to end."""
         self.rested: list[float] = []
         """How long each message had to wait because the budget of its account was spent."""
         self.writes: list[SaveRoom | SavePassword] = []
@@ -222,6 +225,8 @@ class Driver:
                 del self.sessions[effect.session]
             case LogEvent():
                 self.logged.append(effect)
+            case Stop():
+                self.is_stopped = True
             case Crash():
                 self.crashes.append(effect)
                 if not self.expects_crashes:

@@ -17,6 +17,7 @@ class Output:
     def __init__(self, lines: list[str]) -> None:
         self.said: list[str] = []
         self.problems: list[str] = []
+        self.notices: list[str] = []
         self.console = SimpleNamespace(lines=lambda: self._lines(lines), give_back=self._given_back)
         self.given_back: list[str] = []
 
@@ -43,8 +44,12 @@ class Output:
 def typed(*lines: str) -> tuple[Any, Any, Output]:
     """Type lines in a room with Sri (ourselves) and Budi. Return Sri, Budi and the output."""
     me, other = somebody(1, "Sri", me=True), somebody(2, "Budi Tua")
-    room: Any = SimpleNamespace(everybody=[me, other], me=me)
     output: Any = Output(list(lines))
+
+    async def notice(text: str) -> None:
+        output.notices.append(text)
+
+    room: Any = SimpleNamespace(everybody=[me, other], me=me, notice=notice)
     asyncio.run(Keyboard(room, list, output, lambda: None, lambda source, device: None).obey())
     return me, other, output
 
@@ -96,4 +101,14 @@ def test_priority_is_given_and_taken_back() -> None:
     assert output.said == [
         "the others are lowered while Kantor / Budi Tua talks",
         "nobody is lowered any more while Kantor / Budi Tua talks",
+    ]
+
+
+def test_a_notice_goes_to_everybody_on_the_server_as_it_was_typed() -> None:
+    _, _, output = typed("/notice  the hall closes  at five", "/notice", "/notice a\x07b")
+    assert output.notices == ["the hall closes  at five"]
+    assert output.said == ["everybody on the server was told: the hall closes  at five"]
+    assert [problem.partition(" (")[0] for problem in output.problems] == [
+        "/notice takes a text",
+        "a text has no control characters",
     ]

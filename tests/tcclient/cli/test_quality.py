@@ -7,7 +7,7 @@ from tcclient.cli.quality import figures, full
 from tcclient.core.path.proof import PathState, Way
 from tcclient.core.path.statistics import DirectionStatistics, NetworkStatistics
 
-UP = DirectionStatistics(packets=1_000, lost=50, recent_loss=0.125, jitter_ms=3.44, reordered=2, late=1)
+UP = DirectionStatistics(packets=1_000, lost=50, recent_loss=0.125, jitter_ms=3.44, reordered=2, late=1, score=2.217)
 DOWN = DirectionStatistics(packets=400, lost=4, recent_loss=0.0, jitter_ms=12.0, reordered=7, late=9)
 NETWORK = NetworkStatistics(Way.UDP, PathState.OK, 0.0345, 0.002, 0.050, UP, DOWN)
 NOTHING = DirectionStatistics(0, 0, 0.0, 0.0, 0, 0)
@@ -27,11 +27,13 @@ def test_all_figures_are_there_and_are_json():
         "jitter_up_ms": 3.4,
         "reordered_up": 2,
         "late_up": 1,
+        "score_up": 2.22,
         "loss_down_percent": 1.0,
         "loss_down_recent_percent": 0.0,
         "jitter_down_ms": 12.0,
         "reordered_down": 7,
         "late_down": 9,
+        "score_down": None,
         "packets": 396,
     }
 
@@ -45,8 +47,9 @@ def test_what_is_played_counts_where_there_is_a_play_out():
 
 def test_a_line_for_people():
     assert full(figures(NETWORK)) == (
-        "UDP ok | RTT 34 ms, control 50 ms | up: loss 5.0 %, of late 12.5 %, jitter 3 ms, 2 reordered, 1 late | "
-        "down: loss 1.0 %, of late 0.0 %, jitter 12 ms, 7 reordered, 9 late"
+        "UDP ok | RTT 34 ms, control 50 ms | "
+        "up: loss 5.0 %, of late 12.5 %, jitter 3 ms, 2 reordered, 1 late, score 2.2 of 4.5 | "
+        "down: loss 1.0 %, of late 0.0 %, jitter 12 ms, 7 reordered, 9 late, score -"
     )
 
 

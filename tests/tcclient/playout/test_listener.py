@@ -2,17 +2,19 @@
 
 import asyncio
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from tcclient.audio.delay import START_TARGET
+from tcclient.audio.frame import FrameKind
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
 from tcclient.core.membership.roster_entry import RosterEntry
 from tcclient.participant import Participant
-from tcclient.playout.listener import TICK, Listener
+from tcclient.playout.listener import TICK, Listener, decoding
 from tcclient.playout.playout import Playout
 from tcclient.track import Track
 from tcproto import messages as m
@@ -69,10 +71,14 @@ def test_the_play_out_lowers_the_others_for_a_priority_speaker():
     assert level_at(changed, 1_000) == pytest.approx(level_at(usual, 1_000), abs=0.3)
 
 
-def track(number, name):
+def _parts(number, name):
     member = RosterEntry(m.Member(number, name, name.title(), name, m.Role.SPEAKER, b"", b"", 0, b"", 0), True)
     info = PublicationInfo(number, 1, number, Kind.AUDIO, Source.MICROPHONE, "opus")
-    return Track(info, Participant(member, None), None, lambda *_: False, None, None)
+    return info, Participant(member, None)
+
+
+def track(number, name):
+    return Track(*_parts(number, name), None, lambda *_: False, None, None)
 
 
 def test_a_participant_is_as_loud_as_one_says_while_it_speaks():
@@ -138,3 +144,33 @@ def test_a_track_that_ended_is_played_to_its_end_as_loud_as_before():
             listener._weigh()
             assert (listener.playout.volumes, listener.playout.priority) == ({ada: 0.5}, {ada})
             listener.remove(ada)
+
+
+def test_the_sound_of_one_track_says_what_was_sent_and_what_was_invented():
+    """Three frames are lost, one at a time, and nothing is sent after the last."""
+    lost = (30, 36, 42)
+
+    async def main():
+        with ThreadPoolExecutor(1) as pool:
+            ada = Track(*_parts(1, "ada"), pool, lambda *_: False, lambda each, put: decoding(each, pool, put), None)
+            sounds, begin, found = ada.labelled_audio(), time.monotonic(), []
+            for number, frame in enumerate(TONES["ada"]):
+                sound = asyncio.ensure_future(anext(sounds))
+                await asyncio.sleep(0)
+                packet = sound_packet(number, 960 * number, frame, begin + TICK * number, voice=True)
+                for callback in ada.on_audio * (number not in lost):
+                    callback(packet)
+                found.append(await sound)
+            while found[-1].labels != ((FrameKind.SILENCE, 960),):
+                found.append(await anext(sounds))
+            await sounds.aclose()
+        return found
+
+    found = asyncio.run(asyncio.wait_for(main(), 30))
+    assert all(sum(samples for _, samples in sound.labels) == len(sound.pcm) == 960 for sound in found)
+    heard = Counter()
+    for sound in found:
+        heard.update(dict(sound.labels))
+    assert heard[FrameKind.CONCEAL] == 960 * len(lost)
+    assert heard[FrameKind.PACKET] == pytest.approx(960 * (FRAMES - len(lost)), rel=0.1)
+    assert heard[FrameKind.LATE], "nothing says that the last frame is the last"

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import re
 import select
 import signal
 import sqlite3
@@ -88,14 +87,6 @@ def test_the_fingerprint_is_that_of_the_key(run: Run, data: Path) -> None:
     add(run)
     expected = format_fingerprint(read_identity(data / "identity.key").fingerprint)
     assert run("fingerprint").out == f"{expected}\n"
-
-
-def test_check_does_not_fail_if_the_operator_does_not_want_copies_by_the_kernel(run: Run) -> None:
-    checked = run("check")
-    assert (checked.status, checked.err) == (0, "")
-    assert re.fullmatch(
-        "configuration        can be used\ncopies by the kernel (work here: .*|do not work here: .*)\n", checked.out
-    )
 
 
 def test_run_hands_the_configuration_and_its_reload_to_the_daemon(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

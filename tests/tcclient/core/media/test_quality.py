@@ -52,6 +52,7 @@ def test_scores_fall_with_loss_jitter_and_delay():
 def test_nothing_is_said_before_the_path_is_proved():
     line = Line()
     assert line.run(3, path=UNKNOWN) == [Quality.UNKNOWN] * 3
+    assert (line.meter.up, line.meter.down) == (None, None)
     assert line.run(1) == [Quality.EXCELLENT]
 
 

@@ -36,6 +36,21 @@ def test_the_seat_is_kept_until_its_deadline_and_nobody_sees_a_leave():
     driver.check()
 
 
+def test_what_became_of_lost_connections_is_counted():
+    """One comes back, one leaves, one takes over its seat before the loss was noticed, and one stays away."""
+    driver = waiting_driver()
+    returns, leaves, quick, away = (driver.participant() for _ in range(4))
+    for client in (returns, leaves, away):
+        client.drop()
+    assert isinstance(returns.come_back(), m.Resumed)
+    assert isinstance(quick.come_back(), m.Resumed)
+    driver.event(SeatLeft(leaves.media_id))
+    driver.advance(LIFETIME + 0.1)
+    counts = {name: driver.conference.counters[f"session_{name}"] for name in ("detached", "resumed", "not_resumed")}
+    assert counts == {"detached": 3, "resumed": 2, "not_resumed": 1}
+    driver.check()
+
+
 def test_who_says_by_a_datagram_that_it_has_left_holds_no_seat():
     driver = waiting_driver()
     client, other = driver.participant(), driver.participant()
