@@ -16,7 +16,7 @@ from benchmarks.commands.speech import NOTHING, add_sound_options, doubt, sounds
 from benchmarks.harness.report import Bar, BenchmarkError, Cell, Report, Table
 from benchmarks.harness.signal_comparison import Sound
 from benchmarks.harness.virtual_publisher import Meeting, Phase, hold
-from benchmarks.quality.speech import required_pesq, score
+from benchmarks.quality.speech import Pesq, required_pesq, score
 from tests.support.simulation.network import Conditions
 
 DELAY = 0.04
@@ -31,7 +31,9 @@ CAMERA, WIDE_CAMERA = 600_000, 1_800_000
 BEGIN = 5.0
 """Seconds in which the rate is found, which count nowhere."""
 FALL_AT, QUICK_FALL_AT = 12.0, 6.0
-"""Seconds after which the line becomes narrow."""
+"""Seconds after which the line becomes narrow, or begins or ends to lose."""
+LEARNT = 8.0
+"""Seconds in which it is found out that it loses, or loses no more."""
 LEAST_OF_PASSED = 85
 MOST_QUEUE_P95 = 100
 MOST_DOWN = 4.0
@@ -45,9 +47,32 @@ class Row(NamedTuple):
 
     loss: float
     """Share that is lost."""
+    before: float | None = None
+    """Share that is lost before ``FALL_AT``; None: the same."""
+
+    @property
+    def start(self) -> float:
+        """Seconds from which on the call counts."""
+        return BEGIN if self.before is None else FALL_AT + LEARNT
+
+    @property
+    def phases(self) -> list[Phase]:
+        """The way up."""
+        if self.before is None:
+            return [Phase(0.0, _thin(self.loss))]
+        return [Phase(0.0, _thin(self.before)), Phase(FALL_AT, _thin(self.loss))]
 
 
-ROWS = {f"256 kbit/s, loss {loss}": Row(loss / 100) for loss in (0, 5, 10, 20)}
+def _thin(loss: float) -> Conditions:
+    return Conditions(delay=DELAY, rate=THIN, queue=QUEUE, loss=loss)
+
+
+QUICK_ROWS = {f"256 kbit/s, loss {loss}": Row(loss / 100) for loss in (0, 5, 10, 20)}
+ROWS = {
+    **QUICK_ROWS,
+    **{f"256 kbit/s, loss 0, then {loss}": Row(loss / 100, 0.0) for loss in (5, 10, 20)},
+    "256 kbit/s, loss 20, then 0": Row(0.0, 0.2),
+}
 
 
 class Result(NamedTuple):
@@ -62,6 +87,8 @@ class Result(NamedTuple):
     queue_p95: float
     down: float
     """Seconds from the fall until the queue is short again; 0 where the line does not fall."""
+    learning: float
+    """MOS of the voice in the ``LEARNT`` seconds after a change of the loss; 0 where there is none."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -79,23 +106,25 @@ def run(options: argparse.Namespace) -> Report:
     seconds, seeds = (2 * QUICK_FALL_AT, 1) if options.quick else (options.seconds, options.seeds)
     said = sounds(options.audio, seconds)[: 1 if options.quick else None]
     fall_at = QUICK_FALL_AT if options.quick else FALL_AT
-    if FALL in options.rows and seconds < fall_at + BEGIN:
-        raise BenchmarkError(f"--seconds: {FALL} needs {fall_at + BEGIN:g} s at least")
+    names = [name for name in options.rows if name in (*QUICK_ROWS, FALL) or not options.quick]
+    for name in names:
+        needed = (fall_at if name == FALL else ROWS[name].start) + BEGIN
+        if seconds < needed:
+            raise BenchmarkError(f"--seconds: {name} needs {needed:g} s at least")
     results: dict[str, list[Result]] = {}
-    for name in options.rows:
+    for name in names:
         results[name] = []
         for sound in said:
-            speech = sound
-            while len(speech) < seconds * 48_000:
-                speech = np.concatenate((speech, sound))
-            speech = speech[: round(seconds * 48_000)]
+            speech = np.resize(sound, round(seconds * 48_000))
             for seed in range(1, seeds + 1):
-                meeting = fallen(speech, fall_at, seed) if name == FALL else thin(speech, ROWS[name].loss, seed)
-                mos = score(pesq, speech, meeting.mix).mean if meeting.mix.any() else NOTHING
-                results[name].append(rated(meeting, mos, seconds, fall_at if name == FALL else None))
+                if name == FALL:
+                    result = rated_fall(pesq, fallen(speech, fall_at, seed), speech, seconds, fall_at)
+                else:
+                    result = rated(pesq, ROWS[name], thin(speech, ROWS[name], seed), speech, seconds)
+                results[name].append(result)
     rows = [_row(name, found) for name, found in results.items()]
     columns = (
-        *("line", "PESQ-WB of the mix", "used %", "queue ms, median", "p95", "s until settled"),
+        *("line", "PESQ-WB of the mix", "while it changes", "used %", "queue ms, median", "p95", "s until settled"),
         *("mouth to ear ms, mean", "pictures", "left out", "keyframes", "longest packets ms"),
     )
     title = f"Voice and camera on a thin way up with a round trip of {2e3 * DELAY:g} ms"
@@ -104,9 +133,9 @@ def run(options: argparse.Namespace) -> Report:
     return Report([Table(title, columns, rows)], bars, figures=figures)
 
 
-def thin(speech: Sound, loss: float, seed: int) -> Meeting:
+def thin(speech: Sound, row: Row, seed: int) -> Meeting:
     """Hold a meeting on a way up of 256 kbit/s."""
-    return hold(speech, CAMERA, [Phase(0.0, Conditions(delay=DELAY, rate=THIN, queue=QUEUE, loss=loss))], seed)
+    return hold(speech, CAMERA, row.phases, seed)
 
 
 def fallen(speech: Sound, fall_at: float, seed: int) -> Meeting:
@@ -115,14 +144,31 @@ def fallen(speech: Sound, fall_at: float, seed: int) -> Meeting:
     return hold(speech, WIDE_CAMERA, [Phase(0.0, lines[0]), Phase(fall_at, lines[1])], seed)
 
 
-def rated(meeting: Meeting, mos: float, seconds: float, fall_at: float | None) -> Result:
-    """Return what a meeting was like: from its beginning on, or from 5 s after the fall."""
-    start = BEGIN if fall_at is None else fall_at + BEGIN / 2
-    queues = 1e3 * np.array(meeting.queues(start, seconds))
-    rate = THIN if fall_at is None else NARROW
-    used = 100 * meeting.rate(start, seconds) / rate
-    down = 0.0 if fall_at is None else _settled(meeting, fall_at, seconds)
-    return Result(mos, meeting, used, float(np.median(queues)), float(np.percentile(queues, 95)), down)
+def rated(pesq: Pesq, row: Row, meeting: Meeting, speech: Sound, seconds: float) -> Result:
+    """Return what a meeting was like from ``row.start`` on; its voice from the first word on, if nothing changes."""
+    changes = row.before is not None
+    voice = _mos_between(pesq, meeting, speech, row.start if changes else 0.0, seconds)
+    learning = _mos_between(pesq, meeting, speech, FALL_AT, row.start) if changes else 0.0
+    return Result(voice, meeting, *_use(meeting, row.start, seconds, THIN), 0.0, learning)
+
+
+def rated_fall(pesq: Pesq, meeting: Meeting, speech: Sound, seconds: float, fall_at: float) -> Result:
+    """Return what a meeting was like on a line that falls: its voice, and all else from a while after the fall on."""
+    voice = _mos_between(pesq, meeting, speech, 0.0, seconds)
+    use = _use(meeting, fall_at + BEGIN / 2, seconds, NARROW)
+    return Result(voice, meeting, *use, _settled(meeting, fall_at, seconds), 0.0)
+
+
+def _mos_between(pesq: Pesq, meeting: Meeting, speech: Sound, start: float, end: float) -> float:
+    cut = slice(round(start * 48_000), round(end * 48_000))
+    return score(pesq, speech[cut], meeting.mix[cut]).mean if meeting.mix[cut].any() else NOTHING
+
+
+def _use(meeting: Meeting, start: float, end: float, rate: float) -> tuple[float, float, float]:
+    """Return percent of the line that were used, and the queue: median, 95th percentile, both in ms."""
+    queues = 1e3 * np.array(meeting.queues(start, end))
+    used = 100 * meeting.rate(start, end) / rate
+    return used, float(np.median(queues)), float(np.percentile(queues, 95))
 
 
 def _settled(meeting: Meeting, fall_at: float, seconds: float) -> float:
@@ -141,6 +187,7 @@ def _row(name: str, found: list[Result]) -> tuple[Cell, ...]:
     return (
         name,
         mean(result.mos for result in found),
+        mean(result.learning for result in found),
         mean(result.used for result in found),
         mean(result.queue for result in found),
         mean(result.queue_p95 for result in found),
