@@ -54,10 +54,13 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def web_server(template: Path, page_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server in a process of its own, for all tests of the page: each has a room of its own."""
+    """A server in a process of its own, for all tests of the page: each has a room of its own.
+
+    A test that types a wrong password lets no other test wait.
+    """
     place = tmp_path_factory.mktemp("web")
     data = Path(shutil.copytree(template, place / "server"))
-    with World(data, place).process() as server:
+    with World(data, place).process("login.back_off_s=0") as server:
         yield server
 
 

@@ -42,7 +42,6 @@ def test_a_wrong_password_is_told_in_one_sentence(web_server: Server, arrive: Ar
     siti.try_to_join(address(web_server, "Wrong"), "kantor-1", "Siti", "not this one")
     expect(siti.alert()).to_contain_text("The user name or the password is wrong.")
     siti.keep("wrong-password")
-    siti.page.wait_for_timeout(1000)  # by a failed login the account has to wait here
     siti.fill_in("kantor-1", "Siti")
     siti.button("Join").click()
     expect(siti.button("Leave")).to_be_visible()
