@@ -34,7 +34,9 @@ class LossTrial:
         self.most = float("inf")
         """Bits per second that may be sent at most."""
         self.came = 0.0
-        """Bits per second that came when it began, as measured in the last one."""
+        """Bits per second that came when the last one began, and may come again if the loss is one by chance."""
+        self._is_measured = False
+        """Whether it is known what comes since."""
         self._before = 0.0
         """Share that was lost then."""
         self._begun = self._seen = self._refuted = NEVER
@@ -54,11 +56,11 @@ class LossTrial:
             self._stop()
         elif not self.least:
             if excess and now >= self._refuted + REFUTED_FOR:
-                self._begun, self.came = now, 0.0
+                self._begun, self.came, self._is_measured = now, came, False
                 self.least = max(self._bound, came)
-        elif not self.came:
+        elif not self._is_measured:
             if now >= self._begun + RATE_SPAN:
-                self.came, self._before = came, loss
+                self._is_measured, self._before = True, loss
                 self.least = max(self._bound, LESS * came)
         elif came > NEAR * self.least:
             self._since = None
