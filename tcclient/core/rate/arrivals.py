@@ -23,7 +23,7 @@ BASE_SPAN = 60
 """Seconds over which the quickest transit counts as that without a queue. Clocks drift by some ms in that time."""
 FLOOR_SPAN = 60.0
 """Seconds over which the least loss counts as that of the link itself."""
-FLOOR_WINDOW, FLOOR_PACKETS = 3.0, 30
+FLOOR_WINDOW, FLOOR_PACKETS = 3.0, 120
 """Seconds and packets at least, whose loss is one value for that."""
 MAX_CLOCKS = 16
 """Clocks of senders that are known; the oldest is forgotten first. A receiver gets nearly all from one worker."""
@@ -61,6 +61,8 @@ class _LossFloor:
     def __init__(self) -> None:
         self.share: float | None = None
         """None until a first window is full."""
+        self.mean = 0.0
+        """The mean loss of the windows of the last minute."""
         self._shares: deque[tuple[float, float]] = deque()
         self._begin: float | None = None
         self._expected = self._missing = 0
@@ -75,14 +77,18 @@ class _LossFloor:
             self._shares.append((now, max(0.0, self._missing / self._expected)))
             while self._shares[0][0] < now - FLOOR_SPAN:
                 self._shares.popleft()
-            self.share = min(share for _, share in self._shares)
+            self._measure()
             self._begin, self._expected, self._missing = now, 0, 0
 
     def restart(self, now: float, share: float) -> None:
         """Forget the last minute: the link loses ``share`` from now on."""
-        self.share = share
         self._shares = deque([(now, share)])
+        self._measure()
         self._begin, self._expected, self._missing = now, 0, 0
+
+    def _measure(self) -> None:
+        shares = [share for _, share in self._shares]
+        self.share, self.mean = min(shares), sum(shares) / len(shares)
 
 
 class _Step(NamedTuple):
@@ -117,6 +123,8 @@ class Arrivals:
         """How many packets this is a share of."""
         self.floor = 0.0
         """Share that the link loses whatever the rate is: the least of the last minute."""
+        self.usual_loss = 0.0
+        """Share that it has lost in the mean of the last minute."""
         self.loses_more = False
         """Whether more was lost in the last step than the link loses."""
         self._clocks: dict[int, _Clock] = {}
@@ -160,7 +168,7 @@ class Arrivals:
     def lost_by_chance(self, now: float) -> None:
         """What was lost of late, the link loses whatever the rate is."""
         self._floor.restart(now, self.loss)
-        self.floor = self.loss
+        self.floor = self.usual_loss = self.loss
 
     def end_step(self, now: float) -> bool:
         """Measure anew; return whether anything came since the last time."""
@@ -205,5 +213,7 @@ class Arrivals:
         missing = max(0, sum(step.missing for step in self._steps))
         self.loss = missing / expected if expected > missing else 0.0
         self.packets = max(expected, 0)
+        is_known = self._floor.share is not None
         self.floor = self.loss if self._floor.share is None else self._floor.share
+        self.usual_loss = self._floor.mean if is_known else self.loss
         self.loses_more = newest.missing > self.floor * newest.expected + 2 * (self.floor > 0)

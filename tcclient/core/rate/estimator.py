@@ -134,6 +134,16 @@ class RateEstimator:
         return self._arrivals.floor >= LOSSY
 
     @property
+    def bearable(self) -> float:
+        """Bits per second that may be tried: what a link that loses was seen to carry, less what stays free.
+
+        Infinite where it does not lose, 0 where it was never full.
+        """
+        if not self.is_lossy:
+            return float("inf")
+        return self._ceiling.bitrate if self._ceiling.is_known else 0.0
+
+    @property
     def received(self) -> float:
         """Bits per second that come; 0 where too little comes to tell."""
         return self._arrivals.rate or 0.0
@@ -182,10 +192,11 @@ class RateEstimator:
         self._updated_at = now
         wait = self._arrivals.queue
         self.is_congested = wait > (FREE if self.is_congested else CONGESTED)
-        excess = self._excess_loss()
-        before, self._signal = self._signal, min(MOST_SIGNAL, wait + LOSS_DELAY * (excess / LOSS_SCALE) ** 2)
         arrivals = self._arrivals
-        if self._trial.watch(now, wait > FULL, excess, arrivals.loss, arrivals.packets, self.received):
+        excess = self._excess_loss(arrivals.floor)
+        before, self._signal = self._signal, min(MOST_SIGNAL, wait + LOSS_DELAY * (excess / LOSS_SCALE) ** 2)
+        unusual = self._excess_loss(arrivals.usual_loss) if self.is_lossy else excess
+        if self._trial.watch(now, wait > FULL, unusual, arrivals.loss, arrivals.packets, self.received):
             arrivals.lost_by_chance(now)
             self._rate = max(self._rate, self._trial.came)
         rate = self._rivals.watch(now, wait, self._rate, self._sent())
@@ -248,11 +259,11 @@ class RateEstimator:
             self._empty_at = self._pause_from = now
         self.bitrate = self._rate * (PAUSE_SHARE if now - self._pause_from < PAUSE else 1.0)
 
-    def _excess_loss(self) -> float:
-        """Return the share that is lost beyond what the link loses, as far as that is certain."""
+    def _excess_loss(self, known: float) -> float:
+        """Return the share that is lost beyond what the link is known to lose, as far as that is certain."""
         loss, packets = self._arrivals.loss, max(1, self._arrivals.packets)
         margin = CERTAIN + DEVIATIONS * sqrt(max(loss * (1 - loss), 0.01) / packets)
-        return max(0.0, loss - self._arrivals.floor - margin)
+        return max(0.0, loss - known - margin)
 
     def _sent(self, came: float | None = None) -> float:
         """Return the bits per second that were sent for those that came, all that did if not told."""

@@ -47,7 +47,7 @@ class LossTrial:
     def watch(self, now: float, waits: bool, excess: float, loss: float, packets: int, came: float) -> bool:
         """Take what was measured; return whether ``loss`` is lost by chance.
 
-        ``waits``: whether packets wait. ``excess``: the share that is lost beyond what the link is known to lose.
+        ``waits``: whether packets wait. ``excess``: the share that is lost beyond what the link has lost of late.
         ``loss``: the share of the ``packets`` of the last ``LOSS_SPAN`` that was lost. ``came``: bits per second.
         """
         if excess:
@@ -60,7 +60,7 @@ class LossTrial:
                 self.least = max(self._bound, came)
         elif not self._is_measured:
             if now >= self._begun + RATE_SPAN:
-                self._is_measured, self._before = True, loss
+                self._is_measured, self._before, self.came = True, loss, max(self.came, came)
                 self.least = max(self._bound, LESS * came)
         elif came > NEAR * self.least:
             self._since = None

@@ -106,11 +106,12 @@ class UplinkRate:
         """Try the way for more: let the next train raise the rate, and media itself where too little of it is sent.
 
         Small pictures make no trains. If the way carries no more, a queue shows that, and the estimate falls at once.
-        Where packets are lost by chance that is not tried: what is sent again would wait in that queue.
+        Where packets are lost by chance no more is tried than the way was seen to carry: what is sent again would wait
+        in that queue.
         """
         self._looks_up = True
-        if self._is_reported and self.estimator.is_application_limited and not self.estimator.is_lossy:
-            self.estimator.show(TRIAL * self.estimator.bitrate)
+        if self._is_reported and self.estimator.is_application_limited:
+            self.estimator.show(min(TRIAL * self.estimator.bitrate, self.estimator.bearable))
 
     def sent(self, datagrams: Iterable[bytes], is_media: bool, now: float) -> None:
         """Note datagrams that leave by UDP. With ``is_media`` reports are asked for, if it is time."""
