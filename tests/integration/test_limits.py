@@ -19,6 +19,7 @@ from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import Error, LoginBegin, LoginChallenge, Ping, Pong, Welcome
 from tcserver.conference import Conference, effects
+from tcserver.conference.requests.chat import PAGE_BYTES
 from tcserver.media.interface import Event, PathProven
 from tests.support.processes.raw import Raw, dialled
 from tests.support.processes.world import PASSWORD, Run, World, gathered, until, watching
@@ -341,13 +342,17 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
                 listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # accepted sockets have it, too
             link = server.room("Hall")
             deaf_client = world.client(link, "kantor-2", path="udp", reconnect=False)  # its transport can be paused
-            async with world.client(link) as a, deaf_client as deaf, watching(a) as told:
-                await until(lambda: len(a.participants) == 1)
+            async with contextlib.AsyncExitStack() as stack:
+                writers = [await stack.enter_async_context(world.client(link, name=f"Writer {n}")) for n in range(3)]
+                deaf = await stack.enter_async_context(deaf_client)
+                a, told = writers[0], await stack.enter_async_context(watching(writers[0]))
+                await until(lambda: len(a.participants) == len(writers))
                 deaf.connection._wire.transport.pause_reading()
-                text = "x" * 2000
-                for _ in range(5000):
-                    await a.chat(text)
-                    if len(a.participants) == 0:
+                text = "x" * (PAGE_BYTES - 100)  # a longer one, sealed, counts as several
+                for _ in range(1000):
+                    for writer in writers:
+                        await writer.chat(text)
+                    if len(a.participants) < len(writers):
                         break
                 await until(lambda: any(isinstance(event, events.ParticipantLeft) for event in told))
                 (code,) = (event.code for event in told if isinstance(event, events.ParticipantLeft))

@@ -191,7 +191,7 @@ def test_an_account_command_ends_its_sessions_at_once(run: Run, world: World, co
                 async with world.client(server.room("Hall"), password="another password"):
                     pass
 
-    with world.process() as server:
+    with world.process("login.back_off_s=0") as server:  # a wrong password, and at once the right one
         run(main, server)
 
 

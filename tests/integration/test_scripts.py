@@ -134,6 +134,7 @@ def test_who_is_here_and_what_was_refused(hall: Link, tmp_path: Path) -> None:
         assert event(leader, "chat")["text"] == text
         say(other, "/msg ketua" + text)
         assert event(leader, "chat", scope="participant")["text"] == text.lstrip()
+        assert event(other, "chat", to="ketua / ketua")["text"] == text.lstrip()
         say(leader, "/mute kantor-2")
         assert event(leader, "asked_to_mute")["who"] == "Kantor Dua / kantor-2"
         assert event(other, "mute_asked", who="ketua / ketua")["source"] == "microphone"

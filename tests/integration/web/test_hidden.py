@@ -25,7 +25,7 @@ CHANGES = f"""async () => {{
 """Whether another picture floats within five seconds."""
 NEXT_PICTURE = """(video) => new Promise((done) => {
   const begin = performance.now();
-  video.requestVideoFrameCallback((now) => done(now - begin));
+  video.requestVideoFrameCallback(() => done(performance.now() - begin));
 })"""
 """Milliseconds until the next picture."""
 LOUD = 0.01

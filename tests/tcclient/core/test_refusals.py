@@ -1,6 +1,7 @@
 import pytest
 
 from tcclient.core import Drop, events
+from tcclient.core.keys.member_keys import MAX_WINDOWS
 from tcclient.core.media.receiving import MAX_STRAYS, STRAY_HOLD
 from tcclient.core.path.media_path import POSITION_INTERVAL
 from tcproto import messages as m
@@ -210,13 +211,14 @@ def test_beacons_are_dropped_that_are_malformed_not_new_or_not_of_this_seat(serv
     assert given(sequence=before + 9) == (1, 0), "an earlier one"
 
 
-def test_layers_of_bare_streams_are_bounded():
+def test_layers_of_bare_streams_are_bounded_and_the_newest_is_heard():
     server = Server(e2ee=False)
     a, b = server.seated(2)
     member = b.seat.member_keys[a.participant]
-    for number in range(64):
+    for number in range(MAX_WINDOWS):
         member.ring._windows[number, 0] = None
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=4)
     assert a.session.seat.publications.send_video(number, b"x", 0, server.now, keyframe=True, spatial=3)
     server.pump()
-    assert b.drops(Drop.PACKET_REFUSED) == 1
+    assert b.drops(Drop.PACKET_REFUSED) == 0
+    assert len(member.ring._windows) == MAX_WINDOWS

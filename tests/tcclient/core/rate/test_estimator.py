@@ -192,6 +192,36 @@ def test_a_link_that_loses_no_more_is_not_tried_for_more_at_once(loss: float) ->
     assert not way.estimator.is_lossy
 
 
+def test_of_a_link_that_loses_no_more_is_tried_than_it_was_seen_to_carry() -> None:
+    way = Way(256e3, 0.2, most=2e6)
+    way.use = lambda allowed: 60e3
+    way.run(10)
+    assert way.estimator.is_lossy
+    assert way.estimator.bearable == 0, "it was never full"
+    way.use = lambda allowed: 1.2 * 256e3 / 0.8
+    way.run(2)
+    way.use = lambda allowed: 60e3
+    way.run(3)
+    assert 0.6 * 256e3 < way.estimator.bearable < 1.2 * 256e3
+    way.loses = lambda rate: 0.0
+    way.run(10)
+    assert way.estimator.bearable == float("inf")
+
+
+@pytest.mark.parametrize("capacity", [256e3, 10e6])
+@pytest.mark.parametrize("loss", [0.05, 0.1, 0.2])
+def test_a_link_that_is_known_to_lose_is_used_all_the_time(loss: float, capacity: float) -> None:
+    """By chance now more is lost and now less: the least of a minute is less than is usual."""
+    way = Way(capacity, loss, most=400e3)
+    way.run(20)
+    rates = []
+    for _ in range(1200):
+        way.run(0.1)
+        rates.append(way.estimator.bitrate)
+    usable = min(capacity, 400e3)
+    assert sum(rate < 0.6 * usable for rate in rates) < 0.02 * len(rates)
+
+
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.8])
 def test_a_policer_is_not_taken_for_chance(share: float) -> None:
     """Whatever it lets through of what was sent before."""

@@ -161,6 +161,20 @@ def test_more_is_tried_at_once_where_nothing_is_lost_by_chance(every: int) -> No
     assert way.rate.estimator.bitrate == (before if every else TRIAL * before)
 
 
+def test_where_packets_are_lost_by_chance_as_much_is_tried_as_came_when_the_way_was_full() -> None:
+    way = Way()
+    way.go(4.0, lost=frozenset(range(0, 10_000, 10)))
+    way.delay += 0.05
+    way.go(1.0, lost=frozenset(range(0, 10_000, 10)))
+    way.delay -= 0.05
+    way.rate.estimator.show(1e6)
+    way.go(8.0, lost=frozenset(range(0, 10_000, 10)))
+    before, bearable = way.rate.estimator.bitrate, way.rate.estimator.bearable
+    assert 0 < bearable < float("inf")
+    way.rate.look_up()
+    assert way.rate.estimator.bitrate == max(before, min(TRIAL * before, bearable))
+
+
 def test_what_comes_late_was_not_lost() -> None:
     way = Way()
     for _ in range(10):
