@@ -196,7 +196,6 @@ class RateEstimator:
         # By chance now more is lost and now less. So the least of a minute is less than a link loses.
         excess = self._excess_loss(arrivals.usual_loss if self.is_lossy else arrivals.floor)
         before, self._signal = self._signal, min(MOST_SIGNAL, wait + LOSS_DELAY * (excess / LOSS_SCALE) ** 2)
-        unusual = self._excess_loss(arrivals.usual_loss) if self.is_lossy else excess
         if self._trial.watch(now, wait > FULL, excess, arrivals.loss, arrivals.packets, self.received):
             arrivals.lost_by_chance(now)
             self._rate = max(self._rate, self._trial.came)
