@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import sqrt
 
 from tcclient.core.path.train import HEADERS
-from tcclient.core.rate.arrivals import RATE_SPAN, STEP, Arrivals
+from tcclient.core.rate.arrivals import LOSS_SPAN, RATE_SPAN, STEP, Arrivals
 from tcclient.core.rate.ceiling import FULL, LOSSY, Ceiling
 from tcclient.core.rate.loss_trial import LossTrial
 from tcclient.core.rate.rivals import Rivals
@@ -111,7 +111,7 @@ class RateEstimator:
         """Congestion signal of the step before, in seconds of waiting."""
         self._capacity = 0.0
         """What the link carries, as seen while the queue drains; 0 while it does not."""
-        self._calm_since = self._empty_at = self._pause_from = float("-inf")
+        self._calm_since = self._empty_at = self._pause_from = self._waited_at = float("-inf")
 
     @property
     def queue_s(self) -> float:
@@ -196,7 +196,11 @@ class RateEstimator:
         # By chance now more is lost and now less. So the least of a minute is less than a link loses.
         excess = self._excess_loss(arrivals.usual_loss if self.is_lossy else arrivals.floor)
         before, self._signal = self._signal, min(MOST_SIGNAL, wait + LOSS_DELAY * (excess / LOSS_SCALE) ** 2)
-        if self._trial.watch(now, wait > FULL, excess, arrivals.loss, arrivals.packets, self.received):
+        if wait > DRAIN:
+            self._waited_at = now
+        # What a long queue has lost of late is still in the loss.
+        waits = wait > FULL or now < self._waited_at + LOSS_SPAN + STEP
+        if self._trial.watch(now, waits, excess, arrivals.loss, arrivals.packets, self.received):
             arrivals.lost_by_chance(now)
             self._rate = max(self._rate, self._trial.came)
         rate = self._rivals.watch(now, wait, self._rate, self._sent())
