@@ -94,6 +94,16 @@ def test_it_goes_down_at_once_where_the_way_becomes_narrow() -> None:
     assert way.estimator.bitrate > 0.75 * 250e3
 
 
+@pytest.mark.parametrize("narrow", [150e3, 300e3, 600e3])
+def test_what_a_queue_has_lost_is_not_taken_for_chance_once_it_is_short(narrow: float) -> None:
+    way = Way(2e6, most=1.5e6)
+    way.run(20)
+    way.capacity = narrow
+    way.run(2.5)
+    assert max(way.run(6)) < 0.04
+    assert not way.estimator.is_lossy
+
+
 def test_a_longer_way_is_soon_taken_for_what_it_is() -> None:
     way = Way(1e6)
     way.run(15)
