@@ -214,11 +214,11 @@ def test_beacons_are_dropped_that_are_malformed_not_new_or_not_of_this_seat(serv
 def test_layers_of_bare_streams_are_bounded_and_the_newest_is_heard():
     server = Server(e2ee=False)
     a, b = server.seated(2)
-    member = b.seat.member_keys[a.participant]
+    windows = b.seat.member_keys[a.participant].ring._windows
     for number in range(MAX_WINDOWS):
-        member.ring._windows[number, 0] = None
+        windows[number, 0] = None
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=4)
     assert a.session.seat.publications.send_video(number, b"x", 0, server.now, keyframe=True, spatial=3)
     server.pump()
     assert b.drops(Drop.PACKET_REFUSED) == 0
-    assert len(member.ring._windows) == MAX_WINDOWS
+    assert len(windows) == MAX_WINDOWS
